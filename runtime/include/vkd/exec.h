@@ -1,0 +1,44 @@
+// A program: a graph that was planned, recorded once, and is replayed every step.
+#ifndef VKD_EXEC_H
+#define VKD_EXEC_H
+
+#include "vkd/device.h"
+#include "vkd/graph.h"
+
+struct vkd_program_params {
+  struct vkd_device *device;
+  struct vkd_graph *graph; // outlives the program
+  int slots;               // runs in flight, each with its own inputs and outputs; 0: 1
+  bool no_reuse;           // give every tensor its own storage (tests: planned = unplanned)
+};
+
+// Bytes that a program takes on the device, by kind.
+struct vkd_plan_info {
+  uint64_t temporaries;     // after reuse
+  uint64_t temporaries_raw; // what they would take without reuse
+  uint64_t inputs, outputs, constants, staging;
+  uint64_t bound; // of buffers that the graph's bound tensors live in
+  uint32_t nodes, dispatches, barriers;
+};
+
+struct vkd_program;
+
+// Plans only: works on a fake device.  Errors: those of the graph.
+enum vkd_status vkd_plan_query(const struct vkd_program_params *params, struct vkd_plan_info *info, struct vkd_error *err);
+
+// Errors: VKD_ERR_DEVICE_MEMORY, with numbers, before anything is allocated.
+enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_program_params *params, struct vkd_error *err);
+void vkd_program_destroy(struct vkd_program **program);
+const struct vkd_plan_info *vkd_program_plan(const struct vkd_program *program);
+
+// Where the host writes an input of a slot's next run, and reads an output of its last one (after the wait).
+void *vkd_program_input(struct vkd_program *program, int slot, vkd_tensor input);
+const void *vkd_program_output(struct vkd_program *program, int slot, vkd_tensor output);
+
+// Programs of one device run in the order of their submits.
+enum vkd_status vkd_program_submit(struct vkd_program *program, int slot, struct vkd_error *err);
+enum vkd_status vkd_program_wait(struct vkd_program *program, int slot, struct vkd_error *err);
+// submit + wait on slot 0
+enum vkd_status vkd_program_run(struct vkd_program *program, struct vkd_error *err);
+
+#endif

@@ -1,0 +1,44 @@
+// How an op becomes dispatches.  Internal to runtime/.
+//
+//   struct gelu_push push = {.x = vkd__read(l, node->in[0]), .y = vkd__write(l, node->out[0]), .n = n};
+//   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = VKD_K_gelu, .push = &push, .push_size = sizeof push, .groups = {..}});
+//
+// vkd__read/vkd__write/vkd__scratch give device addresses and note what the next dispatch touches; barriers derive from that.
+#ifndef VKD_LOWER_H
+#define VKD_LOWER_H
+
+#include "op.h"
+#include "vkd/device.h"
+#include "vkd_kernels.h"
+
+enum { VKD_MAX_SPEC = 6 };
+
+struct vkd_dispatch {
+  enum vkd_kernel_id kernel;
+  const void *push;
+  uint32_t push_size;
+  uint32_t spec[VKD_MAX_SPEC]; // specialisation constants 0..spec_count-1
+  uint32_t spec_count;
+  uint64_t groups[3]; // 0 counts as 1
+};
+
+const struct vkd_graph *vkd__lower_graph(const struct vkd_lower *l);
+const struct vkd_device_caps *vkd__lower_caps(const struct vkd_lower *l);
+
+uint64_t vkd__read(struct vkd_lower *l, vkd_tensor x);  // 0 for the empty tensor
+uint64_t vkd__write(struct vkd_lower *l, vkd_tensor x);
+// Address of node scratch at `offset` bytes; `bytes` of it are touched.
+uint64_t vkd__scratch(struct vkd_lower *l, uint64_t offset, uint64_t bytes, bool write);
+
+// A dispatch over more workgroups in x than the device takes is folded into x and y: shaders index with
+// flat_group() of shaders/lib/common.glsl.  Dispatches that use groups[1] or [2] themselves keep below the limits.
+void vkd__dispatch(struct vkd_lower *l, const struct vkd_dispatch *d);
+
+// groups for n items, `per` of them to a workgroup
+static inline uint64_t vkd__groups(uint64_t n, uint64_t per) { return (n + per - 1) / per; }
+
+// Lanes of a workgroup for kernels with one lane per item, and for kernels with one workgroup per row.
+uint32_t vkd__wg_items(const struct vkd_lower *l);
+uint32_t vkd__wg_row(const struct vkd_lower *l, int64_t row_length);
+
+#endif
