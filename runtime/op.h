@@ -20,16 +20,44 @@ enum {
 
 // Parameters of all ops; each op documents the ones it reads in its family's file.
 union vkd_op_params {
-  struct { int64_t begin; } slice;
-  struct { int patch[3]; bool channel_last, inverse; } patchify;
-  struct { bool ta, tb; } matmul;
-  struct { int64_t groups; } sum_rows;
-  struct { int64_t chunks; } modulation; // ke
-  struct { float eps; bool one_plus; } layernorm;
-  struct { int heads; float eps; } rms;
-  struct { int64_t rows; } embed; // K
-  struct { int heads; float scale; } attention;
-  struct { float lr_scale, decay; } adamw;
+  struct {
+    struct vkd_shape shape;
+  } reshape, randn;
+  struct {
+    int64_t begin, count;
+  } slice;
+  struct {
+    int patch[3];
+    bool channel_last, inverse;
+    struct vkd_shape latent;
+  } patchify; // latent: the [B,C,T,H,W] side
+  struct {
+    bool ta, tb;
+  } matmul;
+  struct {
+    int64_t groups;
+  } sum_rows;
+  struct {
+    int64_t chunks;
+  } modulation; // ke
+  struct {
+    float eps;
+    bool one_plus;
+  } layernorm;
+  struct {
+    int heads;
+    float eps;
+  } rms;
+  struct {
+    int64_t rows;
+  } embed; // K
+  struct {
+    int heads;
+    float scale;
+  } attention;
+  struct {
+    float lr_scale, decay;
+  } adamw;
 };
 
 struct vkd_node {

@@ -21,18 +21,19 @@ struct vkd_device_caps {
   uint32_t subgroup_size;
   uint32_t max_workgroup_invocations, max_workgroup_size[3], max_workgroup_count[3];
   uint32_t max_shared_bytes, max_push_bytes;
-  uint64_t max_allocation;  // bytes of one buffer
-  uint64_t memory_bytes;    // device-local heap
-  uint64_t memory_budget;   // what of it may be used now, or memory_bytes where the driver does not say
-  double timestamp_ns;      // nanoseconds per tick; 0: no timestamps
+  uint64_t max_allocation; // bytes of one buffer
+  uint64_t memory_bytes;   // device-local heap
+  uint64_t memory_budget;  // what of it may be used now, or memory_bytes where the driver does not say
+  double timestamp_ns;     // nanoseconds per tick; 0: no timestamps
   bool shader_f16, storage_16bit, coopmat, bf16, subgroup_arithmetic, buffer_device_address, timeline_semaphore;
   char unusable[160]; // empty: usable; else what is lacking
 };
 
 struct vkd_device_params {
-  const char *select;               // number, or part of the name; NULL: $VKD_DEVICE, else discrete, integrated, software
-  const struct vkd_device_caps *fake; // a device that runs nothing but takes these limits: planning works, running does not
-  const char *cache_dir;            // NULL: $VKD_CACHE_DIR, $XDG_CACHE_HOME/vkdit, ~/.cache/vkdit; "" : no cache
+  const char *select; // number, or part of the name; NULL: $VKD_DEVICE, else discrete, integrated, software
+  const struct vkd_device_caps
+      *fake;             // a device that runs nothing but takes these limits: planning works, running does not
+  const char *cache_dir; // NULL: $VKD_CACHE_DIR, $XDG_CACHE_HOME/vkdit, ~/.cache/vkdit; "" : no cache
 };
 
 struct vkd_device;
@@ -41,7 +42,8 @@ struct vkd_device;
 enum vkd_status vkd_device_list(struct vkd_device_caps **list, uint32_t *count, struct vkd_error *err);
 
 // Errors: VKD_ERR_NO_DEVICE when none fits, with what there is.
-enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_device_params *params, struct vkd_error *err);
+enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_device_params *params,
+                                  struct vkd_error *err);
 void vkd_device_destroy(struct vkd_device **dev);
 const struct vkd_device_caps *vkd_device_get_caps(const struct vkd_device *dev);
 const char *vkd_device_kind_name(enum vkd_device_kind kind);
@@ -49,17 +51,21 @@ const char *vkd_device_kind_name(enum vkd_device_kind kind);
 // Bytes now allocated on the device, and the most there have been.
 uint64_t vkd_device_allocated(const struct vkd_device *dev, uint64_t *peak);
 
-// Number of complaints of the validation layer so far (it runs when VKD_VALIDATE=1), the first one in `first` (may be NULL).
+// Number of complaints of the validation layer so far (it runs when VKD_VALIDATE=1), the first one in `first` (may be
+// NULL).
 uint32_t vkd_device_validation(const struct vkd_device *dev, char *first, size_t size);
 
 // Device memory, zeroed, with an unused pad behind it.  bytes <= caps.max_allocation.
 struct vkd_buffer;
-enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes, struct vkd_error *err);
+enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes,
+                                  struct vkd_error *err);
 void vkd_buffer_destroy(struct vkd_buffer **buffer);
 uint64_t vkd_buffer_bytes(const struct vkd_buffer *buffer);
 
 // Through a bounded staging buffer; both wait until done.
-enum vkd_status vkd_buffer_write(struct vkd_buffer *buffer, uint64_t offset, const void *src, uint64_t bytes, struct vkd_error *err);
-enum vkd_status vkd_buffer_read(struct vkd_buffer *buffer, uint64_t offset, void *dst, uint64_t bytes, struct vkd_error *err);
+enum vkd_status vkd_buffer_write(struct vkd_buffer *buffer, uint64_t offset, const void *src, uint64_t bytes,
+                                 struct vkd_error *err);
+enum vkd_status vkd_buffer_read(struct vkd_buffer *buffer, uint64_t offset, void *dst, uint64_t bytes,
+                                struct vkd_error *err);
 
 #endif

@@ -24,10 +24,12 @@ struct vkd_plan_info {
 struct vkd_program;
 
 // Plans only: works on a fake device.  Errors: those of the graph.
-enum vkd_status vkd_plan_query(const struct vkd_program_params *params, struct vkd_plan_info *info, struct vkd_error *err);
+enum vkd_status vkd_plan_query(const struct vkd_program_params *params, struct vkd_plan_info *info,
+                               struct vkd_error *err);
 
 // Errors: VKD_ERR_DEVICE_MEMORY, with numbers, before anything is allocated.
-enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_program_params *params, struct vkd_error *err);
+enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_program_params *params,
+                                   struct vkd_error *err);
 void vkd_program_destroy(struct vkd_program **program);
 const struct vkd_plan_info *vkd_program_plan(const struct vkd_program *program);
 

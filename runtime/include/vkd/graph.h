@@ -24,8 +24,7 @@ struct vkd_shape {
   int rank;
   int64_t dim[VKD_MAX_DIMS];
 };
-#define VKD_SHAPE(...)                                                                                                 \
-  ((struct vkd_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
+#define VKD_SHAPE(...) ((struct vkd_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
 
 int64_t vkd_shape_numel(const struct vkd_shape *shape);
 bool vkd_shape_equal(const struct vkd_shape *a, const struct vkd_shape *b);
@@ -43,10 +42,12 @@ enum vkd_status vkd_graph_status(const struct vkd_graph *g, struct vkd_error *er
 void vkd_graph_label_push(struct vkd_graph *g, const char *fmt, ...) VKD_PRINTF(2, 3);
 void vkd_graph_label_pop(struct vkd_graph *g);
 
-// Leaves.  An input is written by the host before every run; a constant is copied into the graph here; a bound tensor lives
-// at `offset` bytes (a multiple of 64) of a buffer that the caller owns and that outlives every program made of the graph.
+// Leaves.  An input is written by the host before every run; a constant is copied into the graph here; a bound tensor
+// lives at `offset` bytes (a multiple of 64) of a buffer that the caller owns and that outlives every program made of
+// the graph.
 vkd_tensor vkd_input(struct vkd_graph *g, const char *name, enum vkd_dtype dtype, struct vkd_shape shape);
-vkd_tensor vkd_constant(struct vkd_graph *g, const char *name, enum vkd_dtype dtype, struct vkd_shape shape, const void *data);
+vkd_tensor vkd_constant(struct vkd_graph *g, const char *name, enum vkd_dtype dtype, struct vkd_shape shape,
+                        const void *data);
 vkd_tensor vkd_bound(struct vkd_graph *g, const char *name, enum vkd_dtype dtype, struct vkd_shape shape,
                      struct vkd_buffer *buffer, uint64_t offset);
 
@@ -63,9 +64,10 @@ enum vkd_dtype vkd_tensor_dtype(const struct vkd_graph *g, vkd_tensor x);
 // d loss / d wrt[i] into grads[i]; loss has one element.  A wrt tensor that the loss does not depend on is an error.
 void vkd_grad(struct vkd_graph *g, vkd_tensor loss, const vkd_tensor *wrt, int n, vkd_tensor *grads);
 
-// Float64 reference of the whole graph on the host.  values[id] (id < vkd_graph_tensor_count) points to numel doubles: the
-// caller fills the leaves' (int32 leaves as doubles; constants are filled here), every other one is computed here.
-// vkd_graph_ref_alloc() allocates all of them in one block to be freed with free(values); bound tensors hold their own values.
+// Float64 reference of the whole graph on the host.  values[id] (id < vkd_graph_tensor_count) points to numel doubles:
+// the caller fills the leaves' (int32 leaves as doubles; constants are filled here), every other one is computed here.
+// vkd_graph_ref_alloc() allocates all of them in one block to be freed with free(values); bound tensors hold their own
+// values.
 uint32_t vkd_graph_tensor_count(const struct vkd_graph *g);
 enum vkd_status vkd_graph_ref_alloc(const struct vkd_graph *g, double ***values, struct vkd_error *err);
 enum vkd_status vkd_graph_ref_run(const struct vkd_graph *g, double **values, struct vkd_error *err);

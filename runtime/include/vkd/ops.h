@@ -12,19 +12,22 @@ vkd_tensor vkd_reshape(struct vkd_graph *g, vkd_tensor x, struct vkd_shape shape
 vkd_tensor vkd_slice(struct vkd_graph *g, vkd_tensor x, int64_t begin, int64_t count);
 // Along the leading dimension; n <= VKD_MAX_IN.
 vkd_tensor vkd_concat(struct vkd_graph *g, const vkd_tensor *x, int n);
-// [B,C,T,H,W] -> [B, (T/pt)(H/ph)(W/pw), pt*ph*pw*C]; a token's vector is ordered (c,pt,ph,pw), or (pt,ph,pw,c) with channel_last.
+// [B,C,T,H,W] -> [B, (T/pt)(H/ph)(W/pw), pt*ph*pw*C]; a token's vector is ordered (c,pt,ph,pw), or (pt,ph,pw,c) with
+// channel_last.
 vkd_tensor vkd_patchify(struct vkd_graph *g, vkd_tensor x, const int patch[3], bool channel_last);
 // The inverse, to the shape `latent` = [B,C,T,H,W].
-vkd_tensor vkd_unpatchify(struct vkd_graph *g, vkd_tensor tokens, struct vkd_shape latent, const int patch[3], bool channel_last);
+vkd_tensor vkd_unpatchify(struct vkd_graph *g, vkd_tensor tokens, struct vkd_shape latent, const int patch[3],
+                          bool channel_last);
 
 // ---- matrices ------------------------------------------------------------------------------------------------------
 // out = op(a) op(b) + bias + add.  a: [..., K] seen as [M,K] (ta: [..., M] seen as [K,M]); b: [K,N] (tb: [N,K]).
 // bias [N] and add (out's shape) may be empty.  out: a's leading dimensions + N; with ta: [M,N].  FLOPs: 2 M N K.
-vkd_tensor vkd_matmul(struct vkd_graph *g, vkd_tensor a, vkd_tensor b, bool ta, bool tb, vkd_tensor bias, vkd_tensor add);
+vkd_tensor vkd_matmul(struct vkd_graph *g, vkd_tensor a, vkd_tensor b, bool ta, bool tb, vkd_tensor bias,
+                      vkd_tensor add);
 // y = x Wᵀ + b.  x [..., in], w [out, in], b [out] or empty.
 vkd_tensor vkd_linear(struct vkd_graph *g, vkd_tensor x, vkd_tensor w, vkd_tensor b);
-// x [R, C] (leading dimensions flattened) times y (same shape) or times 1 if y is empty, summed over each of `groups` runs of
-// R/groups consecutive rows, in a fixed order.  out [groups, C], or [C] if groups is 1.
+// x [R, C] (leading dimensions flattened) times y (same shape) or times 1 if y is empty, summed over each of `groups`
+// runs of R/groups consecutive rows, in a fixed order.  out [groups, C], or [C] if groups is 1.
 vkd_tensor vkd_sum_rows(struct vkd_graph *g, vkd_tensor x, vkd_tensor y, int64_t groups);
 
 // ---- elementwise ---------------------------------------------------------------------------------------------------
@@ -40,29 +43,36 @@ vkd_tensor vkd_row_scale(struct vkd_graph *g, vkd_tensor x, vkd_tensor s);
 vkd_tensor vkd_lincomb(struct vkd_graph *g, vkd_tensor coef, const vkd_tensor *x, int n);
 
 // ---- conditioning and normalisation --------------------------------------------------------------------------------
-// Chunk-major modulation: out[j,b,:] = e[b, (j mod ke) d ..] + table[j,:].  e [B, ke*d], table [k, d], ke divides k.  out [k, B, d].
+// Chunk-major modulation: out[j,b,:] = e[b, (j mod ke) d ..] + table[j,:].  e [B, ke*d], table [k, d], ke divides k.
+// out [k, B, d].
 vkd_tensor vkd_modulation(struct vkd_graph *g, vkd_tensor e, vkd_tensor table);
 // (x - mean) / sqrt(var + eps) * (one_plus + scale) + shift over the last dimension, biased variance.
-// x [..., d]; scale, shift [d] or [G, d], each group row serving R/G consecutive rows.  Source: Ba et al. 2016, arXiv:1607.06450
-vkd_tensor vkd_layernorm(struct vkd_graph *g, vkd_tensor x, vkd_tensor scale, vkd_tensor shift, float eps, bool one_plus);
+// x [..., d]; scale, shift [d] or [G, d], each group row serving R/G consecutive rows.  Source: Ba et al. 2016,
+// arXiv:1607.06450
+vkd_tensor vkd_layernorm(struct vkd_graph *g, vkd_tensor x, vkd_tensor scale, vkd_tensor shift, float eps,
+                         bool one_plus);
 // RMS norm over the whole width d times weight, then rotary embedding of interleaved pairs within each head.
 // x [B, n, d], weight [d], rope [n, d/heads/2, 2] (cos, sin) or empty.  Source: SPEC: Su et al. 2021, arXiv:2104.09864
-vkd_tensor vkd_rmsnorm_rope(struct vkd_graph *g, vkd_tensor x, vkd_tensor weight, vkd_tensor rope, int heads, float eps);
-// out[r,:] = table[index[r],:].  table [K, d], index int32 [R].  An index outside 0..K-1 reads row 0; callers check before.
+vkd_tensor vkd_rmsnorm_rope(struct vkd_graph *g, vkd_tensor x, vkd_tensor weight, vkd_tensor rope, int heads,
+                            float eps);
+// out[r,:] = table[index[r],:].  table [K, d], index int32 [R].  An index outside 0..K-1 reads row 0; callers check
+// before.
 vkd_tensor vkd_embed(struct vkd_graph *g, vkd_tensor table, vkd_tensor index);
 
 // ---- attention -----------------------------------------------------------------------------------------------------
-// softmax(scale q kᵀ) v per head, memory linear in n and m.  q [B, n, d], k, v [B, m, d], heads divides d.  FLOPs: 4 B n m d.
-// Source: Dao et al. 2022, arXiv:2205.14135
+// softmax(scale q kᵀ) v per head, memory linear in n and m.  q [B, n, d], k, v [B, m, d], heads divides d.  FLOPs: 4 B
+// n m d. Source: Dao et al. 2022, arXiv:2205.14135
 vkd_tensor vkd_attention(struct vkd_graph *g, vkd_tensor q, vkd_tensor k, vkd_tensor v, int heads, float scale);
 
 // ---- diffusion and losses ------------------------------------------------------------------------------------------
-// Standard normal draws keyed by (seed, step, stream, sample): out [B, ...].  key int32 [4] = seed low, seed high, step, stream;
-// sample int32 [B] = global sample index.  Philox4x32-10 (Salmon et al. 2011) and Box-Muller.  No gradient.
+// Standard normal draws keyed by (seed, step, stream, sample): out [B, ...].  key int32 [4] = seed low, seed high,
+// step, stream; sample int32 [B] = global sample index.  Philox4x32-10 (Salmon et al. 2011) and Box-Muller.  No
+// gradient.
 vkd_tensor vkd_randn(struct vkd_graph *g, vkd_tensor key, vkd_tensor sample, struct vkd_shape shape);
 // Rectified flow: *xt = (1-sigma) x0 + sigma noise, *target = noise - x0.  x0, noise [B, ...], sigma [B].  No gradient.
 // Source: Liu et al. 2022, arXiv:2209.03003
-void vkd_flow_mix(struct vkd_graph *g, vkd_tensor x0, vkd_tensor noise, vkd_tensor sigma, vkd_tensor *xt, vkd_tensor *target);
+void vkd_flow_mix(struct vkd_graph *g, vkd_tensor x0, vkd_tensor noise, vkd_tensor sigma, vkd_tensor *xt,
+                  vkd_tensor *target);
 // mean((a-b)^2) over all elements: [1].  Gradient to a only.
 vkd_tensor vkd_mse(struct vkd_graph *g, vkd_tensor a, vkd_tensor b);
 
@@ -74,9 +84,10 @@ void vkd_assign(struct vkd_graph *g, vkd_tensor dst, vkd_tensor src);
 // dst += src
 void vkd_accumulate(struct vkd_graph *g, vkd_tensor dst, vkd_tensor src);
 
-// AdamW over a run of an arena, in PyTorch's order, with clipping by global norm and EMA.  p, m, v, ema [n] are written; g [n].
-// hyper [VKD_HYPER_COUNT]; norm2 [1]: sum of squares of the unscaled gradient.  lr_scale and decay multiply lr and weight decay.
-// g' = g * grad_scale * min(1, clip / (sqrt(norm2) * grad_scale + 1e-6)), without the min if clip is 0.
+// AdamW over a run of an arena, in PyTorch's order, with clipping by global norm and EMA.  p, m, v, ema [n] are
+// written; g [n]. hyper [VKD_HYPER_COUNT]; norm2 [1]: sum of squares of the unscaled gradient.  lr_scale and decay
+// multiply lr and weight decay. g' = g * grad_scale * min(1, clip / (sqrt(norm2) * grad_scale + 1e-6)), without the min
+// if clip is 0.
 enum vkd_hyper {
   VKD_HYPER_LR,
   VKD_HYPER_BETA1,
@@ -95,6 +106,7 @@ enum vkd_hyper {
 struct vkd_adamw_tensors {
   vkd_tensor p, g, m, v, ema;
 };
-void vkd_adamw(struct vkd_graph *g, struct vkd_adamw_tensors t, vkd_tensor hyper, vkd_tensor norm2, float lr_scale, float decay);
+void vkd_adamw(struct vkd_graph *g, struct vkd_adamw_tensors t, vkd_tensor hyper, vkd_tensor norm2, float lr_scale,
+               float decay);
 
 #endif

@@ -13,11 +13,12 @@ struct vkd_op_profile {
 };
 
 // Rows for every node that runs, in order; *rows is freed with free().  Without a device nothing is timed.
-enum vkd_status vkd_graph_profile(const struct vkd_graph *g, struct vkd_op_profile **rows, uint32_t *count, struct vkd_error *err);
+enum vkd_status vkd_graph_profile(const struct vkd_graph *g, struct vkd_op_profile **rows, uint32_t *count,
+                                  struct vkd_error *err);
 double vkd_graph_flops(const struct vkd_graph *g);
 
 // The same with times: runs the program `runs` times with timestamps around every node.  Inputs are those of slot 0.
-enum vkd_status vkd_program_profile(struct vkd_program *program, int runs, struct vkd_op_profile **rows, uint32_t *count,
-                                    struct vkd_error *err);
+enum vkd_status vkd_program_profile(struct vkd_program *program, int runs, struct vkd_op_profile **rows,
+                                    uint32_t *count, struct vkd_error *err);
 
 #endif

@@ -1,4 +1,5 @@
-// Status codes and the error a caller receives.  Libraries return a status and fill `struct vkd_error`; they never print or exit.
+// Status codes and the error a caller receives.  Libraries return a status and fill `struct vkd_error`; they never
+// print or exit.
 #ifndef VKD_STATUS_H
 #define VKD_STATUS_H
 
