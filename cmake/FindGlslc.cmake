@@ -1,0 +1,16 @@
+# The GLSL compiler: -DGLSLC=PATH, then the environment's GLSLC, a Vulkan SDK, PATH.
+#   Glslc_FOUND, GLSLC, Glslc_VERSION ("2026.4")
+if(NOT GLSLC AND DEFINED ENV{GLSLC})
+  set(GLSLC "$ENV{GLSLC}" CACHE FILEPATH "GLSL to SPIR-V compiler" FORCE)
+endif()
+find_program(GLSLC glslc PATHS "$ENV{VULKAN_SDK}/bin" "$ENV{VULKAN_SDK}/Bin" DOC "GLSL to SPIR-V compiler")
+if(GLSLC)
+  execute_process(COMMAND "${GLSLC}" --version OUTPUT_VARIABLE version ERROR_VARIABLE version RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "glslc: ${GLSLC} --version fails (${status}): ${version}\nGive another one with -DGLSLC=PATH")
+  endif()
+  string(REGEX MATCH "[0-9]+[.][0-9]+" Glslc_VERSION "${version}")
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Glslc REQUIRED_VARS GLSLC VERSION_VAR Glslc_VERSION
+  REASON_FAILURE_MESSAGE "install a Vulkan SDK or the package glslc, or give -DGLSLC=PATH")
