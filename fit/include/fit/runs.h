@@ -1,0 +1,62 @@
+// Runs tables: one row per (run, evaluation point), SI units (parameters, tokens, FLOPs), losses in the source's unit.
+#ifndef FIT_RUNS_H
+#define FIT_RUNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fit/error.h"
+
+// Why a row was left out, in the order in which the rules are tried.
+#define FIT_DROP_MAP(X)                                                                                                \
+  X(EXCLUDED, "marked excluded=1 in the table")                                                                        \
+  X(DIVERGED, "marked diverged=1 in the table")                                                                        \
+  X(NO_LOSS, "loss empty, infinite or not a number")                                                                   \
+  X(UNTRAINED, "evaluated before any token was trained (tokens = 0)")                                                  \
+  X(NOT_BEST, "not the lowest loss of its (params, tokens) cell")
+
+enum fit_drop {
+#define X(code, text) FIT_DROP_##code,
+  FIT_DROP_MAP(X)
+#undef X
+      FIT_DROP_COUNT
+};
+
+struct fit_run {
+  double params, tokens;                       // > 0
+  double loss;                                 // > 0
+  double flops, batch_tokens, lr, seed, steps; // NaN where the table does not say
+  int run;                                     // rows of one run share this number, 0 .. clusters-1
+  long line;                                   // where the row starts in its file, from 1
+};
+
+struct fit_runs {
+  struct fit_run *row; // the rows kept
+  size_t count;
+  size_t dropped[FIT_DROP_COUNT];
+  size_t rows;               // data rows read = count + all dropped
+  size_t flops_not_positive; // rows whose flops are written but no number above 0 (overflows occur): taken as unknown
+  int clusters;            // distinct runs among the kept rows; every row is its own when the table has no column `run`
+  bool has_run, has_flops; // whether the column is there
+};
+
+// Reads a CSV table: a header line, columns in any order; params, tokens and loss needed; flops, batch_tokens, lr,
+// seed, steps, diverged, run, excluded understood; any other ignored.  Quoted fields, CRLF and a UTF-8 byte order mark
+// are fine. Rows are dropped by FIT_DROP_MAP and counted; anything else that is wrong is an error naming name:line and
+// the column. *out is zeroed on failure.  Errors: FIT_ERR_INPUT on a bad table, FIT_ERR_FAILED without memory.
+enum fit_status fit_runs_parse(const char *text, size_t size, const char *name, struct fit_runs *out,
+                               struct fit_error *err);
+enum fit_status fit_runs_read(const char *path, struct fit_runs *out, struct fit_error *err);
+
+// Keeps the lowest loss of every (params, tokens) cell (equal to 1e-6 relative); counts the others as
+// FIT_DROP_NOT_BEST.
+enum fit_status fit_runs_keep_best(struct fit_runs *runs, struct fit_error *err);
+
+void fit_runs_free(struct fit_runs *runs); // NULL inside allowed
+
+// FLOPs of the row: the table's, else 6 * params * tokens.
+double fit_run_flops(const struct fit_run *run);
+
+const char *fit_drop_text(enum fit_drop drop);
+
+#endif
