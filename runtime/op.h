@@ -93,6 +93,7 @@ extern const struct vkd_op_info vkd__ops[VKD_OP_COUNT];
 // Builds a node; `node` has op, nin, in[] and p set.  Returns out[0], or the empty tensor.
 vkd_tensor vkd__graph_add(struct vkd_graph *g, const struct vkd_node *node, vkd_tensor *out1);
 void vkd__graph_fail(struct vkd_graph *g, enum vkd_status status, const char *fmt, ...) VKD_PRINTF(3, 4);
+vkd_tensor vkd__zeros(struct vkd_graph *g, const struct vkd_shape *shape); // a constant
 // Whether the backward walk now under way needs a gradient of x.
 bool vkd__wants_grad(const struct vkd_graph *g, vkd_tensor x);
 

@@ -1,0 +1,156 @@
+// Reverse-mode differentiation: one walk over the nodes in reverse, asking each op's row for its backward.
+#include "graph_internal.h"
+
+#include <stdlib.h>
+
+// What is known of the gradient of one tensor: a running sum, and gradients of slices that have not been joined yet.
+struct slice_grad {
+  int64_t begin, count;
+  vkd_tensor grad;
+  struct slice_grad *next;
+};
+struct tensor_grad {
+  vkd_tensor sum;
+  struct slice_grad *slices; // sorted by begin
+};
+
+// sum + term.  A matmul that has just been made takes the sum as its `add` input instead of a pass of its own.
+static vkd_tensor sum_of(struct vkd_graph *g, vkd_tensor sum, vkd_tensor term) {
+  if (!sum.id) return term;
+  struct vkd_node *n = &g->nodes[vkd__info(g, term)->node];
+  struct vkd_shape a = vkd__shape(g, sum), b = vkd__shape(g, term);
+  bool last = vkd__info(g, term)->node == g->node_count - 1 && vkd__info(g, term)->uses == 0;
+  if (n->op == VKD_OP_matmul && last && !n->in[3].id && vkd_shape_equal(&a, &b)) {
+    n->in[3] = sum;
+    n->nin = 4;
+    g->tensors[sum.id].uses++;
+    return term;
+  }
+  return vkd_add(g, sum, term);
+}
+
+static void add_slice(struct vkd_graph *g, struct tensor_grad *t, const struct vkd_node *slice, vkd_tensor grad) {
+  int64_t begin = slice->p.slice.begin, count = slice->p.slice.count;
+  struct slice_grad **at = &t->slices;
+  for (; *at; at = &(*at)->next) {
+    struct slice_grad *s = *at;
+    if (s->begin == begin && s->count == count) {
+      s->grad = sum_of(g, s->grad, grad);
+      return;
+    }
+    if (s->begin > begin) break;
+  }
+  struct slice_grad *fresh = vkd__arena_alloc(&g->arena, sizeof *fresh);
+  if (!fresh) {
+    vkd__graph_fail(g, VKD_ERR_HOST_MEMORY, "no memory for gradients");
+    return;
+  }
+  *fresh = (struct slice_grad){begin, count, grad, *at};
+  *at = fresh;
+}
+
+// One concat of all slice gradients of x, zeros in the gaps; overlapping slices are a mistake of the model.
+static vkd_tensor join_slices(struct vkd_graph *g, vkd_tensor x, const struct slice_grad *s) {
+  struct vkd_shape shape = vkd__shape(g, x), gap = shape;
+  vkd_tensor parts[VKD_MAX_IN];
+  int n = 0;
+  int64_t at = 0, end = shape.dim[0];
+  while (at < end && n < VKD_MAX_IN) {
+    if (s && s->begin < at) break;
+    if (s && s->begin == at) {
+      parts[n++] = s->grad;
+      at += s->count;
+      s = s->next;
+    } else {
+      gap.dim[0] = (s ? s->begin : end) - at;
+      parts[n++] = vkd__zeros(g, &gap);
+      at += gap.dim[0];
+    }
+  }
+  if (at != end || s) {
+    vkd__graph_fail(g, VKD_ERR_UNSUPPORTED, "the slices used of one tensor overlap, or are more than %d", VKD_MAX_IN);
+    return (vkd_tensor){0};
+  }
+  return n == 1 ? parts[0] : vkd_concat(g, parts, n);
+}
+
+static vkd_tensor finish(struct vkd_graph *g, vkd_tensor x, struct tensor_grad *t) {
+  if (t->slices) {
+    vkd_tensor joined = join_slices(g, x, t->slices);
+    t->slices = NULL;
+    if (joined.id) t->sum = sum_of(g, t->sum, joined);
+  }
+  return t->sum;
+}
+
+bool vkd__wants_grad(const struct vkd_graph *g, vkd_tensor x) { return x.id && x.id < g->wants_count && g->wants[x.id]; }
+
+// wants[t] = 1 for every tensor that depends on one of wrt
+static void mark_wanted(const struct vkd_graph *g, const vkd_tensor *wrt, int n, uint8_t *wants) {
+  for (int i = 0; i < n; i++) wants[wrt[i].id] = 1;
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    const struct vkd_node *node = &g->nodes[i];
+    bool any = false;
+    for (int k = 0; k < node->nin; k++) any |= wants[node->in[k].id] != 0;
+    if (any && node->op != VKD_OP_leaf)
+      for (int o = 0; o < node->nout; o++) wants[node->out[o].id] = 1;
+  }
+}
+
+static void walk_node(struct vkd_graph *g, uint32_t index, struct tensor_grad *grads) {
+  struct vkd_node node = g->nodes[index]; // a copy: the array may move while backward adds nodes
+  const struct vkd_op_info *op = &vkd__ops[node.op];
+  if (op->flags & VKD_OP_LEAF) return;
+  vkd_tensor dout[VKD_MAX_OUT] = {{0}}, din[VKD_MAX_IN] = {{0}};
+  bool any_out = false, any_in = false;
+  for (int o = 0; o < node.nout; o++)
+    if (vkd__wants_grad(g, node.out[o])) any_out |= (dout[o] = finish(g, node.out[o], &grads[node.out[o].id])).id != 0;
+  for (int k = 0; k < node.nin; k++) any_in |= vkd__wants_grad(g, node.in[k]);
+  if (!any_out || !any_in) return;
+  vkd_graph_label_push(g, "grad/%s", node.label);
+  if (op->flags & VKD_OP_NO_GRAD) {
+    vkd__graph_fail(g, VKD_ERR_UNSUPPORTED, "%s has no gradient", op->name);
+  } else if (node.op == VKD_OP_slice) {
+    add_slice(g, &grads[node.in[0].id], &node, dout[0]);
+  } else {
+    op->backward(g, &node, dout, din);
+    for (int k = 0; k < node.nin && g->error.status == VKD_OK; k++)
+      if (din[k].id && vkd__wants_grad(g, node.in[k])) {
+        struct tensor_grad *t = &grads[node.in[k].id];
+        t->sum = sum_of(g, t->sum, din[k]);
+      }
+  }
+  vkd_graph_label_pop(g);
+}
+
+void vkd_grad(struct vkd_graph *g, vkd_tensor loss, const vkd_tensor *wrt, int n, vkd_tensor *grads_out) {
+  for (int i = 0; i < n; i++) grads_out[i] = (vkd_tensor){0};
+  if (g->error.status != VKD_OK) return;
+  if (vkd__numel(g, loss) != 1) {
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "a loss has one element, not %lld", (long long)vkd__numel(g, loss));
+    return;
+  }
+  uint32_t count = g->tensor_count;
+  uint8_t *wants = calloc(count, 1);
+  struct tensor_grad *grads = calloc(count, sizeof *grads);
+  if (!wants || !grads) {
+    vkd__graph_fail(g, VKD_ERR_HOST_MEMORY, "no memory for gradients");
+    goto done;
+  }
+  mark_wanted(g, wrt, n, wants);
+  g->wants = wants;
+  g->wants_count = count;
+  grads[loss.id].sum = vkd_constant(g, "dloss", VKD_F32, vkd__shape(g, loss), &(float){1});
+  for (uint32_t i = vkd__info(g, loss)->node + 1; i-- > 0 && g->error.status == VKD_OK;) walk_node(g, i, grads);
+  for (int i = 0; i < n && g->error.status == VKD_OK; i++) {
+    grads_out[i] = finish(g, wrt[i], &grads[wrt[i].id]);
+    if (!grads_out[i].id)
+      vkd__graph_fail(g, VKD_ERR_UNSUPPORTED, "the loss does not depend on %s",
+                      vkd__info(g, wrt[i])->name ? vkd__info(g, wrt[i])->name : "a tensor");
+  }
+done:
+  g->wants = NULL;
+  g->wants_count = 0;
+  free(wants);
+  free(grads);
+}

@@ -1,0 +1,48 @@
+// The graph's data.  Internal to runtime/.
+#ifndef VKD_GRAPH_INTERNAL_H
+#define VKD_GRAPH_INTERNAL_H
+
+#include "arena.h"
+#include "op.h"
+
+enum vkd_tensor_kind { VKD_TENSOR_TEMP, VKD_TENSOR_INPUT, VKD_TENSOR_CONSTANT, VKD_TENSOR_BOUND };
+
+struct vkd_tensor_info {
+  const char *name; // leaves only
+  enum vkd_tensor_kind kind;
+  enum vkd_dtype dtype;
+  struct vkd_shape shape;
+  uint32_t node; // producer
+  uint32_t uses;
+  bool output;              // read by the host
+  vkd_tensor place;         // bound tensor whose storage this one uses
+  const void *data;         // constant
+  struct vkd_buffer *buffer; // bound
+  uint64_t offset;          // bound
+};
+
+enum { VKD_LABEL_DEPTH = 8 };
+
+struct vkd_graph {
+  struct vkd_arena arena;
+  struct vkd_node *nodes;
+  uint32_t node_count, node_cap;
+  struct vkd_tensor_info *tensors; // [0] is the empty tensor
+  uint32_t tensor_count, tensor_cap;
+  const char *labels[VKD_LABEL_DEPTH]; // each the whole path
+  int label_depth;
+  const uint8_t *wants; // during the backward walk: tensor ids below wants_count that want a gradient
+  uint32_t wants_count;
+  struct vkd_error error;
+};
+
+static inline const struct vkd_tensor_info *vkd__info(const struct vkd_graph *g, vkd_tensor x) { return &g->tensors[x.id]; }
+uint64_t vkd__tensor_bytes(const struct vkd_graph *g, vkd_tensor x);
+
+// needed[i] = 1 for the nodes that an output, a placed tensor or a write to a bound tensor depends on.  needed: node_count bytes.
+void vkd__graph_needed(const struct vkd_graph *g, uint8_t *needed);
+
+// The tensor whose storage a chain of views ends in, and the byte offset there.
+vkd_tensor vkd__view_root(const struct vkd_graph *g, vkd_tensor x, uint64_t *offset);
+
+#endif
