@@ -1,0 +1,50 @@
+// Files that are never half-written, and small files read whole.
+#ifndef VKDM_FILEIO_H
+#define VKDM_FILEIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "vkd/status.h"
+
+// A file being written under a temporary name in its own folder; the final name appears, complete, at fileio_commit().
+//   struct fileio f = {0};
+//   if (fileio_begin(&f, path, err) || fileio_write(&f, data, size, err) || fileio_commit(&f, err)) goto fail;
+//   fail: fileio_abort(&f);   (nothing to do after a commit, or on a zeroed struct)
+struct fileio {
+  char *path, *temp;
+  FILE *stream;  // for fprintf and the like; its errors are found by fileio_commit()
+  uint64_t size; // bytes appended through fileio_write()
+};
+
+// Errors: VKD_ERR_INPUT where the folder does not exist or `path` is a folder or a device; VKD_ERR_IO otherwise.
+enum vkd_status fileio_begin(struct fileio *f, const char *path, struct vkd_error *err);
+enum vkd_status fileio_write(struct fileio *f, const void *data, size_t size, struct vkd_error *err);
+// Overwrites bytes written before (a header whose numbers are known at the end); the end of the file stays where it is.
+enum vkd_status fileio_write_at(struct fileio *f, uint64_t offset, const void *data, size_t size,
+                                struct vkd_error *err);
+enum vkd_status fileio_commit(struct fileio *f, struct vkd_error *err); // flush, fsync, rename, fsync of the folder
+void fileio_abort(struct fileio *f);                                    // removes the temporary file
+
+// The whole of a small file at once, through the calls above.
+enum vkd_status fileio_write_whole(const char *path, const void *data, size_t size, struct vkd_error *err);
+
+// *data: malloc'd, a NUL is put after the last byte; *size may be NULL.
+// Errors: VKD_ERR_INPUT for a missing file, a folder, or more than `limit` bytes.
+enum vkd_status fileio_read_whole(const char *path, size_t limit, char **data, size_t *size, struct vkd_error *err);
+
+// Creates a folder and its parents; one that exists already is success.
+enum vkd_status fileio_make_dirs(const char *path, struct vkd_error *err);
+
+// Makes renames and new names in a folder durable.
+enum vkd_status fileio_sync_dir(const char *path, struct vkd_error *err);
+
+bool fileio_is_dir(const char *path);
+bool fileio_is_file(const char *path);
+
+// "folder/name", malloc'd; NULL: out of memory.
+char *fileio_join(const char *folder, const char *name);
+
+#endif
