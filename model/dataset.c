@@ -1,0 +1,316 @@
+#include "vkdm/dataset.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "bytes.h"
+#include "hash.h"
+#include "vkd_format.h"
+
+struct dataset {
+  int fd;
+  char *path;
+  struct dataset_info info;
+  struct vkd_header header;
+  json_t *meta;
+  const char **class_names; // point into meta
+  struct vkd_clip *clips;
+  struct vkd_text *texts;
+  uint32_t *by_split[DATA_SPLITS];
+};
+
+static enum vkd_status read_at(const struct dataset *d, uint64_t offset, void *out, size_t size,
+                               struct vkd_error *err) {
+  uint8_t *p = out;
+  while (size) {
+    ssize_t n = pread(d->fd, p, size, (off_t)offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return vkd_fail(err, VKD_ERR_IO, "%s: reading failed: %s", d->path, strerror(errno));
+    if (n == 0)
+      return vkd_fail(err, VKD_ERR_INPUT, "%s: truncated: it ends at byte %llu", d->path, (unsigned long long)offset);
+    p += n, offset += (uint64_t)n, size -= (size_t)n;
+  }
+  return VKD_OK;
+}
+
+static enum vkd_status corrupt(const struct dataset *d, const char *what, struct vkd_error *err) {
+  return vkd_fail(err, VKD_ERR_INPUT, "%s: corrupt: %s; build it anew", d->path, what);
+}
+
+static enum vkd_status read_header(struct dataset *d, struct vkd_error *err) {
+  struct stat st;
+  if (fstat(d->fd, &st)) return vkd_fail(err, VKD_ERR_IO, "%s: %s", d->path, strerror(errno));
+  if (!S_ISREG(st.st_mode)) return vkd_fail(err, VKD_ERR_INPUT, "%s: is no regular file", d->path);
+  const uint64_t size = (uint64_t)st.st_size;
+  uint8_t bytes[VKD_HEADER_BYTES] = {0};
+  enum vkd_status status = read_at(d, 0, bytes, size < VKD_HEADER_BYTES ? (size_t)size : VKD_HEADER_BYTES, err);
+  if (status != VKD_OK) return status;
+  if (vkd_header_get(bytes, &d->header, err) != VKD_OK) return vkd_error_prefix(err, "%s", d->path);
+  const struct vkd_header *h = &d->header;
+  if (h->file_bytes != size)
+    return vkd_fail(err, VKD_ERR_INPUT,
+                    "%s: truncated or overwritten: %llu bytes, but its header says %llu; build it anew", d->path,
+                    (unsigned long long)size, (unsigned long long)h->file_bytes);
+  if (h->kind > LATENT_RAW ||
+      latent_codec_init(&d->info.codec, (enum latent_kind)h->kind, h->channels, h->frames, h->height, h->width,
+                        h->levels_t, h->levels_s, NULL) != VKD_OK ||
+      d->info.codec.channels != h->channels || vkd_clip_raw_bytes(&d->info.codec) > VKD_MAX_CLIP_BYTES)
+    return corrupt(d, "the clip's shape makes no sense", err);
+  if (h->clips < 1 || h->clips > INT32_MAX || h->classes > VKD_MAX_CLASSES || h->text_len > VKD_MAX_TEXT ||
+      h->text_dim > VKD_MAX_TEXT || (h->texts == 0) != (h->text_len == 0) || (h->texts == 0) != (h->text_dim == 0) ||
+      h->texts > INT32_MAX || (uint64_t)h->text_len * h->text_dim * 4 > VKD_MAX_CLIP_BYTES)
+    return corrupt(d, "the counts make no sense", err);
+  const uint64_t fixed =
+      (uint64_t)h->channels * 8 + (uint64_t)h->clips * VKD_CLIP_BYTES + (uint64_t)h->texts * VKD_TEXT_BYTES;
+  if (h->tables_offset < VKD_HEADER_BYTES || h->tables_offset > size || h->meta_bytes > size ||
+      size - h->tables_offset != fixed + h->meta_bytes)
+    return corrupt(d, "the tables do not fit the file", err);
+  return VKD_OK;
+}
+
+static bool blob_fits(const struct dataset *d, const struct vkd_blob *b, uint64_t raw_bytes) {
+  return b->offset >= VKD_HEADER_BYTES && b->offset <= d->header.tables_offset &&
+         b->stored_bytes <= d->header.tables_offset - b->offset && b->stored_bytes > 0 && b->raw_bytes == raw_bytes;
+}
+
+static enum vkd_status read_clips(struct dataset *d, const uint8_t *p, struct vkd_error *err) {
+  const struct vkd_header *h = &d->header;
+  const uint64_t raw_bytes = vkd_clip_raw_bytes(&d->info.codec);
+  for (uint32_t i = 0; i < h->clips; i++, p += VKD_CLIP_BYTES) {
+    struct vkd_clip *c = &d->clips[i];
+    vkd_clip_get(p, c);
+    if (!blob_fits(d, &c->blob, raw_bytes) || c->label < -1 || c->label >= (int64_t)h->classes || c->text < -1 ||
+        c->text >= (int64_t)h->texts || c->split >= DATA_SPLITS)
+      return vkd_fail(err, VKD_ERR_INPUT, "%s: corrupt: index entry of clip %u makes no sense; build it anew", d->path,
+                      i);
+    d->info.split_clips[c->split]++;
+    d->info.raw_bytes += c->blob.raw_bytes;
+  }
+  for (int s = 0; s < DATA_SPLITS; s++) {
+    d->by_split[s] = malloc((d->info.split_clips[s] + 1) * sizeof *d->by_split[s]);
+    if (!d->by_split[s]) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory for its index", d->path);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < h->clips; i++)
+      if (d->clips[i].split == (uint32_t)s) d->by_split[s][n++] = i;
+  }
+  return VKD_OK;
+}
+
+static enum vkd_status read_texts(struct dataset *d, const uint8_t *p, struct vkd_error *err) {
+  const struct vkd_header *h = &d->header;
+  for (uint32_t i = 0; i < h->texts; i++, p += VKD_TEXT_BYTES) {
+    struct vkd_text *t = &d->texts[i];
+    vkd_text_get(p, t);
+    if (t->rows < 1 || t->rows > h->text_len || !blob_fits(d, &t->blob, (uint64_t)t->rows * h->text_dim * 4))
+      return vkd_fail(err, VKD_ERR_INPUT, "%s: corrupt: index entry of text %u makes no sense; build it anew", d->path,
+                      i);
+  }
+  return VKD_OK;
+}
+
+static enum vkd_status read_meta(struct dataset *d, const char *p, struct vkd_error *err) {
+  d->meta = json_loadb(p, d->header.meta_bytes, JSON_REJECT_DUPLICATES, NULL);
+  if (!json_is_object(d->meta)) return corrupt(d, "its metadata is no JSON object", err);
+  const json_t *names = json_object_get(d->meta, "classes");
+  if (json_array_size(names) != d->header.classes) return corrupt(d, "its class names do not fit the count", err);
+  d->class_names = calloc((size_t)d->header.classes + 1, sizeof *d->class_names);
+  if (!d->class_names) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory for class names", d->path);
+  for (uint32_t i = 0; i < d->header.classes; i++) {
+    d->class_names[i] = json_string_value(json_array_get(names, i));
+    if (!d->class_names[i]) return corrupt(d, "a class name is no string", err);
+  }
+  return VKD_OK;
+}
+
+static enum vkd_status read_tables(struct dataset *d, struct vkd_error *err) {
+  const struct vkd_header *h = &d->header;
+  const size_t size = (size_t)(h->file_bytes - h->tables_offset);
+  enum vkd_status status = VKD_OK;
+  uint8_t *tables = malloc(size);
+  d->clips = calloc(h->clips, sizeof *d->clips);
+  d->texts = calloc((size_t)h->texts + 1, sizeof *d->texts);
+  if (!tables || !d->clips || !d->texts) {
+    status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory for its tables (%zu bytes)", d->path, size);
+    goto done;
+  }
+  if ((status = read_at(d, h->tables_offset, tables, size, err)) != VKD_OK) goto done;
+  if (hash_xxh64(tables, size, 0) != h->tables_hash) {
+    status = corrupt(d, "the tables do not match their checksum", err);
+    goto done;
+  }
+  struct latent_codec *k = &d->info.codec;
+  const uint8_t *p = tables;
+  for (uint32_t c = 0; c < k->channels; c++) {
+    k->mean[c] = get_f32(p + 4 * c);
+    k->scale[c] = get_f32(p + 4 * (k->channels + c));
+    if (!isfinite(k->mean[c]) || !isfinite(k->scale[c]) || !(k->scale[c] > 0)) {
+      status = corrupt(d, "a channel's mean or scale is no usable number", err);
+      goto done;
+    }
+  }
+  p += (size_t)k->channels * 8;
+  if ((status = read_clips(d, p, err)) != VKD_OK) goto done;
+  p += (size_t)h->clips * VKD_CLIP_BYTES;
+  if ((status = read_texts(d, p, err)) != VKD_OK) goto done;
+  p += (size_t)h->texts * VKD_TEXT_BYTES;
+  status = read_meta(d, (const char *)p, err);
+done:
+  free(tables);
+  return status;
+}
+
+enum vkd_status dataset_open(const char *path, struct dataset **out, struct vkd_error *err) {
+  *out = NULL;
+  enum vkd_status status;
+  struct dataset *d = calloc(1, sizeof *d);
+  if (!d) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory to open it", path);
+  d->fd = -1;
+  if (!(d->path = strdup(path))) {
+    status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory to open it", path);
+    goto fail;
+  }
+  // Not blocking, lest a FIFO of that name hangs us.
+  d->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (d->fd < 0) {
+    status = vkd_fail(err, VKD_ERR_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
+    goto fail;
+  }
+  if ((status = read_header(d, err)) != VKD_OK || (status = read_tables(d, err)) != VKD_OK) goto fail;
+  struct dataset_info *info = &d->info;
+  info->clips = d->header.clips;
+  info->classes = d->header.classes;
+  info->class_names = d->class_names;
+  info->text_len = d->header.text_len;
+  info->text_dim = d->header.text_dim;
+  info->file_bytes = d->header.file_bytes;
+  uint8_t bytes[VKD_HEADER_BYTES];
+  vkd_header_put(&d->header, bytes);
+  info->fingerprint = hash_xxh64(bytes, sizeof bytes, 0);
+  info->meta = d->meta;
+  *out = d;
+  return VKD_OK;
+fail:
+  dataset_close(&d);
+  return status;
+}
+
+void dataset_close(struct dataset **dataset) {
+  struct dataset *d = *dataset;
+  *dataset = NULL;
+  if (!d) return;
+  if (d->fd >= 0) close(d->fd);
+  for (int s = 0; s < DATA_SPLITS; s++) free(d->by_split[s]);
+  free(d->clips);
+  free(d->texts);
+  free(d->class_names);
+  json_decref(d->meta);
+  free(d->path);
+  free(d);
+}
+
+const struct dataset_info *dataset_get_info(const struct dataset *d) { return &d->info; }
+const char *dataset_path(const struct dataset *d) { return d->path; }
+
+struct dataset_clip dataset_get_clip(const struct dataset *d, uint32_t clip) {
+  const struct vkd_clip *c = &d->clips[clip];
+  return (struct dataset_clip){.label = c->label,
+                               .split = (enum data_split)c->split,
+                               .text_len = c->text < 0 ? 0 : d->texts[c->text].rows,
+                               .source = c->source,
+                               .start = c->start,
+                               .content = c->content,
+                               .raw_bytes = c->blob.raw_bytes,
+                               .stored_bytes = c->blob.stored_bytes};
+}
+
+uint32_t dataset_split_clip(const struct dataset *d, enum data_split split, uint32_t k) {
+  return d->by_split[split][k];
+}
+
+static enum vkd_status read_blob(const struct dataset *d, const struct vkd_blob *b, const char *kind, uint32_t number,
+                                 void *out, struct vkd_error *err) {
+  enum vkd_status status = VKD_OK;
+  uint8_t *stored = malloc((size_t)b->stored_bytes);
+  if (!stored)
+    return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory for %s %u (%llu bytes)", d->path, kind, number,
+                    (unsigned long long)b->stored_bytes);
+  if ((status = read_at(d, b->offset, stored, (size_t)b->stored_bytes, err)) != VKD_OK) goto done;
+  if (hash_xxh64(stored, (size_t)b->stored_bytes, 0) != b->stored_hash) {
+    status = vkd_fail(err, VKD_ERR_INPUT, "%s: corrupt: %s %u does not match its checksum; build it anew", d->path,
+                      kind, number);
+    goto done;
+  }
+  size_t n = ZSTD_decompress(out, (size_t)b->raw_bytes, stored, (size_t)b->stored_bytes);
+  if (n != b->raw_bytes)
+    status = vkd_fail(err, VKD_ERR_INPUT, "%s: corrupt: %s %u does not unpack (%s); build it anew", d->path, kind,
+                      number, ZSTD_isError(n) ? ZSTD_getErrorName(n) : "wrong size");
+done:
+  free(stored);
+  return status;
+}
+
+enum vkd_status dataset_read_raw(const struct dataset *d, uint32_t clip, void *out, struct vkd_error *err) {
+  if (clip >= d->header.clips)
+    return vkd_fail(err, VKD_ERR_USAGE, "%s: no clip %u; it holds %u", d->path, clip, d->header.clips);
+  const struct vkd_clip *c = &d->clips[clip];
+  enum vkd_status status = read_blob(d, &c->blob, "clip", clip, out, err);
+  if (status == VKD_OK && hash_xxh64(out, (size_t)c->blob.raw_bytes, 0) != c->content)
+    status = vkd_fail(err, VKD_ERR_INPUT, "%s: corrupt: clip %u unpacks to other data than was stored; build it anew",
+                      d->path, clip);
+  return status;
+}
+
+static enum vkd_status read_text(const struct dataset *d, uint32_t text, float *out, struct vkd_error *err) {
+  const struct vkd_text *t = &d->texts[text];
+  enum vkd_status status = read_blob(d, &t->blob, "text", text, out, err);
+  const size_t n = (size_t)t->rows * d->header.text_dim;
+  for (size_t i = 0; status == VKD_OK && i < n; i++)
+    if (!isfinite(out[i]))
+      status = vkd_fail(err, VKD_ERR_INPUT, "%s: text %u holds numbers that are not finite", d->path, text);
+  return status;
+}
+
+enum vkd_status dataset_read_text(const struct dataset *d, uint32_t clip, float *out, struct vkd_error *err) {
+  if (clip >= d->header.clips)
+    return vkd_fail(err, VKD_ERR_USAGE, "%s: no clip %u; it holds %u", d->path, clip, d->header.clips);
+  const size_t n = (size_t)d->header.text_len * d->header.text_dim;
+  memset(out, 0, n * sizeof *out);
+  return d->clips[clip].text < 0 ? VKD_OK : read_text(d, (uint32_t)d->clips[clip].text, out, err);
+}
+
+enum vkd_status dataset_verify(const struct dataset *d, struct vkd_error *err) {
+  enum vkd_status status = VKD_OK;
+  const struct latent_codec *k = &d->info.codec;
+  const size_t text_numbers = (size_t)d->header.text_len * d->header.text_dim;
+  void *raw = malloc((size_t)vkd_clip_raw_bytes(k));
+  float *latent = malloc(latent_count(k) * sizeof *latent);
+  float *text = malloc((text_numbers + 1) * sizeof *text);
+  if (!raw || !latent || !text) {
+    status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory for one clip", d->path);
+    goto done;
+  }
+  for (uint32_t i = 0; i < d->header.clips; i++) {
+    if ((status = dataset_read_raw(d, i, raw, err)) != VKD_OK) goto done;
+    if (k->kind == LATENT_RAW)
+      memcpy(latent, raw, (size_t)vkd_clip_raw_bytes(k));
+    else if ((status = latent_encode(k, raw, latent, err)) != VKD_OK)
+      goto done;
+    for (size_t j = 0; j < latent_count(k); j++)
+      if (!isfinite(latent[j])) {
+        status = vkd_fail(err, VKD_ERR_INPUT, "%s: clip %u holds numbers that are not finite", d->path, i);
+        goto done;
+      }
+  }
+  for (uint32_t i = 0; i < d->header.texts && status == VKD_OK; i++) status = read_text(d, i, text, err);
+done:
+  free(raw);
+  free(latent);
+  free(text);
+  return status;
+}
