@@ -43,6 +43,7 @@ union vkd_op_params {
   struct {
     float eps;
     bool one_plus;
+    int64_t groups; // layernorm_dparam: rows of scale and shift
   } layernorm;
   struct {
     int heads;
