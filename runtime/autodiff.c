@@ -14,13 +14,15 @@ struct tensor_grad {
   struct slice_grad *slices; // sorted by begin
 };
 
-// sum + term.  A matmul that has just been made takes the sum as its `add` input instead of a pass of its own.
-static vkd_tensor sum_of(struct vkd_graph *g, vkd_tensor sum, vkd_tensor term) {
+// sum + term.  A matmul made since node `fresh` that nothing uses yet takes the sum as its `add` input, without a pass of its
+// own; an older one may serve as another tensor's gradient too.
+static vkd_tensor sum_of(struct vkd_graph *g, vkd_tensor sum, vkd_tensor term, uint32_t fresh) {
   if (!sum.id) return term;
-  struct vkd_node *n = &g->nodes[vkd__info(g, term)->node];
+  uint32_t made = vkd__info(g, term)->node;
+  struct vkd_node *n = &g->nodes[made];
   struct vkd_shape a = vkd__shape(g, sum), b = vkd__shape(g, term);
-  bool last = vkd__info(g, term)->node == g->node_count - 1 && vkd__info(g, term)->uses == 0;
-  if (n->op == VKD_OP_matmul && last && !n->in[3].id && vkd_shape_equal(&a, &b)) {
+  bool own = made >= fresh && vkd__info(g, term)->uses == 0 && vkd__info(g, sum)->node < fresh;
+  if (n->op == VKD_OP_matmul && own && !n->in[3].id && vkd_shape_equal(&a, &b)) {
     n->in[3] = sum;
     n->nin = 4;
     g->tensors[sum.id].uses++;
@@ -35,7 +37,7 @@ static void add_slice(struct vkd_graph *g, struct tensor_grad *t, const struct v
   for (; *at; at = &(*at)->next) {
     struct slice_grad *s = *at;
     if (s->begin == begin && s->count == count) {
-      s->grad = sum_of(g, s->grad, grad);
+      s->grad = sum_of(g, s->grad, grad, UINT32_MAX);
       return;
     }
     if (s->begin > begin) break;
@@ -78,7 +80,7 @@ static vkd_tensor finish(struct vkd_graph *g, vkd_tensor x, struct tensor_grad *
   if (t->slices) {
     vkd_tensor joined = join_slices(g, x, t->slices);
     t->slices = NULL;
-    if (joined.id) t->sum = sum_of(g, t->sum, joined);
+    if (joined.id) t->sum = sum_of(g, t->sum, joined, UINT32_MAX);
   }
   return t->sum;
 }
@@ -113,11 +115,12 @@ static void walk_node(struct vkd_graph *g, uint32_t index, struct tensor_grad *g
   } else if (node.op == VKD_OP_slice) {
     add_slice(g, &grads[node.in[0].id], &node, dout[0]);
   } else {
+    uint32_t fresh = g->node_count;
     op->backward(g, &node, dout, din);
     for (int k = 0; k < node.nin && g->error.status == VKD_OK; k++)
       if (din[k].id && vkd__wants_grad(g, node.in[k])) {
         struct tensor_grad *t = &grads[node.in[k].id];
-        t->sum = sum_of(g, t->sum, din[k]);
+        t->sum = sum_of(g, t->sum, din[k], fresh);
       }
   }
   vkd_graph_label_pop(g);

@@ -24,13 +24,14 @@ enum vkd_status vkd_fail(struct vkd_error *err, enum vkd_status status, const ch
 }
 
 enum vkd_status vkd_error_prefix(struct vkd_error *err, const char *fmt, ...) {
-  char old[sizeof err->what];
-  memcpy(old, err->what, sizeof old);
+  char prefix[256], text[sizeof prefix + sizeof err->what + 2];
   va_list ap;
   va_start(ap, fmt);
-  int n = vsnprintf(err->what, sizeof err->what, fmt, ap);
+  vsnprintf(prefix, sizeof prefix, fmt, ap);
   va_end(ap);
-  if (n >= 0 && (size_t)n < sizeof err->what) snprintf(err->what + n, sizeof err->what - (size_t)n, ": %s", old);
+  snprintf(text, sizeof text, "%s: %s", prefix, err->what);
+  memcpy(err->what, text, sizeof err->what - 1);
+  err->what[sizeof err->what - 1] = 0;
   return err->status;
 }
 
