@@ -47,7 +47,7 @@ enum vkd_status fileio_begin(struct fileio *f, const char *path, struct vkd_erro
   }
   if (fd >= 0) f->stream = fdopen(fd, "w+b");
   if (f->stream) return VKD_OK;
-  fail_errno("create it", path, err);
+  enum vkd_status status = fail_errno("create it", path, err);
   if (fd >= 0) {
     close(fd);
     unlink(f->temp);
@@ -55,7 +55,7 @@ enum vkd_status fileio_begin(struct fileio *f, const char *path, struct vkd_erro
   free(f->temp);
   f->temp = NULL;
   fileio_abort(f);
-  return err ? err->status : VKD_ERR_IO;
+  return status;
 }
 
 enum vkd_status fileio_write(struct fileio *f, const void *data, size_t size, struct vkd_error *err) {
