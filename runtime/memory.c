@@ -1,0 +1,173 @@
+// Buffers: one allocation each, with a device address, zeroed, and a pad behind the end for kernels that read ahead.
+#include "device_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// lavapipe 26 runs a loop's body once more with all lanes off, and still loads (Mesa 26.1, 26.2).
+enum { PAD = 65536 };
+enum { STAGING_BYTES = 16 << 20 };
+
+static uint32_t memory_type(const struct vkd_device *dev, uint32_t allowed, VkMemoryPropertyFlags want) {
+  for (uint32_t i = 0; i < dev->memory.memoryTypeCount; i++)
+    if ((allowed >> i & 1) && (dev->memory.memoryTypes[i].propertyFlags & want) == want) return i;
+  return UINT32_MAX;
+}
+
+static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBufferUsageFlags usage, const VkMemoryPropertyFlags *wants,
+                                int want_count, VkBuffer *buffer, VkDeviceMemory *memory, struct vkd_error *err) {
+  VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = bytes, .usage = usage};
+  VkResult r = vkCreateBuffer(dev->handle, &info, NULL, buffer);
+  if (r != VK_SUCCESS) {
+    *buffer = VK_NULL_HANDLE;
+    return vkd__vk_fail(err, r, "a buffer of %.1f MiB", (double)bytes / 1048576);
+  }
+  VkMemoryRequirements need;
+  vkGetBufferMemoryRequirements(dev->handle, *buffer, &need);
+  uint32_t type = UINT32_MAX;
+  for (int i = 0; i < want_count && type == UINT32_MAX; i++) type = memory_type(dev, need.memoryTypeBits, wants[i]);
+  VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+                                     .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
+  VkMemoryAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                .pNext = (usage & VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT) ? &flags : NULL,
+                                .allocationSize = need.size,
+                                .memoryTypeIndex = type};
+  r = type == UINT32_MAX ? VK_ERROR_FEATURE_NOT_PRESENT : vkAllocateMemory(dev->handle, &alloc, NULL, memory);
+  if (r == VK_SUCCESS) r = vkBindBufferMemory(dev->handle, *buffer, *memory, 0);
+  if (r == VK_SUCCESS) return VKD_OK;
+  return vkd__vk_fail(err, r, "memory of %.1f MiB (%.1f MiB in use)", (double)bytes / 1048576, (double)dev->allocated / 1048576);
+}
+
+static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vkd_error *err) {
+  VkCommandBuffer cmd;
+  enum vkd_status st = vkd__command_begin(b->dev, &cmd, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, err);
+  if (st != VKD_OK) return st;
+  vkCmdFillBuffer(cmd, b->handle, 0, bytes, 0);
+  vkd__full_barrier(cmd);
+  VkResult r = vkEndCommandBuffer(cmd);
+  uint64_t ticket = 0;
+  st = r == VK_SUCCESS ? vkd__submit(b->dev, &cmd, 1, &ticket, err) : vkd__vk_fail(err, r, "recording a fill");
+  if (st == VKD_OK) st = vkd__wait(b->dev, ticket, err);
+  vkd__command_free(b->dev, &cmd);
+  return st;
+}
+
+enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes, struct vkd_error *err) {
+  *out = NULL;
+  if (bytes > dev->caps.max_allocation)
+    return vkd_fail(err, VKD_ERR_DEVICE_MEMORY, "a buffer of %.1f MiB: %s allocates at most %.1f MiB at once", (double)bytes / 1048576,
+                    dev->caps.name, (double)dev->caps.max_allocation / 1048576);
+  struct vkd_buffer *b = calloc(1, sizeof *b);
+  if (!b) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a buffer");
+  *b = (struct vkd_buffer){.dev = dev, .bytes = bytes};
+  enum vkd_status st = VKD_OK;
+  if (dev->caps.fake) {
+    b->address = (dev->submitted += 1) << 40;
+  } else {
+    VkMemoryPropertyFlags wants[] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0};
+    uint64_t whole = ((bytes + 63) & ~(uint64_t)63) + PAD;
+    st = allocate(dev, whole,
+                  VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+                      VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+                  wants, 2, &b->handle, &b->memory, err);
+    if (st == VKD_OK) {
+      VkBufferDeviceAddressInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = b->handle};
+      b->address = vkGetBufferDeviceAddress(dev->handle, &info);
+      st = fill_zero(b, whole, err);
+    }
+  }
+  dev->allocated += bytes;
+  if (dev->allocated > dev->peak) dev->peak = dev->allocated;
+  *out = b;
+  if (st != VKD_OK) vkd_buffer_destroy(out);
+  return st;
+}
+
+void vkd_buffer_destroy(struct vkd_buffer **pb) {
+  struct vkd_buffer *b = *pb;
+  if (!b) return;
+  if (!b->dev->caps.fake) {
+    vkDestroyBuffer(b->dev->handle, b->handle, NULL);
+    vkFreeMemory(b->dev->handle, b->memory, NULL);
+  }
+  b->dev->allocated -= b->bytes;
+  free(b);
+  *pb = NULL;
+}
+
+uint64_t vkd_buffer_bytes(const struct vkd_buffer *b) { return b->bytes; }
+uint64_t vkd_device_allocated(const struct vkd_device *dev, uint64_t *peak) {
+  if (peak) *peak = dev->peak;
+  return dev->allocated;
+}
+
+enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vkd_device *dev, uint64_t bytes, struct vkd_error *err) {
+  struct vkd__host_buffer *b = *out = calloc(1, sizeof *b);
+  if (!b) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a buffer");
+  b->bytes = bytes ? bytes : 64;
+  VkMemoryPropertyFlags host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+  VkMemoryPropertyFlags wants[] = {host | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, host};
+  enum vkd_status st = allocate(dev, b->bytes, VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT, wants, 2, &b->handle,
+                                &b->memory, err);
+  if (st == VKD_OK) {
+    VkResult r = vkMapMemory(dev->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
+    if (r != VK_SUCCESS) st = vkd__vk_fail(err, r, "mapping a staging buffer");
+    else memset(b->map, 0, b->bytes);
+  }
+  if (st != VKD_OK) vkd__host_buffer_destroy(dev, out);
+  return st;
+}
+
+void vkd__host_buffer_destroy(struct vkd_device *dev, struct vkd__host_buffer **pb) {
+  if (!*pb) return;
+  vkDestroyBuffer(dev->handle, (*pb)->handle, NULL);
+  vkFreeMemory(dev->handle, (*pb)->memory, NULL);
+  free(*pb);
+  *pb = NULL;
+}
+
+// One piece through the staging buffer, which holds it before (write) or after (read).
+static enum vkd_status move_piece(struct vkd_buffer *b, uint64_t offset, uint64_t bytes, bool write, struct vkd_error *err) {
+  struct vkd_device *dev = b->dev;
+  VkCommandBuffer cmd;
+  enum vkd_status st = vkd__command_begin(dev, &cmd, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, err);
+  if (st != VKD_OK) return st;
+  vkd__full_barrier(cmd);
+  VkBufferCopy copy = {.srcOffset = write ? 0 : offset, .dstOffset = write ? offset : 0, .size = bytes};
+  vkCmdCopyBuffer(cmd, write ? dev->staging->handle : b->handle, write ? b->handle : dev->staging->handle, 1, &copy);
+  vkd__full_barrier(cmd);
+  VkResult r = vkEndCommandBuffer(cmd);
+  uint64_t ticket = 0;
+  st = r == VK_SUCCESS ? vkd__submit(dev, &cmd, 1, &ticket, err) : vkd__vk_fail(err, r, "recording a copy");
+  if (st == VKD_OK) st = vkd__wait(dev, ticket, err);
+  vkd__command_free(dev, &cmd);
+  return st;
+}
+
+static enum vkd_status check_range(const struct vkd_buffer *b, uint64_t offset, uint64_t bytes, struct vkd_error *err) {
+  if (b->dev->caps.fake) return vkd_fail(err, VKD_ERR_UNSUPPORTED, "a fake device moves no data");
+  if (offset > b->bytes || bytes > b->bytes - offset)
+    return vkd_fail(err, VKD_ERR_INTERNAL, "bytes %llu..%llu of a buffer of %llu", (unsigned long long)offset,
+                    (unsigned long long)(offset + bytes), (unsigned long long)b->bytes);
+  return b->dev->staging ? VKD_OK : vkd__host_buffer_create(&b->dev->staging, b->dev, STAGING_BYTES, err);
+}
+
+enum vkd_status vkd_buffer_write(struct vkd_buffer *b, uint64_t offset, const void *src, uint64_t bytes, struct vkd_error *err) {
+  enum vkd_status st = check_range(b, offset, bytes, err);
+  for (uint64_t at = 0; st == VKD_OK && at < bytes; at += STAGING_BYTES) {
+    uint64_t n = bytes - at < STAGING_BYTES ? bytes - at : STAGING_BYTES;
+    memcpy(b->dev->staging->map, (const char *)src + at, n);
+    st = move_piece(b, offset + at, n, true, err);
+  }
+  return st;
+}
+
+enum vkd_status vkd_buffer_read(struct vkd_buffer *b, uint64_t offset, void *dst, uint64_t bytes, struct vkd_error *err) {
+  enum vkd_status st = check_range(b, offset, bytes, err);
+  for (uint64_t at = 0; st == VKD_OK && at < bytes; at += STAGING_BYTES) {
+    uint64_t n = bytes - at < STAGING_BYTES ? bytes - at : STAGING_BYTES;
+    st = move_piece(b, offset + at, n, false, err);
+    if (st == VKD_OK) memcpy((char *)dst + at, b->dev->staging->map, n);
+  }
+  return st;
+}
