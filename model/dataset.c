@@ -51,7 +51,10 @@ static enum vkd_status read_header(struct dataset *d, struct vkd_error *err) {
   uint8_t bytes[VKD_HEADER_BYTES] = {0};
   enum vkd_status status = read_at(d, 0, bytes, size < VKD_HEADER_BYTES ? (size_t)size : VKD_HEADER_BYTES, err);
   if (status != VKD_OK) return status;
-  if (vkd_header_get(bytes, &d->header, err) != VKD_OK) return vkd_error_prefix(err, "%s", d->path);
+  if ((status = vkd_header_get(bytes, &d->header, err)) != VKD_OK) {
+    if (err) vkd_error_prefix(err, "%s", d->path);
+    return status;
+  }
   const struct vkd_header *h = &d->header;
   if (h->file_bytes != size)
     return vkd_fail(err, VKD_ERR_INPUT,

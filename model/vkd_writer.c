@@ -4,16 +4,16 @@
 #include <stdlib.h>
 #include <zstd.h>
 
-#include "atomic_file.h"
 #include "bytes.h"
 #include "hash.h"
 #include "split.h"
 #include "vkd_format.h"
+#include "vkdm/fileio.h"
 
 struct vkd_writer {
   struct vkd_writer_params params;
   struct latent_codec codec;
-  struct atomic_file file;
+  struct fileio file;
   ZSTD_CCtx *zstd;
   size_t packed_room;
   uint8_t *packed;
@@ -32,6 +32,7 @@ enum vkd_status vkd_writer_open(const struct vkd_writer_params *params, struct v
     return vkd_fail(err, VKD_ERR_USAGE,
                     "a clip would take %llu bytes, but at most %d are possible; lower frames or size",
                     (unsigned long long)raw_bytes, VKD_MAX_CLIP_BYTES);
+  enum vkd_status status = VKD_OK;
   struct vkd_writer *w = calloc(1, sizeof *w);
   if (!w) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a dataset writer");
   w->params = *params;
@@ -42,26 +43,26 @@ enum vkd_status vkd_writer_open(const struct vkd_writer_params *params, struct v
   w->sum_squares = calloc(w->codec.channels, sizeof *w->sum_squares);
   if (w->codec.kind == LATENT_HAAR) w->latent = malloc(latent_count(&w->codec) * sizeof *w->latent);
   if (!w->zstd || !w->sum || !w->sum_squares || (w->codec.kind == LATENT_HAAR && !w->latent)) {
-    vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a dataset writer of clips of %llu bytes",
-             (unsigned long long)raw_bytes);
+    status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a dataset writer of clips of %llu bytes",
+                      (unsigned long long)raw_bytes);
     goto fail;
   }
   ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, params->level);
-  if (atomic_file_create(&w->file, params->path, err) != VKD_OK) goto fail;
+  if ((status = fileio_begin(&w->file, params->path, err)) != VKD_OK) goto fail;
   const uint8_t empty[VKD_HEADER_BYTES] = {0}; // the true one comes last
-  if (atomic_file_append(&w->file, empty, sizeof empty, err) != VKD_OK) goto fail;
+  if ((status = fileio_write(&w->file, empty, sizeof empty, err)) != VKD_OK) goto fail;
   *out = w;
   return VKD_OK;
 fail:
   vkd_writer_destroy(&w);
-  return err->status;
+  return status;
 }
 
 void vkd_writer_destroy(struct vkd_writer **writer) {
   struct vkd_writer *w = *writer;
   *writer = NULL;
   if (!w) return;
-  atomic_file_abort(&w->file);
+  fileio_abort(&w->file);
   ZSTD_freeCCtx(w->zstd);
   free(w->packed);
   free(w->clips);
@@ -84,7 +85,7 @@ static enum vkd_status write_blob(struct vkd_writer *w, const void *raw, size_t 
   size_t stored = ZSTD_compress2(w->zstd, w->packed, w->packed_room, raw, size);
   if (ZSTD_isError(stored)) return vkd_fail(err, VKD_ERR_INTERNAL, "zstd: %s", ZSTD_getErrorName(stored));
   *blob = (struct vkd_blob){w->file.size, stored, size, hash_xxh64(w->packed, stored, 0)};
-  return atomic_file_append(&w->file, w->packed, stored, err);
+  return fileio_write(&w->file, w->packed, stored, err);
 }
 
 // Room for one more element in an array that doubles.
@@ -210,9 +211,9 @@ enum vkd_status vkd_writer_finish(struct vkd_writer *w, const json_t *meta, stru
                               .levels_s = k->levels_s};
   uint8_t bytes[VKD_HEADER_BYTES];
   vkd_header_put(&header, bytes);
-  if ((status = atomic_file_append(&w->file, tables, tables_bytes, err)) != VKD_OK) goto done;
-  if ((status = atomic_file_write_at(&w->file, 0, bytes, sizeof bytes, err)) != VKD_OK) goto done;
-  status = atomic_file_commit(&w->file, err);
+  if ((status = fileio_write(&w->file, tables, tables_bytes, err)) != VKD_OK) goto done;
+  if ((status = fileio_write_at(&w->file, 0, bytes, sizeof bytes, err)) != VKD_OK) goto done;
+  status = fileio_commit(&w->file, err);
 done:
   free(tables);
   free(text);
