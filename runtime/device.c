@@ -1,0 +1,375 @@
+// Instance, choice of device, capabilities, queue, submits.
+#include "device_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "vkd/log.h"
+
+static const char *result_name(VkResult r) {
+  switch (r) {
+#define X(name) case name: return #name;
+    X(VK_ERROR_OUT_OF_HOST_MEMORY) X(VK_ERROR_OUT_OF_DEVICE_MEMORY) X(VK_ERROR_INITIALIZATION_FAILED) X(VK_ERROR_DEVICE_LOST)
+    X(VK_ERROR_MEMORY_MAP_FAILED) X(VK_ERROR_LAYER_NOT_PRESENT) X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT)
+    X(VK_ERROR_INCOMPATIBLE_DRIVER) X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
+#undef X
+  default: return "VkResult";
+  }
+}
+
+enum vkd_status vkd__vk_fail(struct vkd_error *err, VkResult result, const char *fmt, ...) {
+  char text[512];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(text, sizeof text, fmt, ap);
+  va_end(ap);
+  bool memory = result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
+  if (err && err->status == VKD_OK) err->vk_result = result;
+  return vkd_fail(err, memory ? VKD_ERR_DEVICE_MEMORY : VKD_ERR_VULKAN, "%s: %s (%d)", text, result_name(result), (int)result);
+}
+
+const char *vkd_device_kind_name(enum vkd_device_kind kind) {
+  static const char *const names[] = {"discrete", "integrated", "software", "other"};
+  return names[kind];
+}
+
+static bool validate_wanted(void) {
+  const char *s = getenv("VKD_VALIDATE");
+  return s && *s && strcmp(s, "0") != 0;
+}
+
+static enum vkd_status create_instance(VkInstance *out, bool validate, struct vkd_error *err) {
+  const char *layers[] = {"VK_LAYER_KHRONOS_validation"};
+  const char *extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
+  VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "vkdit", .apiVersion = VK_API_VERSION_1_2};
+  VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                               .pApplicationInfo = &app,
+                               .enabledLayerCount = validate,
+                               .ppEnabledLayerNames = layers,
+                               .enabledExtensionCount = validate,
+                               .ppEnabledExtensionNames = extensions};
+  VkResult r = vkCreateInstance(&info, NULL, out);
+  if (r == VK_SUCCESS) return VKD_OK;
+  *out = VK_NULL_HANDLE;
+  if (r == VK_ERROR_INCOMPATIBLE_DRIVER)
+    return vkd_fail(err, VKD_ERR_NO_DEVICE, "no Vulkan driver found; install one (software: mesa-vulkan-drivers) or set VK_DRIVER_FILES");
+  return vkd__vk_fail(err, r, validate ? "a Vulkan instance with the validation layer (is it installed?)" : "a Vulkan instance");
+}
+
+static bool has_extension(VkPhysicalDevice physical, const char *name) {
+  uint32_t n = 0;
+  bool found = false;
+  vkEnumerateDeviceExtensionProperties(physical, NULL, &n, NULL);
+  VkExtensionProperties *list = calloc(n + 1, sizeof *list);
+  if (list && vkEnumerateDeviceExtensionProperties(physical, NULL, &n, list) == VK_SUCCESS)
+    for (uint32_t i = 0; i < n; i++) found |= strcmp(list[i].extensionName, name) == 0;
+  free(list);
+  return found;
+}
+
+static void read_memory_caps(VkPhysicalDevice physical, struct vkd_device_caps *caps) {
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+  bool has_budget = has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  VkPhysicalDeviceMemoryProperties2 m = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = has_budget ? &budget : NULL};
+  vkGetPhysicalDeviceMemoryProperties2(physical, &m);
+  for (uint32_t i = 0; i < m.memoryProperties.memoryHeapCount; i++) {
+    const VkMemoryHeap *heap = &m.memoryProperties.memoryHeaps[i];
+    if (!(heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) || heap->size <= caps->memory_bytes) continue;
+    caps->memory_bytes = heap->size;
+    caps->memory_budget = has_budget && budget.heapBudget[i] ? budget.heapBudget[i] : heap->size;
+  }
+}
+
+static void read_caps(VkPhysicalDevice physical, uint32_t index, struct vkd_device_caps *caps) {
+  VkPhysicalDeviceVulkan11Properties p11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
+  VkPhysicalDeviceVulkan12Properties p12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES, .pNext = &p11};
+  VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+  vkGetPhysicalDeviceProperties(physical, &p.properties);
+  memset(caps, 0, sizeof *caps);
+  caps->index = index;
+  caps->api_version = p.properties.apiVersion;
+  snprintf(caps->name, sizeof caps->name, "%s", p.properties.deviceName);
+  if (caps->api_version < VK_API_VERSION_1_2) {
+    snprintf(caps->unusable, sizeof caps->unusable, "Vulkan %u.%u, 1.2 is needed", VK_API_VERSION_MAJOR(caps->api_version),
+             VK_API_VERSION_MINOR(caps->api_version));
+    return;
+  }
+  p.pNext = &p12;
+  vkGetPhysicalDeviceProperties2(physical, &p);
+  VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
+  VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = &f11};
+  VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f12};
+  vkGetPhysicalDeviceFeatures2(physical, &f);
+  const VkPhysicalDeviceLimits *lim = &p.properties.limits;
+  snprintf(caps->driver, sizeof caps->driver, "%s", p12.driverName);
+  snprintf(caps->driver_info, sizeof caps->driver_info, "%s", p12.driverInfo);
+  caps->vendor_id = p.properties.vendorID;
+  caps->device_id = p.properties.deviceID;
+  caps->driver_version = p.properties.driverVersion;
+  memcpy(caps->uuid, p.properties.pipelineCacheUUID, sizeof caps->uuid);
+  caps->kind = p.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU     ? VKD_DEVICE_DISCRETE
+               : p.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU ? VKD_DEVICE_INTEGRATED
+               : p.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU            ? VKD_DEVICE_SOFTWARE
+                                                                                   : VKD_DEVICE_OTHER;
+  caps->subgroup_size = p11.subgroupSize;
+  caps->subgroup_arithmetic = (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                              (p11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT);
+  caps->max_workgroup_invocations = lim->maxComputeWorkGroupInvocations;
+  memcpy(caps->max_workgroup_size, lim->maxComputeWorkGroupSize, sizeof caps->max_workgroup_size);
+  memcpy(caps->max_workgroup_count, lim->maxComputeWorkGroupCount, sizeof caps->max_workgroup_count);
+  caps->max_shared_bytes = lim->maxComputeSharedMemorySize;
+  caps->max_push_bytes = lim->maxPushConstantsSize;
+  caps->max_allocation = (p11.maxMemoryAllocationSize & ~(uint64_t)63) - (1 << 17); // less the pad behind every buffer
+  caps->timestamp_ns = lim->timestampComputeAndGraphics ? lim->timestampPeriod : 0;
+  caps->shader_f16 = f12.shaderFloat16;
+  caps->storage_16bit = f11.storageBuffer16BitAccess;
+  caps->buffer_device_address = f12.bufferDeviceAddress;
+  caps->timeline_semaphore = f12.timelineSemaphore;
+  caps->coopmat = has_extension(physical, "VK_KHR_cooperative_matrix");
+  caps->bf16 = has_extension(physical, "VK_KHR_shader_bfloat16");
+  read_memory_caps(physical, caps);
+  const char *lacks = !caps->buffer_device_address ? "bufferDeviceAddress"
+                      : !caps->timeline_semaphore  ? "timelineSemaphore"
+                      : !caps->subgroup_arithmetic ? "subgroup arithmetic in compute"
+                                                   : NULL;
+  if (lacks) snprintf(caps->unusable, sizeof caps->unusable, "lacks %s", lacks);
+}
+
+static enum vkd_status enumerate(VkInstance instance, VkPhysicalDevice **physical, struct vkd_device_caps **caps, uint32_t *count,
+                                 struct vkd_error *err) {
+  *count = 0;
+  VkResult r = vkEnumeratePhysicalDevices(instance, count, NULL);
+  *physical = calloc(*count + 1, sizeof **physical);
+  *caps = calloc(*count + 1, sizeof **caps);
+  if (!*physical || !*caps) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %u devices", *count);
+  if (r == VK_SUCCESS) r = vkEnumeratePhysicalDevices(instance, count, *physical);
+  if (r == VK_ERROR_INITIALIZATION_FAILED || (r == VK_SUCCESS && *count == 0))
+    return vkd_fail(err, VKD_ERR_NO_DEVICE, "no Vulkan device: a driver is installed but offers none (see VK_DRIVER_FILES)");
+  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "listing Vulkan devices");
+  for (uint32_t i = 0; i < *count; i++) read_caps((*physical)[i], i, &(*caps)[i]);
+  return VKD_OK;
+}
+
+enum vkd_status vkd_device_list(struct vkd_device_caps **list, uint32_t *count, struct vkd_error *err) {
+  VkInstance instance = VK_NULL_HANDLE;
+  VkPhysicalDevice *physical = NULL;
+  *list = NULL;
+  *count = 0;
+  enum vkd_status st = create_instance(&instance, false, err);
+  if (st == VKD_OK) st = enumerate(instance, &physical, list, count, err);
+  free(physical);
+  if (instance) vkDestroyInstance(instance, NULL);
+  if (st != VKD_OK) {
+    free(*list);
+    *list = NULL;
+  }
+  return st;
+}
+
+static bool contains(const char *text, const char *part) {
+  size_t n = strlen(part);
+  for (; *text; text++)
+    if (strncasecmp(text, part, n) == 0) return true;
+  return false;
+}
+
+static enum vkd_status choose(const struct vkd_device_caps *caps, uint32_t count, const char *select, uint32_t *chosen, struct vkd_error *err) {
+  if (!select || !*select) select = getenv("VKD_DEVICE");
+  uint32_t best = UINT32_MAX;
+  if (select && *select) {
+    char *end;
+    unsigned long n = strtoul(select, &end, 10);
+    for (uint32_t i = 0; i < count && best == UINT32_MAX; i++)
+      if (*end ? contains(caps[i].name, select) : n == i) best = i;
+  } else {
+    for (uint32_t i = 0; i < count; i++)
+      if (!*caps[i].unusable && (best == UINT32_MAX || caps[i].kind < caps[best].kind)) best = i;
+  }
+  if (best != UINT32_MAX && !*caps[best].unusable) {
+    *chosen = best;
+    return VKD_OK;
+  }
+  if (best != UINT32_MAX) return vkd_fail(err, VKD_ERR_NO_DEVICE, "device %u (%s) %s", best, caps[best].name, caps[best].unusable);
+  char have[512] = "";
+  for (uint32_t i = 0, at = 0; i < count && at < sizeof have - 1; i++)
+    at += (uint32_t)snprintf(have + at, sizeof have - at, "%s%u: %.60s%s%.60s", i ? ", " : "", i, caps[i].name,
+                             *caps[i].unusable ? " - " : "", caps[i].unusable);
+  return vkd_fail(err, VKD_ERR_NO_DEVICE, "no device '%s'; there is %s", select && *select ? select : "that can run vkdit", have);
+}
+
+static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity, VkDebugUtilsMessageTypeFlagsEXT types,
+                                                 const VkDebugUtilsMessengerCallbackDataEXT *data, void *user) {
+  (void)severity, (void)types;
+  struct vkd_device *dev = user;
+  if (dev->validation_count++ == 0) snprintf(dev->validation_first, sizeof dev->validation_first, "%s", data->pMessage);
+  vkd_log(VKD_LOG_WARN, "validation: %s", data->pMessage);
+  return VK_FALSE;
+}
+
+static void watch_validation(struct vkd_device *dev) {
+  PFN_vkCreateDebugUtilsMessengerEXT create =
+      (PFN_vkCreateDebugUtilsMessengerEXT)vkGetInstanceProcAddr(dev->instance, "vkCreateDebugUtilsMessengerEXT");
+  VkDebugUtilsMessengerCreateInfoEXT info = {
+      .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+      .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT,
+      .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
+      .pfnUserCallback = on_message,
+      .pUserData = dev};
+  if (create) create(dev->instance, &info, NULL, &dev->messenger);
+}
+
+uint32_t vkd_device_validation(const struct vkd_device *dev, char *first, size_t size) {
+  if (first && size) snprintf(first, size, "%s", dev->validation_first);
+  return dev->validation_count;
+}
+
+static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *err) {
+  uint32_t n = 0;
+  vkGetPhysicalDeviceQueueFamilyProperties(dev->physical, &n, NULL);
+  VkQueueFamilyProperties *families = calloc(n + 1, sizeof *families);
+  if (!families) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for queue families");
+  vkGetPhysicalDeviceQueueFamilyProperties(dev->physical, &n, families);
+  dev->queue_family = UINT32_MAX;
+  for (uint32_t i = 0; i < n && dev->queue_family == UINT32_MAX; i++)
+    if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) dev->queue_family = i;
+  if (dev->queue_family != UINT32_MAX && !families[dev->queue_family].timestampValidBits) dev->caps.timestamp_ns = 0;
+  free(families);
+  if (dev->queue_family == UINT32_MAX) return vkd_fail(err, VKD_ERR_NO_DEVICE, "%s has no compute queue", dev->caps.name);
+  float priority = 1;
+  VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                   .queueFamilyIndex = dev->queue_family,
+                                   .queueCount = 1,
+                                   .pQueuePriorities = &priority};
+  VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+                                          .storageBuffer16BitAccess = dev->caps.storage_16bit};
+  VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                                          .pNext = &f11,
+                                          .bufferDeviceAddress = VK_TRUE,
+                                          .timelineSemaphore = VK_TRUE,
+                                          .shaderFloat16 = dev->caps.shader_f16};
+  VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &f12, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue};
+  VkResult r = vkCreateDevice(dev->physical, &info, NULL, &dev->handle);
+  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "opening %s", dev->caps.name);
+  vkGetDeviceQueue(dev->handle, dev->queue_family, 0, &dev->queue);
+  vkGetPhysicalDeviceMemoryProperties(dev->physical, &dev->memory);
+  VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = dev->queue_family};
+  if ((r = vkCreateCommandPool(dev->handle, &pool, NULL, &dev->pool)) != VK_SUCCESS) return vkd__vk_fail(err, r, "a command pool");
+  VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+  VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
+  if ((r = vkCreateSemaphore(dev->handle, &semaphore, NULL, &dev->timeline)) != VK_SUCCESS) return vkd__vk_fail(err, r, "a semaphore");
+  return VKD_OK;
+}
+
+enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_device_params *params, struct vkd_error *err) {
+  static const struct vkd_device_params none;
+  if (!params) params = &none;
+  VkPhysicalDevice *physical = NULL;
+  struct vkd_device_caps *caps = NULL;
+  uint32_t count, chosen = 0;
+  enum vkd_status st;
+  struct vkd_device *dev = *out = calloc(1, sizeof *dev);
+  if (!dev) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a device");
+  if (params->fake) {
+    dev->caps = *params->fake;
+    dev->caps.fake = true;
+    return VKD_OK;
+  }
+  if ((st = create_instance(&dev->instance, validate_wanted(), err)) != VKD_OK) goto fail;
+  if (validate_wanted()) watch_validation(dev);
+  if ((st = enumerate(dev->instance, &physical, &caps, &count, err)) != VKD_OK) goto fail;
+  if ((st = choose(caps, count, params->select, &chosen, err)) != VKD_OK) goto fail;
+  dev->caps = caps[chosen];
+  dev->physical = physical[chosen];
+  if ((st = open_logical(dev, err)) != VKD_OK) goto fail;
+  if ((st = vkd__kernels_open(dev, params->cache_dir, err)) != VKD_OK) goto fail;
+  vkd_log(VKD_LOG_DEBUG, "device %u: %s (%s, %s)", chosen, dev->caps.name, vkd_device_kind_name(dev->caps.kind), dev->caps.driver_info);
+fail:
+  free(physical);
+  free(caps);
+  if (st != VKD_OK) vkd_device_destroy(out);
+  return st;
+}
+
+void vkd_device_destroy(struct vkd_device **pdev) {
+  struct vkd_device *dev = *pdev;
+  if (!dev) return;
+  if (dev->handle) {
+    vkDeviceWaitIdle(dev->handle);
+    vkd__host_buffer_destroy(dev, &dev->staging);
+    vkd__kernels_close(dev);
+    vkDestroySemaphore(dev->handle, dev->timeline, NULL);
+    vkDestroyCommandPool(dev->handle, dev->pool, NULL);
+    vkDestroyDevice(dev->handle, NULL);
+  }
+  if (dev->messenger) {
+    PFN_vkDestroyDebugUtilsMessengerEXT destroy =
+        (PFN_vkDestroyDebugUtilsMessengerEXT)vkGetInstanceProcAddr(dev->instance, "vkDestroyDebugUtilsMessengerEXT");
+    if (destroy) destroy(dev->instance, dev->messenger, NULL);
+  }
+  if (dev->instance) vkDestroyInstance(dev->instance, NULL);
+  free(dev);
+  *pdev = NULL;
+}
+
+const struct vkd_device_caps *vkd_device_get_caps(const struct vkd_device *dev) { return &dev->caps; }
+
+enum vkd_status vkd__command_begin(struct vkd_device *dev, VkCommandBuffer *out, VkCommandBufferUsageFlags usage, struct vkd_error *err) {
+  VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                      .commandPool = dev->pool,
+                                      .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                      .commandBufferCount = 1};
+  VkResult r = vkAllocateCommandBuffers(dev->handle, &info, out);
+  if (r != VK_SUCCESS) {
+    *out = VK_NULL_HANDLE;
+    return vkd__vk_fail(err, r, "a command buffer");
+  }
+  VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = usage};
+  r = vkBeginCommandBuffer(*out, &begin);
+  return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "a command buffer");
+}
+
+void vkd__command_free(struct vkd_device *dev, VkCommandBuffer *command) {
+  if (*command) vkFreeCommandBuffers(dev->handle, dev->pool, 1, command);
+  *command = VK_NULL_HANDLE;
+}
+
+void vkd__full_barrier(VkCommandBuffer command) {
+  VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                             .srcAccessMask = VK_ACCESS_MEMORY_WRITE_BIT | VK_ACCESS_MEMORY_READ_BIT,
+                             .dstAccessMask = VK_ACCESS_MEMORY_WRITE_BIT | VK_ACCESS_MEMORY_READ_BIT};
+  VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT;
+  vkCmdPipelineBarrier(command, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
+static enum vkd_status check_validation(const struct vkd_device *dev, struct vkd_error *err) {
+  if (!dev->validation_count) return VKD_OK;
+  return vkd_fail(err, VKD_ERR_VULKAN, "the validation layer complained %u times, first: %.400s", dev->validation_count, dev->validation_first);
+}
+
+enum vkd_status vkd__submit(struct vkd_device *dev, const VkCommandBuffer *commands, uint32_t count, uint64_t *ticket,
+                            struct vkd_error *err) {
+  uint64_t value = dev->submitted + 1;
+  VkTimelineSemaphoreSubmitInfo values = {.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+                                          .signalSemaphoreValueCount = 1,
+                                          .pSignalSemaphoreValues = &value};
+  VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                       .pNext = &values,
+                       .commandBufferCount = count,
+                       .pCommandBuffers = commands,
+                       .signalSemaphoreCount = 1,
+                       .pSignalSemaphores = &dev->timeline};
+  VkResult r = vkQueueSubmit(dev->queue, 1, &info, VK_NULL_HANDLE);
+  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "submitting work to %s", dev->caps.name);
+  dev->submitted = *ticket = value;
+  return check_validation(dev, err);
+}
+
+enum vkd_status vkd__wait(struct vkd_device *dev, uint64_t ticket, struct vkd_error *err) {
+  VkSemaphoreWaitInfo info = {
+      .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &dev->timeline, .pValues = &ticket};
+  VkResult r = vkWaitSemaphores(dev->handle, &info, UINT64_MAX);
+  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "waiting for %s", dev->caps.name);
+  return check_validation(dev, err);
+}

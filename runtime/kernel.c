@@ -1,0 +1,160 @@
+// Manifest rows -> pipelines, made on demand and kept; the driver's pipeline cache on disk.
+#include "device_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vkd/log.h"
+
+struct vkd_pipeline {
+  enum vkd_kernel_id kernel;
+  uint32_t spec[VKD_MAX_SPEC], spec_count;
+  VkPipeline handle;
+};
+
+enum { CACHE_LIMIT = 256 << 20 };
+
+const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_kernel_id id) {
+  const struct vkd_kernel_blob *blob = &vkd_kernel_blobs[id];
+  if (!blob->code) return blob->skip_reason;
+  if ((blob->needs & NEEDS_F16) && !(caps->shader_f16 && caps->storage_16bit)) return "the device lacks 16-bit floats";
+  if ((blob->needs & NEEDS_SUBGROUP) && !caps->subgroup_arithmetic) return "the device lacks subgroup arithmetic";
+  if ((blob->needs & (NEEDS_COOPMAT | NEEDS_COOPMAT2)) && !caps->coopmat) return "the device lacks VK_KHR_cooperative_matrix";
+  if ((blob->needs & NEEDS_BF16) && !caps->bf16) return "the device lacks VK_KHR_shader_bfloat16";
+  return NULL;
+}
+
+// mkdir -p
+static bool make_dirs(char *path) {
+  for (char *p = path + 1;; p++) {
+    if (*p && *p != '/') continue;
+    char keep = *p;
+    *p = 0;
+    bool ok = mkdir(path, 0777) == 0 || errno == EEXIST;
+    *p = keep;
+    if (!ok) return false;
+    if (!keep) return true;
+  }
+}
+
+// One file per device and driver; no cache when no folder can be had.
+static void cache_file(struct vkd_device *dev, const char *dir) {
+  char folder[400] = "";
+  const char *env = getenv("VKD_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  if (dir) snprintf(folder, sizeof folder, "%s", dir);
+  else if (env) snprintf(folder, sizeof folder, "%s", env);
+  else if (xdg && *xdg) snprintf(folder, sizeof folder, "%s/vkdit", xdg);
+  else if (home && *home) snprintf(folder, sizeof folder, "%s/.cache/vkdit", home);
+  if (!*folder || strlen(folder) >= sizeof folder - 1 || !make_dirs(folder)) return;
+  char id[33];
+  for (int i = 0; i < 16; i++) snprintf(id + 2 * i, 3, "%02x", dev->caps.uuid[i]);
+  snprintf(dev->cache_path, sizeof dev->cache_path, "%s/pipelines-%04x-%04x-%x-%s.bin", folder, dev->caps.vendor_id, dev->caps.device_id,
+           dev->caps.driver_version, id);
+}
+
+static void *read_cache(const char *path, size_t *size) {
+  *size = 0;
+  FILE *f = *path ? fopen(path, "rb") : NULL;
+  if (!f) return NULL;
+  void *data = NULL;
+  long end;
+  if (fseek(f, 0, SEEK_END) == 0 && (end = ftell(f)) > 0 && end <= CACHE_LIMIT && fseek(f, 0, SEEK_SET) == 0 &&
+      (data = malloc((size_t)end)) != NULL)
+    *size = fread(data, 1, (size_t)end, f);
+  fclose(f);
+  return data;
+}
+
+static void write_cache(struct vkd_device *dev) {
+  size_t size = 0;
+  if (!*dev->cache_path || vkGetPipelineCacheData(dev->handle, dev->cache, &size, NULL) != VK_SUCCESS || !size) return;
+  void *data = malloc(size);
+  char temp[sizeof dev->cache_path + 32];
+  snprintf(temp, sizeof temp, "%s.%ld", dev->cache_path, (long)getpid());
+  if (data && vkGetPipelineCacheData(dev->handle, dev->cache, &size, data) == VK_SUCCESS) {
+    FILE *f = fopen(temp, "wb");
+    bool ok = f && fwrite(data, 1, size, f) == size && fflush(f) == 0;
+    if (f && fclose(f) != 0) ok = false;
+    if (!ok || rename(temp, dev->cache_path) != 0) {
+      vkd_log(VKD_LOG_DEBUG, "pipeline cache %s not written", dev->cache_path);
+      unlink(temp);
+    }
+  }
+  free(data);
+}
+
+enum vkd_status vkd__kernels_open(struct vkd_device *dev, const char *cache_dir, struct vkd_error *err) {
+  cache_file(dev, cache_dir);
+  size_t size;
+  void *data = read_cache(dev->cache_path, &size);
+  VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = size, .pInitialData = data};
+  VkResult r = vkCreatePipelineCache(dev->handle, &info, NULL, &dev->cache);
+  free(data);
+  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "a pipeline cache");
+  VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = 128};
+  VkPipelineLayoutCreateInfo layout = {
+      .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .pushConstantRangeCount = 1, .pPushConstantRanges = &range};
+  r = vkCreatePipelineLayout(dev->handle, &layout, NULL, &dev->layout);
+  return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "a pipeline layout");
+}
+
+void vkd__kernels_close(struct vkd_device *dev) {
+  if (dev->pipeline_count) write_cache(dev);
+  for (uint32_t i = 0; i < dev->pipeline_count; i++) vkDestroyPipeline(dev->handle, dev->pipelines[i].handle, NULL);
+  free(dev->pipelines);
+  vkDestroyPipelineLayout(dev->handle, dev->layout, NULL);
+  vkDestroyPipelineCache(dev->handle, dev->cache, NULL);
+}
+
+static enum vkd_status create(struct vkd_device *dev, struct vkd_pipeline *p, struct vkd_error *err) {
+  const struct vkd_kernel_blob *blob = &vkd_kernel_blobs[p->kernel];
+  const char *unusable = vkd__kernel_unusable(&dev->caps, p->kernel);
+  if (unusable) return vkd_fail(err, VKD_ERR_UNSUPPORTED, "kernel %s: %s", blob->name, unusable);
+  VkShaderModuleCreateInfo module_info = {
+      .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = blob->bytes, .pCode = blob->code};
+  VkShaderModule module;
+  VkResult r = vkCreateShaderModule(dev->handle, &module_info, NULL, &module);
+  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "kernel %s", blob->name);
+  VkSpecializationMapEntry entries[VKD_MAX_SPEC];
+  for (uint32_t i = 0; i < p->spec_count; i++) entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
+  VkSpecializationInfo spec = {p->spec_count, entries, p->spec_count * 4, p->spec};
+  VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+                                      .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                                                .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                                                .module = module,
+                                                .pName = "main",
+                                                .pSpecializationInfo = &spec},
+                                      .layout = dev->layout};
+  r = vkCreateComputePipelines(dev->handle, dev->cache, 1, &info, NULL, &p->handle);
+  vkDestroyShaderModule(dev->handle, module, NULL);
+  return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "compiling kernel %s", blob->name);
+}
+
+enum vkd_status vkd__pipeline(struct vkd_device *dev, const struct vkd_dispatch *d, VkPipeline *out, struct vkd_error *err) {
+  for (uint32_t i = 0; i < dev->pipeline_count; i++) {
+    const struct vkd_pipeline *p = &dev->pipelines[i];
+    if (p->kernel == d->kernel && p->spec_count == d->spec_count && memcmp(p->spec, d->spec, d->spec_count * 4) == 0) {
+      *out = p->handle;
+      return VKD_OK;
+    }
+  }
+  if (dev->pipeline_count == dev->pipeline_cap) {
+    uint32_t cap = dev->pipeline_cap ? dev->pipeline_cap * 2 : 64;
+    struct vkd_pipeline *bigger = realloc(dev->pipelines, cap * sizeof *bigger);
+    if (!bigger) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %u pipelines", cap);
+    dev->pipelines = bigger;
+    dev->pipeline_cap = cap;
+  }
+  struct vkd_pipeline p = {.kernel = d->kernel, .spec_count = d->spec_count};
+  memcpy(p.spec, d->spec, d->spec_count * 4);
+  enum vkd_status st = create(dev, &p, err);
+  if (st != VKD_OK) return st;
+  dev->pipelines[dev->pipeline_count++] = p;
+  *out = p.handle;
+  return VKD_OK;
+}
