@@ -1,0 +1,30 @@
+// y = z + x * s or y = x * s; s is one row for rows_per_group rows.  One workgroup per row.
+#version 460
+#include "common.glsl"
+#include "push_elementwise.h"
+layout(push_constant, std430) uniform Push { row_broadcast_push p; };
+
+void main() {
+  uint row = flat_group(), c = gl_LocalInvocationID.x;
+  if (row >= p.rows) return;
+  uint group = row / p.rows_per_group;
+  if (p.d4 > 0) {
+    uint at = row * p.d4, sat = group * p.d4;
+    if (c < p.d4) do {
+        vec4 v = RefF4(p.x).v[at + c] * RefF4(p.s).v[sat + c];
+#ifdef ADD
+        v += RefF4(p.z).v[at + c];
+#endif
+        RefF4(p.y).v[at + c] = v;
+      } while ((c += gl_WorkGroupSize.x) < p.d4);
+    return;
+  }
+  uint at = row * p.d, sat = group * p.d;
+  if (c < p.d) do {
+      float v = p.x.v[at + c] * p.s.v[sat + c];
+#ifdef ADD
+      v += p.z.v[at + c];
+#endif
+      p.y.v[at + c] = v;
+    } while ((c += gl_WorkGroupSize.x) < p.d);
+}

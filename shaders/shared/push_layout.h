@@ -1,0 +1,11 @@
+// Push constants of the layout kernels.
+#ifndef VKD_PUSH_LAYOUT_H
+#define VKD_PUSH_LAYOUT_H
+#include "ref.h"
+
+// latent [B, C, f pt, h ph, w pw], tokens [B, f h w, vector]; n elements
+struct patchify_push {
+  RefF latent, tokens;
+  uint n, channels, f, h, w;
+};
+#endif
