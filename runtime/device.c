@@ -1,6 +1,7 @@
 // Instance, choice of device, capabilities, queue, submits.
 #include "device_internal.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -30,6 +30,9 @@ uint64_t vkd__write(struct vkd_lower *l, vkd_tensor x);
 // Address of node scratch at `offset` bytes; `bytes` of it are touched.
 uint64_t vkd__scratch(struct vkd_lower *l, uint64_t offset, uint64_t bytes, bool write);
 
+// Whether `part` already lies at `byte_offset` of `whole`'s storage (a concat whose input was computed in place).
+bool vkd__placed_in(const struct vkd_lower *l, vkd_tensor part, vkd_tensor whole, uint64_t byte_offset);
+
 // A dispatch over more workgroups in x than the device takes is folded into x and y: shaders index with
 // flat_group() of shaders/lib/common.glsl.  Dispatches that use groups[1] or [2] themselves keep below the limits.
 void vkd__dispatch(struct vkd_lower *l, const struct vkd_dispatch *d);

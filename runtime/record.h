@@ -1,0 +1,32 @@
+// The tape: every dispatch of a program in order, with the barriers that what they touch calls for.  Internal to runtime/.
+#ifndef VKD_RECORD_H
+#define VKD_RECORD_H
+
+#include "lower.h"
+#include "plan.h"
+
+// Device addresses of a program's own storage; those of bound tensors are their buffers'.
+struct vkd_bases {
+  uint64_t input, constant;
+  const uint64_t *chunks;
+};
+
+struct vkd_tape_entry {
+  enum vkd_kernel_id kernel;
+  uint32_t node;
+  bool barrier; // before this dispatch
+  uint8_t push_size, spec_count;
+  uint32_t spec[VKD_MAX_SPEC], groups[3];
+  unsigned char push[128];
+};
+
+struct vkd_tape {
+  struct vkd_tape_entry *entries;
+  uint32_t count, cap, barriers;
+};
+
+enum vkd_status vkd__record(struct vkd_tape *tape, const struct vkd_graph *g, const struct vkd_plan *plan, const struct vkd_device_caps *caps,
+                            const struct vkd_bases *bases, struct vkd_error *err);
+void vkd__tape_free(struct vkd_tape *tape);
+
+#endif
