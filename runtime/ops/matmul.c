@@ -1,0 +1,151 @@
+// out = op(a) op(b) + bias + add.
+// in: a, b, bias (optional), add (optional).  p.matmul: ta, tb.
+#include "push_matmul.h"
+#include "support.h"
+
+struct dims {
+  int64_t m, n, k;
+};
+
+// Leading dimensions are flattened into rows.
+static struct dims dims_of(const struct vkd_graph *g, const struct vkd_node *node) {
+  vkd_tensor a = node->in[0], b = node->in[1];
+  return (struct dims){.m = node->p.matmul.ta ? vkd__last(g, a) : vkd__rows(g, a),
+                       .n = node->p.matmul.tb ? vkd__rows(g, b) : vkd__last(g, b),
+                       .k = node->p.matmul.ta ? vkd__rows(g, a) : vkd__last(g, a)};
+}
+
+vkd_tensor vkd_matmul(struct vkd_graph *g, vkd_tensor a, vkd_tensor b, bool ta, bool tb, vkd_tensor bias,
+                      vkd_tensor add) {
+  struct vkd_node node = {.op = VKD_OP_matmul, .in = {a, b, bias, add}, .p.matmul = {ta, tb}};
+  node.nin = vkd_some(add) ? 4 : vkd_some(bias) ? 3 : 2;
+  return vkd__graph_add(g, &node, NULL);
+}
+
+vkd_tensor vkd_linear(struct vkd_graph *g, vkd_tensor x, vkd_tensor w, vkd_tensor b) {
+  return vkd_matmul(g, x, w, false, true, b, (vkd_tensor){0});
+}
+
+void matmul_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
+  vkd_tensor a = node->in[0], b = node->in[1], bias = node->in[2], add = node->in[3];
+  bool ta = node->p.matmul.ta, tb = node->p.matmul.tb;
+  dtype[0] = VKD_F32;
+  if (vkd__shape(g, a).rank < 2 || vkd__shape(g, b).rank < 2) {
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "matmul of tensors of rank %d and %d: at least 2 wanted", vkd__shape(g, a).rank,
+                    vkd__shape(g, b).rank);
+    return;
+  }
+  if (!vkd__check_f32(g, node)) return;
+  struct dims d = dims_of(g, node);
+  int64_t kb = tb ? vkd__last(g, b) : vkd__rows(g, b);
+  if (d.k != kb)
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "matmul of %lld x %lld and %lld x %lld", (long long)d.m, (long long)d.k,
+                    (long long)kb, (long long)d.n);
+  shape[0] = ta ? VKD_SHAPE(d.m, d.n) : vkd__shape(g, a);
+  shape[0].dim[shape[0].rank - 1] = d.n;
+  if (vkd__numel(g, a) > UINT32_MAX || vkd__numel(g, b) > UINT32_MAX || vkd_shape_numel(&shape[0]) > UINT32_MAX)
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "matmul %lld x %lld x %lld: kernels index with 32 bits", (long long)d.m,
+                    (long long)d.n, (long long)d.k);
+  if (vkd_some(bias) && (vkd__shape(g, bias).rank != 1 || vkd__numel(g, bias) != d.n))
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "matmul: a bias of %lld elements for %lld columns",
+                    (long long)vkd__numel(g, bias), (long long)d.n);
+  struct vkd_shape s = vkd__shape(g, add);
+  if (vkd_some(add) && !vkd_shape_equal(&s, &shape[0]))
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "matmul: the added tensor has not the shape of the product");
+  if (tb) node->scratch = (uint64_t)vkd__numel(g, b) * sizeof(float); // b transposed, on drivers that want it
+}
+
+double matmul_flops(const struct vkd_graph *g, const struct vkd_node *node) {
+  struct dims d = dims_of(g, node);
+  return 2.0 * (double)d.m * (double)d.n * (double)d.k;
+}
+
+double matmul_bytes(const struct vkd_graph *g, const struct vkd_node *node) { return vkd__io_bytes(g, node); }
+
+// Each gradient is a product with other flags; it may lack the leading dimensions of its tensor.
+void matmul_backward(struct vkd_graph *g, const struct vkd_node *node, const vkd_tensor *dout, vkd_tensor *din) {
+  vkd_tensor a = node->in[0], b = node->in[1], dy = dout[0], none = {0};
+  bool ta = node->p.matmul.ta, tb = node->p.matmul.tb;
+  if (vkd__wants_grad(g, a)) {
+    vkd_tensor da = ta ? vkd_matmul(g, b, dy, tb, true, none, none) : vkd_matmul(g, dy, b, false, !tb, none, none);
+    din[0] = vkd__like(g, da, a);
+  }
+  if (vkd__wants_grad(g, b)) {
+    vkd_tensor db = tb ? vkd_matmul(g, dy, a, true, ta, none, none) : vkd_matmul(g, a, dy, !ta, false, none, none);
+    din[1] = vkd__like(g, db, b);
+  }
+  if (vkd__wants_grad(g, node->in[2])) din[2] = vkd_sum_rows(g, dy, none, 1);
+  if (vkd__wants_grad(g, node->in[3])) din[3] = dy;
+}
+
+// matmul_uniform.comp is written for lavapipe as of Mesa 26, where it was measured three times as fast as the tiles of
+// matmul.comp; Mesa 25 takes seconds to compile it and runs it slowly.
+static bool likes_uniform_loads(const struct vkd_device_caps *caps) {
+  return caps->kind == VKD_DEVICE_SOFTWARE && caps->subgroup_size == 8 && caps->driver_version >> 22 >= 26;
+}
+
+static void lower_uniform(struct vkd_lower *l, const struct vkd_node *node, struct matmul_push *push) {
+  enum { ROWS = 8, COLS = 16, LANES = 8 }; // as in matmul_uniform.comp
+  const struct vkd_graph *g = vkd__lower_graph(l);
+  if (node->p.matmul.tb) {
+    uint64_t bytes = (uint64_t)vkd__numel(g, node->in[1]) * sizeof(float);
+    struct transpose_push t = {vkd__read(l, node->in[1]), vkd__scratch(l, 0, bytes, true), push->n, push->k};
+    uint32_t lanes = vkd__wg_items(l);
+    vkd__dispatch(l, &(struct vkd_dispatch){.kernel = VKD_K_transpose,
+                                            .push = &t,
+                                            .push_size = sizeof t,
+                                            .spec = {lanes},
+                                            .spec_count = 1,
+                                            .groups = {vkd__groups(t.cols, lanes), vkd__groups(t.rows, 8)}});
+    push->b = vkd__scratch(l, 0, bytes, false);
+  } else {
+    push->b = vkd__read(l, node->in[1]);
+  }
+  push->a = vkd__read(l, node->in[0]);
+  push->bias = vkd__read(l, node->in[2]);
+  push->add = vkd__read(l, node->in[3]);
+  push->c = vkd__write(l, node->out[0]);
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = node->p.matmul.ta ? VKD_K_matmul_uniform_ta : VKD_K_matmul_uniform,
+                                          .push = push,
+                                          .push_size = sizeof *push,
+                                          .spec = {LANES, push->n < COLS},
+                                          .spec_count = 2,
+                                          .groups = {vkd__groups(push->m, ROWS) * vkd__groups(push->n, COLS)}});
+}
+
+void matmul_lower(struct vkd_lower *l, const struct vkd_node *node) {
+  enum { TILE = 64, LANES = 64 }; // as in matmul.comp
+  struct dims d = dims_of(vkd__lower_graph(l), node);
+  struct matmul_push push = {.m = (uint32_t)d.m, .n = (uint32_t)d.n, .k = (uint32_t)d.k};
+  if (vkd_some(node->in[2])) push.has |= MATMUL_HAS_BIAS;
+  if (vkd_some(node->in[3])) push.has |= MATMUL_HAS_ADD;
+  if (likes_uniform_loads(vkd__lower_caps(l))) {
+    lower_uniform(l, node, &push);
+    return;
+  }
+  push.a = vkd__read(l, node->in[0]);
+  push.b = vkd__read(l, node->in[1]);
+  push.bias = vkd__read(l, node->in[2]);
+  push.add = vkd__read(l, node->in[3]);
+  push.c = vkd__write(l, node->out[0]);
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = VKD_K_matmul,
+                                          .push = &push,
+                                          .push_size = sizeof push,
+                                          .spec = {LANES, node->p.matmul.ta, node->p.matmul.tb},
+                                          .spec_count = 3,
+                                          .groups = {vkd__groups(push.m, TILE) * vkd__groups(push.n, TILE)}});
+}
+
+void matmul_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
+  struct dims d = dims_of(g, node);
+  int64_t a_row = node->p.matmul.ta ? 1 : d.k, a_k = node->p.matmul.ta ? d.m : 1;
+  int64_t b_col = node->p.matmul.tb ? d.k : 1, b_k = node->p.matmul.tb ? 1 : d.n;
+  for (int64_t i = 0; i < d.m; i++)
+    for (int64_t j = 0; j < d.n; j++) {
+      double x = 0;
+      for (int64_t k = 0; k < d.k; k++) x += in[0][i * a_row + k * a_k] * in[1][k * b_k + j * b_col];
+      if (in[2]) x += in[2][j];
+      if (in[3]) x += in[3][i * d.n + j];
+      out[0][i * d.n + j] = x;
+    }
+}
