@@ -126,14 +126,10 @@ static void walk_node(struct vkd_graph *g, uint32_t index, struct tensor_grad *g
   vkd_graph_label_pop(g);
 }
 
-void vkd_grad(struct vkd_graph *g, vkd_tensor loss, const vkd_tensor *wrt, int n, vkd_tensor *grads_out) {
+void vkd__vjp(struct vkd_graph *g, const vkd_tensor *y, const vkd_tensor *dy, int ny, const vkd_tensor *wrt, int n, vkd_tensor *grads_out) {
   for (int i = 0; i < n; i++) grads_out[i] = (vkd_tensor){0};
   if (g->error.status != VKD_OK) return;
-  if (vkd__numel(g, loss) != 1) {
-    vkd__graph_fail(g, VKD_ERR_SHAPE, "a loss has one element, not %lld", (long long)vkd__numel(g, loss));
-    return;
-  }
-  uint32_t count = g->tensor_count;
+  uint32_t count = g->tensor_count, last = 0;
   uint8_t *wants = calloc(count, 1);
   struct tensor_grad *grads = calloc(count, sizeof *grads);
   if (!wants || !grads) {
@@ -143,8 +139,11 @@ void vkd_grad(struct vkd_graph *g, vkd_tensor loss, const vkd_tensor *wrt, int n
   mark_wanted(g, wrt, n, wants);
   g->wants = wants;
   g->wants_count = count;
-  grads[loss.id].sum = vkd_constant(g, "dloss", VKD_F32, vkd__shape(g, loss), &(float){1});
-  for (uint32_t i = vkd__info(g, loss)->node + 1; i-- > 0 && g->error.status == VKD_OK;) walk_node(g, i, grads);
+  for (int i = 0; i < ny; i++) {
+    grads[y[i].id].sum = sum_of(g, grads[y[i].id].sum, dy[i], UINT32_MAX);
+    if (vkd__info(g, y[i])->node > last) last = vkd__info(g, y[i])->node;
+  }
+  for (uint32_t i = last + 1; i-- > 0 && g->error.status == VKD_OK;) walk_node(g, i, grads);
   for (int i = 0; i < n && g->error.status == VKD_OK; i++) {
     grads_out[i] = finish(g, wrt[i], &grads[wrt[i].id]);
     if (!grads_out[i].id)
@@ -156,4 +155,11 @@ done:
   g->wants_count = 0;
   free(wants);
   free(grads);
+}
+
+void vkd_grad(struct vkd_graph *g, vkd_tensor loss, const vkd_tensor *wrt, int n, vkd_tensor *grads_out) {
+  if (g->error.status == VKD_OK && vkd__numel(g, loss) != 1)
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "a loss has one element, not %lld", (long long)vkd__numel(g, loss));
+  vkd_tensor one = vkd_constant(g, "dloss", VKD_F32, vkd__shape(g, loss), &(float){1});
+  vkd__vjp(g, &loss, &one, 1, wrt, n, grads_out);
 }

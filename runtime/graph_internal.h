@@ -45,4 +45,7 @@ void vkd__graph_needed(const struct vkd_graph *g, uint8_t *needed);
 // The tensor whose storage a chain of views ends in, and the byte offset there.
 vkd_tensor vkd__view_root(const struct vkd_graph *g, vkd_tensor x, uint64_t *offset);
 
+// Gradients of sum_i <dy[i], y[i]> with respect to wrt.
+void vkd__vjp(struct vkd_graph *g, const vkd_tensor *y, const vkd_tensor *dy, int ny, const vkd_tensor *wrt, int n, vkd_tensor *grads);
+
 #endif

@@ -81,7 +81,7 @@ struct row_blocks vkd__row_blocks(int64_t rows) {
 
 uint64_t vkd__col_sum_scratch(int64_t groups, int64_t rows, int64_t cols, int results) {
   int64_t blocks = vkd__row_blocks(rows).count;
-  return blocks > 1 ? (uint64_t)results * (uint64_t)(groups * blocks * cols + 3) / 4 * 16 : 0;
+  return blocks > 1 ? (uint64_t)results * ((uint64_t)(groups * blocks * cols + 3) / 4 * 16) : 0;
 }
 
 static void dispatch_col_sum(struct vkd_lower *l, enum vkd_kernel_id kernel, const struct col_sum_push *push,
@@ -97,28 +97,44 @@ static void dispatch_col_sum(struct vkd_lower *l, enum vkd_kernel_id kernel, con
                        .groups = {vkd__groups(push->cols, tile) * (uint64_t)push->blocks * (uint64_t)push->groups}});
 }
 
+// The second pass: partial sums [groups, blocks, cols] into y.
+static void sum_blocks(struct vkd_lower *l, const struct col_sum *s, uint64_t offset, vkd_tensor result) {
+  int64_t blocks = vkd__row_blocks(s->rows).count;
+  uint64_t bytes = (uint64_t)(s->groups * blocks * s->cols) * 4;
+  uint64_t a = vkd__scratch(l, offset, bytes, false), y = vkd__write(l, result);
+  bool four = s->cols % 4 == 0 && VEC4_COUNT(4, a, y) > 0;
+  struct col_sum_push push = {.a = a,
+                              .y = y,
+                              .groups = (uint32_t)s->groups,
+                              .rows = (uint32_t)blocks,
+                              .cols = (uint32_t)(four ? s->cols / 4 : s->cols),
+                              .per = (uint32_t)blocks,
+                              .blocks = 1};
+  dispatch_col_sum(l, four ? VKD_K_sum_rows_4 : VKD_K_sum_rows, &push, false);
+}
+
 void vkd__col_sum(struct vkd_lower *l, const struct col_sum *s) {
   struct row_blocks b = vkd__row_blocks(s->rows);
-  uint64_t part = b.count > 1 ? vkd__col_sum_scratch(s->groups, s->rows, s->cols, 1) : 0;
-  uint64_t y = part ? vkd__scratch(l, s->offset, part, true) : s->y;
-  uint64_t y2 = s->y2 && part ? vkd__scratch(l, s->offset + part, part, true) : s->y2;
-  bool four = s->cols % 4 == 0 && s->head % 4 == 0 &&
-              VEC4_COUNT(4, s->a, s->b, s->d, y, y2, s->y, s->y2) > 0;
-  int64_t cols = four ? s->cols / 4 : s->cols;
-  struct col_sum_push push = {.a = s->a,
-                              .b = s->b,
-                              .c = s->c,
-                              .d = s->d,
-                              .y = y,
-                              .y2 = y2,
+  bool two = b.count > 1;
+  uint64_t part = vkd__col_sum_scratch(s->groups, s->rows, s->cols, 1);
+  struct col_sum_push push = {.a = vkd__read(l, s->a),
+                              .b = vkd__read(l, s->b),
+                              .c = s->stats ? vkd__scratch(l, 0, s->stats, false) : 0,
+                              .d = vkd__read(l, s->rope),
+                              .y = two ? vkd__scratch(l, s->scratch, part, true) : vkd__write(l, s->y),
                               .groups = (uint32_t)s->groups,
                               .rows = (uint32_t)s->rows,
-                              .cols = (uint32_t)cols,
                               .per = (uint32_t)b.per,
                               .blocks = (uint32_t)b.count,
                               .modulus = (uint32_t)s->positions,
                               .head = (uint32_t)s->head};
-  dispatch_col_sum(l, four ? s->vec4 : s->scalar, &push, s->d != 0);
+  if (vkd_some(s->y2)) push.y2 = two ? vkd__scratch(l, s->scratch + part, part, true) : vkd__write(l, s->y2);
+  bool four = s->cols % 4 == 0 && s->head % 4 == 0 && VEC4_COUNT(4, push.a, push.b, push.d, push.y, push.y2) > 0;
+  push.cols = (uint32_t)(four ? s->cols / 4 : s->cols);
+  dispatch_col_sum(l, four ? s->vec4 : s->scalar, &push, push.d != 0);
+  if (!two) return;
+  sum_blocks(l, s, s->scratch, s->y);
+  if (vkd_some(s->y2)) sum_blocks(l, s, s->scratch + part, s->y2);
 }
 
 vkd_tensor vkd__like(struct vkd_graph *g, vkd_tensor x, vkd_tensor like) {

@@ -49,15 +49,16 @@ struct row_blocks {
 };
 struct row_blocks vkd__row_blocks(int64_t rows);
 
-// Column sums of [groups, rows, cols] into y [groups, cols], with scratch at `offset` for the partial sums.
-// Kernels come in pairs (one float per lane, one vec4 per lane).
+// Column sums of [groups, rows, cols] into y [groups, cols], in one pass or two (struct row_blocks).  Kernels come in pairs
+// (one float per lane, one vec4 per lane); push_reduce.h tells what they make of the operands.
 struct col_sum {
   enum vkd_kernel_id scalar, vec4;
-  uint64_t a, b, c, d; // operands of the kernel, as push_reduce.h tells; 0: none
-  uint64_t y, y2;      // results; y2 0: none
+  vkd_tensor a, b, rope;              // b, rope may be empty
+  uint64_t stats;                     // bytes of row statistics at the start of the node's scratch; 0: none
+  uint64_t scratch;                   // where in it the partial sums go
+  vkd_tensor y, y2;                   // y2 may be empty
   int64_t groups, rows, cols;
-  int64_t modulus;     // see push_reduce.h
-  uint64_t offset;
+  int64_t positions, head;            // of rope
 };
 uint64_t vkd__col_sum_scratch(int64_t groups, int64_t rows, int64_t cols, int results);
 void vkd__col_sum(struct vkd_lower *l, const struct col_sum *s);
