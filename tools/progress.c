@@ -59,7 +59,7 @@ static void draw(struct progress *p, double t, const char *note, bool last) {
   int full = (int)(share * (sizeof bar - 1));
   for (int i = 0; i < (int)sizeof bar - 1; i++) bar[i] = i < full ? '#' : '-';
   bar[sizeof bar - 1] = 0;
-  int room = terminal_columns() - 1 - (int)sizeof p->label - (int)sizeof bar - 4;
+  int room = terminal_columns() - 1 - (int)strlen(p->label) - (int)sizeof bar - 2;
   fprintf(stderr, "\r\033[K%s [%s]%.*s", p->label, bar, room > 0 && n > room ? room : n, line);
   p->on_screen = !last;
   if (last) fputc('\n', stderr);
