@@ -76,8 +76,7 @@ ROW_MAP(silu, unary_shape, 4, in[0][i] * sigmoid(in[0][i]))
 void silu_backward(struct vkd_graph *g, const struct vkd_node *node, const vkd_tensor *dout, vkd_tensor *din) {
   din[0] = binary(g, VKD_OP_silu_dx, node->in[0], dout[0]);
 }
-ROW_MAP(silu_dx, binary_shape, 8,
-        in[1][i] * sigmoid(in[0][i]) * (1 + in[0][i] * (1 - sigmoid(in[0][i]))))
+ROW_MAP(silu_dx, binary_shape, 8, in[1][i] * sigmoid(in[0][i]) * (1 + in[0][i] * (1 - sigmoid(in[0][i]))))
 ROW_NO_BACKWARD(silu_dx)
 
 // ---- gate_add: in z, y, gate; row_scale: in x, s -------------------------------------------------------------------
@@ -90,8 +89,8 @@ static int64_t rows_per_group(const struct vkd_graph *g, vkd_tensor x, vkd_tenso
 
 static bool check_broadcast(struct vkd_graph *g, const struct vkd_node *node, int x, int s) {
   if (rows_per_group(g, node->in[x], node->in[s])) return true;
-  vkd__graph_fail(g, VKD_ERR_SHAPE, "%s: input %d %s must be [B, d] for input %d %s of [B, ..., d]", vkd__ops[node->op].name,
-                  s, vkd__shape_text(g, node->in[s]).s, x, vkd__shape_text(g, node->in[x]).s);
+  vkd__graph_fail(g, VKD_ERR_SHAPE, "%s: input %d %s must be [B, d] for input %d %s of [B, ..., d]",
+                  vkd__ops[node->op].name, s, vkd__shape_text(g, node->in[s]).s, x, vkd__shape_text(g, node->in[x]).s);
   return false;
 }
 

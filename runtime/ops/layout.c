@@ -1,7 +1,6 @@
 // Layout: concatenation, patches.
 #include "push_layout.h"
 #include "support.h"
-#include "view.h"
 
 #include <string.h>
 
@@ -27,8 +26,8 @@ void concat_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *
     sum.dim[0] += part.dim[0];
     part.dim[0] = first.dim[0];
     if (!vkd_shape_equal(&part, &first)) {
-      vkd__graph_fail(g, VKD_ERR_SHAPE, "concat: part %d %s differs from part 0 %s in more than the leading dimension", i,
-                      vkd__shape_text(g, node->in[i]).s, vkd__shape_text(g, node->in[0]).s);
+      vkd__graph_fail(g, VKD_ERR_SHAPE, "concat: part %d %s differs from part 0 %s in more than the leading dimension",
+                      i, vkd__shape_text(g, node->in[i]).s, vkd__shape_text(g, node->in[0]).s);
       return;
     }
   }
@@ -107,8 +106,9 @@ void patchify_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape
   struct patch_grid q = grid_of(node);
   struct vkd_shape tokens = VKD_SHAPE(q.b, q.f * q.h * q.w, q.vector), x = vkd__shape(g, node->in[0]);
   if (node->p.patchify.inverse && !vkd_shape_equal(&x, &tokens))
-    vkd__graph_fail(g, VKD_ERR_SHAPE, "unpatchify: tokens %s must be [%lld, %lld, %lld]", vkd__shape_text(g, node->in[0]).s,
-                    (long long)tokens.dim[0], (long long)tokens.dim[1], (long long)tokens.dim[2]);
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "unpatchify: tokens %s must be [%lld, %lld, %lld]",
+                    vkd__shape_text(g, node->in[0]).s, (long long)tokens.dim[0], (long long)tokens.dim[1],
+                    (long long)tokens.dim[2]);
   shape[0] = node->p.patchify.inverse ? *latent : tokens;
 }
 ROW_NO_FLOPS(patchify)
@@ -129,13 +129,13 @@ void patchify_lower(struct vkd_lower *l, const struct vkd_node *node) {
                                .h = (uint32_t)q.h,
                                .w = (uint32_t)q.w};
   uint32_t lanes = vkd__wg_items(l);
-  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = inverse ? VKD_K_unpatchify : VKD_K_patchify,
-                                          .push = &push,
-                                          .push_size = sizeof push,
-                                          .spec = {lanes, (uint32_t)q.pt, (uint32_t)q.ph, (uint32_t)q.pw,
-                                                   node->p.patchify.channel_last},
-                                          .spec_count = 5,
-                                          .groups = {vkd__groups(push.n, lanes)}});
+  vkd__dispatch(l, &(struct vkd_dispatch){
+                       .kernel = inverse ? VKD_K_unpatchify : VKD_K_patchify,
+                       .push = &push,
+                       .push_size = sizeof push,
+                       .spec = {lanes, (uint32_t)q.pt, (uint32_t)q.ph, (uint32_t)q.pw, node->p.patchify.channel_last},
+                       .spec_count = 5,
+                       .groups = {vkd__groups(push.n, lanes)}});
 }
 void patchify_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   (void)g;
@@ -152,7 +152,9 @@ void patchify_ref(const struct vkd_graph *g, const struct vkd_node *node, double
             int64_t element = node->p.patchify.channel_last ? cell * q.c + c : c * cells + cell;
             int64_t in_tokens = (b * patches + token) * q.vector + element;
             int64_t in_latent = (((b * q.c + c) * T + t) * H + y) * W + x;
-            if (node->p.patchify.inverse) out[0][in_latent] = in[0][in_tokens];
-            else out[0][in_tokens] = in[0][in_latent];
+            if (node->p.patchify.inverse)
+              out[0][in_latent] = in[0][in_tokens];
+            else
+              out[0][in_tokens] = in[0][in_latent];
           }
 }

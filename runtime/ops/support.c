@@ -46,7 +46,8 @@ uint32_t vkd__vec4(int64_t n, const uint64_t *address, int count) {
   return (uint32_t)(n / 4);
 }
 
-void vkd__dispatch_items(struct vkd_lower *l, enum vkd_kernel_id kernel, const void *push, size_t size, uint64_t items) {
+void vkd__dispatch_items(struct vkd_lower *l, enum vkd_kernel_id kernel, const void *push, size_t size,
+                         uint64_t items) {
   uint32_t lanes = vkd__wg_items(l);
   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = kernel,
                                           .push = push,

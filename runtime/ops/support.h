@@ -25,7 +25,7 @@ struct shape_text {
 struct shape_text vkd__shape_text(const struct vkd_graph *g, vkd_tensor x); // "[2, 16, 64]"
 
 // Each returns false after it failed the graph.
-bool vkd__check_f32(struct vkd_graph *g, const struct vkd_node *node);               // every input is fp32
+bool vkd__check_f32(struct vkd_graph *g, const struct vkd_node *node);                // every input is fp32
 bool vkd__check_same(struct vkd_graph *g, const struct vkd_node *node, int a, int b); // inputs a and b have one shape
 bool vkd__check_numel(struct vkd_graph *g, const struct vkd_node *node, int i, int64_t numel, const char *what);
 
@@ -49,16 +49,16 @@ struct row_blocks {
 };
 struct row_blocks vkd__row_blocks(int64_t rows);
 
-// Column sums of [groups, rows, cols] into y [groups, cols], in one pass or two (struct row_blocks).  Kernels come in pairs
-// (one float per lane, one vec4 per lane); push_reduce.h tells what they make of the operands.
+// Column sums of [groups, rows, cols] into y [groups, cols], in one pass or two (struct row_blocks).  Kernels come in
+// pairs (one float per lane, one vec4 per lane); push_reduce.h tells what they make of the operands.
 struct col_sum {
   enum vkd_kernel_id scalar, vec4;
-  vkd_tensor a, b, rope;              // b, rope may be empty
-  uint64_t stats;                     // bytes of row statistics at the start of the node's scratch; 0: none
-  uint64_t scratch;                   // where in it the partial sums go
-  vkd_tensor y, y2;                   // y2 may be empty
+  vkd_tensor a, b, rope; // b, rope may be empty
+  uint64_t stats;        // bytes of row statistics at the start of the node's scratch; 0: none
+  uint64_t scratch;      // where in it the partial sums go
+  vkd_tensor y, y2;      // y2 may be empty
   int64_t groups, rows, cols;
-  int64_t positions, head;            // of rope
+  int64_t positions, head; // of rope
 };
 uint64_t vkd__col_sum_scratch(int64_t groups, int64_t rows, int64_t cols, int results);
 void vkd__col_sum(struct vkd_lower *l, const struct col_sum *s);
