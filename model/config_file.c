@@ -208,6 +208,7 @@ static void quote(FILE *out, const char *text) {
 
 static void print_field(FILE *out, const struct config *config, const struct config_field *field) {
   char value[CONFIG_VALUE_MAX];
+  long begin = ftell(out);
   fprintf(out, "  %s: %s", strchr(field->key, '.') + 1, field->count > 1 ? "[" : "");
   for (int i = 0; i < field->count; i++) {
     config__print(config, field, i, value, sizeof value);
@@ -217,7 +218,9 @@ static void print_field(FILE *out, const struct config *config, const struct con
     else
       fputs(value, out);
   }
-  fprintf(out, "%s # %s\n", field->count > 1 ? "]" : "", field->help);
+  if (field->count > 1) fputc(']', out);
+  int used = (int)(ftell(out) - begin);
+  fprintf(out, "%*s # %s\n", used < 28 ? 28 - used : 0, "", field->help); // the comments stand in one column
 }
 
 char *config_to_string(const struct config *config) {
