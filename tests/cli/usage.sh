@@ -52,6 +52,16 @@ expect 2 "is 'fast'" config tiny-video train.lr=fast
 expect 2 "did you mean 'train.lr'?" config tiny-video train.lrr=1
 expect 2 "must come before" config train.lr=1 tiny-video
 
+# Numbers and sizes are read whole, and within their range.
+expect 2 "option --frames is a whole number, got '8x'" data build synthetic -o "$temp/v.vkd" --frames 8x
+expect 2 "option --frames is a whole number, got '1.5'" data build synthetic -o "$temp/v.vkd" --frames=1.5
+expect 2 "option --frames is 0, outside" data build synthetic -o "$temp/v.vkd" --frames 0
+expect 2 "option --holdout is a number, got 'nan'" data build synthetic -o "$temp/v.vkd" --holdout nan
+expect 2 "option --holdout is a number, got '1e999'" data build synthetic -o "$temp/v.vkd" --holdout 1e999
+expect 2 "HEIGHTxWIDTH, as in 32x32, got '32'" data build synthetic -o "$temp/v.vkd" --size 32
+expect 2 "got '0x32'" data build synthetic -o "$temp/v.vkd" --size 0x32
+expect 2 "got '32x32 '" data build synthetic -o "$temp/v.vkd" --size "32x32 "
+
 printf 'model:\n  dmi: 96\n' > "$temp/x.yaml"
 expect 2 "x.yaml:2: unknown key 'model.dmi'; did you mean 'model.dim'?" config "$temp/x.yaml"
 expect 2 "cannot create it" config tiny-video -o "$temp/missing/x.yaml"
