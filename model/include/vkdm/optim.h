@@ -1,0 +1,22 @@
+// AdamW with global-norm clipping and EMA over the parameter arenas, as graph nodes; schedules on the host.
+#ifndef VKDM_OPTIM_H
+#define VKDM_OPTIM_H
+
+#include "vkdm/config.h"
+#include "vkdm/params.h"
+
+struct optim_settings {
+  double lr, beta1, beta2, eps, weight_decay, ema, clip;
+  double grad_scale; // 1 / passes that were added up
+};
+
+// Values of step `step` (from 1) for the hyper input, float [VKD_HYPER_COUNT]; bias corrections in double.
+void optim_hyper(const struct optim_settings *s, int64_t step, float *hyper);
+
+// Learning rate of step `step` (from 1) of `steps`: linear warm-up, then constant or cosine down to min_lr_ratio.
+double optim_lr(const struct config *config, int64_t step, int64_t steps);
+
+// Updates all arenas from the gradients in `kind`; returns the gradients' sum of squares [1].
+vkd_tensor optim_update(struct vkd_graph *g, const struct params *params, enum params_kind kind, vkd_tensor hyper);
+
+#endif

@@ -1,0 +1,49 @@
+// A model's parameters on the device: flat arenas of weights, gradients, moments and EMA, all in one order.
+// An arena is cut into segments where the device cannot allocate it whole; a tensor never straddles two.
+#ifndef VKDM_PARAMS_H
+#define VKDM_PARAMS_H
+
+#include "vkd/device.h"
+#include "vkdm/dit.h"
+#include "vkdm/safetensors.h"
+
+enum params_kind { PARAMS_WEIGHT, PARAMS_GRAD, PARAMS_GRAD_SUM, PARAMS_M, PARAMS_V, PARAMS_EMA, PARAMS_KINDS };
+#define PARAMS_FOR_INFERENCE (1u << PARAMS_WEIGHT)
+#define PARAMS_FOR_TRAINING                                                                                            \
+  (1u << PARAMS_WEIGHT | 1u << PARAMS_GRAD | 1u << PARAMS_M | 1u << PARAMS_V | 1u << PARAMS_EMA)
+
+struct params {
+  struct vkd_device *dev;
+  struct dit_config config;
+  struct dit_param *rows;
+  int count;
+  int64_t numel; // without the padding between tensors
+  uint32_t segments;
+  uint64_t *segment_bytes;               // [segments]
+  struct { uint32_t segment; uint64_t offset; } *places; // [count], offset in bytes
+  struct vkd_buffer **buffers[PARAMS_KINDS]; // [segments]; NULL: kind not kept
+};
+
+// kinds: mask of 1 << params_kind.  Everything is zero.
+enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config, unsigned kinds,
+                              struct vkd_error *err);
+void params_destroy(struct params **params); // NULL inside is fine
+
+// Initial weights from the seed; EMA starts as their copy where it is kept.
+enum vkd_status params_init(struct params *params, uint64_t seed, struct vkd_error *err);
+
+// Bound tensors: of every parameter, out [count]; of a whole segment, [n].
+void params_tensors(const struct params *params, struct vkd_graph *g, enum params_kind kind, vkd_tensor *out);
+vkd_tensor params_segment(const struct params *params, struct vkd_graph *g, enum params_kind kind, uint32_t segment);
+
+enum vkd_status params_write(struct params *params, enum params_kind kind, int index, const float *src, struct vkd_error *err);
+enum vkd_status params_read(const struct params *params, enum params_kind kind, int index, float *dst, struct vkd_error *err);
+
+// Reads every tensor of a file that uses one of the public namings (also under ComfyUI's prefix).
+// Errors: VKD_ERR_INPUT naming all tensors that are missing, unknown or of another shape.
+enum vkd_status params_load(struct params *params, enum params_kind kind, const struct st_file *file, enum dit_naming *naming,
+                            struct vkd_error *err);
+enum vkd_status params_save(const struct params *params, enum params_kind kind, enum dit_naming naming, const char *path,
+                            const struct st_meta *meta, size_t meta_count, struct vkd_error *err);
+
+#endif

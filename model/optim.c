@@ -1,0 +1,45 @@
+#include "vkdm/optim.h"
+
+#include <math.h>
+
+void optim_hyper(const struct optim_settings *s, int64_t step, float *h) {
+  h[VKD_HYPER_LR] = (float)s->lr;
+  h[VKD_HYPER_BETA1] = (float)s->beta1;
+  h[VKD_HYPER_BETA2] = (float)s->beta2;
+  h[VKD_HYPER_ONE_MINUS_BETA1] = (float)(1 - s->beta1);
+  h[VKD_HYPER_ONE_MINUS_BETA2] = (float)(1 - s->beta2);
+  h[VKD_HYPER_BIAS1] = (float)(1 / (1 - pow(s->beta1, (double)step)));
+  h[VKD_HYPER_BIAS2] = (float)(1 / (1 - pow(s->beta2, (double)step)));
+  h[VKD_HYPER_EPS] = (float)s->eps;
+  h[VKD_HYPER_WEIGHT_DECAY] = (float)s->weight_decay;
+  h[VKD_HYPER_EMA] = (float)s->ema;
+  h[VKD_HYPER_CLIP] = (float)s->clip;
+  h[VKD_HYPER_GRAD_SCALE] = (float)s->grad_scale;
+}
+
+double optim_lr(const struct config *c, int64_t step, int64_t steps) {
+  double lr = c->train.lr;
+  if (step <= c->train.warmup) return lr * (double)step / (double)c->train.warmup;
+  if (c->train.schedule == CONFIG_CONSTANT || steps <= c->train.warmup) return lr;
+  double done = (double)(step - c->train.warmup) / (double)(steps - c->train.warmup), low = c->train.min_lr_ratio;
+  return lr * (low + (1 - low) * 0.5 * (1 + cos(3.14159265358979323846 * (done < 1 ? done : 1))));
+}
+
+vkd_tensor optim_update(struct vkd_graph *g, const struct params *p, enum params_kind kind, vkd_tensor hyper) {
+  vkd_tensor norm2 = {0};
+  vkd_graph_label_push(g, "optim");
+  for (uint32_t s = 0; s < p->segments; s++) {
+    vkd_tensor part = vkd_sum_squares(g, params_segment(p, g, kind, s));
+    norm2 = s ? vkd_add(g, norm2, part) : part;
+  }
+  for (uint32_t s = 0; s < p->segments; s++) {
+    struct vkd_adamw_tensors t = {.p = params_segment(p, g, PARAMS_WEIGHT, s),
+                                  .g = params_segment(p, g, kind, s),
+                                  .m = params_segment(p, g, PARAMS_M, s),
+                                  .v = params_segment(p, g, PARAMS_V, s),
+                                  .ema = params_segment(p, g, PARAMS_EMA, s)};
+    vkd_adamw(g, t, hyper, norm2, 1, 1);
+  }
+  vkd_graph_label_pop(g);
+  return norm2;
+}
