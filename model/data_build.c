@@ -9,7 +9,7 @@
 #include "vkdm/synthetic.h"
 #include "vkdm/video.h"
 
-enum { ENOUGH_CLIPS = 256, MAX_WINDOW_BYTES = 1 << 30 };
+enum { ENOUGH_CLIPS = 512, MAX_WINDOW_BYTES = 1 << 30 };
 
 // --- texts
 

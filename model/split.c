@@ -7,10 +7,10 @@
 
 // The clips [first, end) that go to one side together: one clip, or a run of overlapping ones.  span 0: always one
 // clip.
-static uint32_t group_end(const struct vkd_clip *clips, uint32_t count, uint32_t first, uint32_t span) {
+static uint32_t group_end(const struct vkd_clip *clips, uint32_t count, uint32_t first, uint64_t run) {
   uint32_t end = first + 1;
-  while (end < count && clips[end].source == clips[first].source && clips[end].start - clips[end - 1].start < span &&
-         clips[end].start - clips[first].start < 2 * (uint64_t)span)
+  while (end < count && clips[end].source == clips[first].source && clips[end].start - clips[end - 1].start < run &&
+         clips[end].start - clips[first].start < run)
     end++;
   return end;
 }
@@ -21,27 +21,56 @@ static void set_groups(struct vkd_clip *clips, uint32_t first, uint32_t end, enu
   for (uint32_t i = first; i < end; i++) clips[i].split = (uint32_t)split;
 }
 
-static void count_splits(const struct vkd_clip *clips, uint32_t count, uint32_t n[DATA_SPLITS]) {
-  for (int s = 0; s < DATA_SPLITS; s++) n[s] = 0;
-  for (uint32_t i = 0; i < count; i++) n[clips[i].split]++;
+static uint32_t count_split(const struct vkd_clip *clips, uint32_t count, enum data_split split) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < count; i++) n += clips[i].split == (uint32_t)split;
+  return n;
 }
 
-// Groups whose key is the least (or greatest) change to `split`; of groups that are all alike only the last does.
-static void move_extreme(struct vkd_clip *clips, uint32_t count, uint32_t span, uint64_t seed, bool least,
-                         enum data_split split) {
+// Moves the groups of least (or greatest) key in `from` to `to`, or one of them where they are all that `from` has.
+// Equal clips have equal keys, and so stay on one side.
+static void move_extreme(struct vkd_clip *clips, uint32_t count, uint64_t run, uint64_t seed, bool least,
+                         enum data_split from, enum data_split to) {
   uint64_t best = 0;
-  uint32_t last = 0, n[DATA_SPLITS];
-  for (uint32_t i = 0; i < count; i = group_end(clips, count, i, span)) {
-    uint64_t key = key_of(&clips[i], seed);
-    if (i == 0 || (least ? key < best : key > best)) best = key;
+  uint32_t last = count, alike = 0;
+  for (uint32_t i = 0; i < count; i = group_end(clips, count, i, run)) {
+    if (clips[i].split != (uint32_t)from) continue;
+    const uint64_t key = key_of(&clips[i], seed);
+    const uint32_t size = group_end(clips, count, i, run) - i;
+    if (last == count || (least ? key < best : key > best)) {
+      best = key;
+      alike = 0;
+    }
+    if (key != best) continue;
     last = i;
+    alike += size;
   }
+  const bool all = alike == count_split(clips, count, from);
   for (uint32_t i = 0, end; i < count; i = end) {
-    end = group_end(clips, count, i, span);
-    if (key_of(&clips[i], seed) == best) set_groups(clips, i, end, split);
+    end = group_end(clips, count, i, run);
+    if (clips[i].split == (uint32_t)from && key_of(&clips[i], seed) == best && (!all || i == last))
+      set_groups(clips, i, end, to);
   }
-  count_splits(clips, count, n);
-  if (n[split] == count) set_groups(clips, 0, last, split == DATA_TRAIN ? DATA_HELDOUT : DATA_TRAIN);
+}
+
+// Few groups can miss the share by far; groups next to the threshold change sides until it lies between half and one
+// and a half.
+static void bound_share(struct vkd_clip *clips, uint32_t count, uint64_t run, double holdout, uint64_t seed) {
+  const double low = 0.5 * holdout * count, wide = 1.5 * holdout * count, high = wide < count - 1 ? wide : count - 1;
+  uint32_t held = count_split(clips, count, DATA_HELDOUT), before = count;
+  while ((held < 1 || held < low) && held != before) {
+    before = held;
+    move_extreme(clips, count, run, seed, true, DATA_TRAIN, DATA_HELDOUT);
+    held = count_split(clips, count, DATA_HELDOUT);
+  }
+  for (before = 0; held > high && held != before;) {
+    before = held;
+    move_extreme(clips, count, run, seed, false, DATA_HELDOUT, DATA_TRAIN);
+    held = count_split(clips, count, DATA_HELDOUT);
+    if (held >= 1 && held >= low) continue;
+    move_extreme(clips, count, run, seed, true, DATA_TRAIN, DATA_HELDOUT); // too far: back again
+    break;
+  }
 }
 
 static void mark_gaps(struct vkd_clip *clips, uint32_t count, uint32_t span) {
@@ -55,24 +84,28 @@ static void mark_gaps(struct vkd_clip *clips, uint32_t count, uint32_t span) {
   }
 }
 
-// True where both sides got a clip.
-static bool assign(struct vkd_clip *clips, uint32_t count, uint32_t span, double holdout, uint64_t seed) {
-  uint32_t n[DATA_SPLITS];
+// Clips that share frames with held-out ones (span: how many a clip covers) are left out.  Returns how many clips are
+// held out; 0 also where no clip is left to train on.
+static uint32_t assign(struct vkd_clip *clips, uint32_t count, uint64_t run, uint32_t span, double holdout,
+                       uint64_t seed) {
   for (uint32_t i = 0, end; i < count; i = end) {
-    end = group_end(clips, count, i, span);
+    end = group_end(clips, count, i, run);
     set_groups(clips, i, end, hash_unit(key_of(&clips[i], seed)) < holdout ? DATA_HELDOUT : DATA_TRAIN);
   }
-  count_splits(clips, count, n);
-  if (!n[DATA_HELDOUT]) move_extreme(clips, count, span, seed, true, DATA_HELDOUT);
-  if (!n[DATA_TRAIN]) move_extreme(clips, count, span, seed, false, DATA_TRAIN);
+  bound_share(clips, count, run, holdout, seed);
   mark_gaps(clips, count, span);
-  count_splits(clips, count, n);
-  return n[DATA_TRAIN] && n[DATA_HELDOUT];
+  return count_split(clips, count, DATA_TRAIN) ? count_split(clips, count, DATA_HELDOUT) : 0;
 }
 
 void split_assign(struct vkd_clip *clips, uint32_t count, uint32_t span, double holdout, uint64_t seed) {
   set_groups(clips, 0, count, DATA_TRAIN);
   if (count < 2 || !(holdout > 0)) return;
-  // Too short a video for a gap: single clips are held out, frames shared or not.
-  if (!assign(clips, count, span, holdout, seed)) assign(clips, count, 0, holdout, seed);
+  // Long runs waste fewer clips between the sides, short ones meet the share better.
+  uint32_t held = assign(clips, count, 2 * (uint64_t)span, span, holdout, seed);
+  if (!held || held > 1.5 * holdout * count) held = assign(clips, count, span, span, holdout, seed);
+  // Too short a video to part: single clips are held out, frames shared or not.
+  if (!held) held = assign(clips, count, 0, 0, holdout, seed);
+  if (held) return;
+  // Only clips that are alike are left.
+  clips[count - 1].split = count_split(clips, count, DATA_TRAIN) ? DATA_HELDOUT : DATA_TRAIN;
 }

@@ -14,7 +14,7 @@ struct data_build_params {
   uint32_t frames;        // T per clip [8; 1 for images]
   uint32_t height, width; // pixels [32 x 32]
   uint32_t stride;        // source frames from one clip frame to the next [1]
-  uint32_t hop;       // source frames from one clip start to the next [no overlap, or less to reach about 256 clips]
+  uint32_t hop;       // source frames from one clip start to the next [no overlap, or less to reach about 512 clips]
   uint32_t max_clips; // at most this many per source [all]
   enum latent_kind codec;      // LATENT_PIXEL or LATENT_HAAR; ignored for latents input
   uint32_t levels_t, levels_s; // haar; DATA_AUTO: 1, or 0 where the size is odd
