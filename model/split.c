@@ -5,12 +5,18 @@
 #include "hash.h"
 #include "vkdm/dataset.h"
 
-// The clips [first, end) that go to one side together: one clip, or a run of overlapping ones.  span 0: always one
-// clip.
-static uint32_t group_end(const struct vkd_clip *clips, uint32_t count, uint32_t first, uint64_t run) {
+// Clips of one source go to one side together where they overlap (start less than `span` apart) and start within `run`
+// source frames.  All zero: no two do.
+struct grouping {
+  uint32_t span;
+  uint64_t run;
+};
+
+// The end of the group that begins at `first`.
+static uint32_t group_end(const struct vkd_clip *clips, uint32_t count, uint32_t first, struct grouping by) {
   uint32_t end = first + 1;
-  while (end < count && clips[end].source == clips[first].source && clips[end].start - clips[end - 1].start < run &&
-         clips[end].start - clips[first].start < run)
+  while (end < count && clips[end].source == clips[first].source && clips[end].start - clips[end - 1].start < by.span &&
+         clips[end].start - clips[first].start < by.run)
     end++;
   return end;
 }
@@ -29,14 +35,14 @@ static uint32_t count_split(const struct vkd_clip *clips, uint32_t count, enum d
 
 // Moves the groups of least (or greatest) key in `from` to `to`, or one of them where they are all that `from` has.
 // Equal clips have equal keys, and so stay on one side.
-static void move_extreme(struct vkd_clip *clips, uint32_t count, uint64_t run, uint64_t seed, bool least,
+static void move_extreme(struct vkd_clip *clips, uint32_t count, struct grouping by, uint64_t seed, bool least,
                          enum data_split from, enum data_split to) {
   uint64_t best = 0;
   uint32_t last = count, alike = 0;
-  for (uint32_t i = 0; i < count; i = group_end(clips, count, i, run)) {
+  for (uint32_t i = 0; i < count; i = group_end(clips, count, i, by)) {
     if (clips[i].split != (uint32_t)from) continue;
     const uint64_t key = key_of(&clips[i], seed);
-    const uint32_t size = group_end(clips, count, i, run) - i;
+    const uint32_t size = group_end(clips, count, i, by) - i;
     if (last == count || (least ? key < best : key > best)) {
       best = key;
       alike = 0;
@@ -47,7 +53,7 @@ static void move_extreme(struct vkd_clip *clips, uint32_t count, uint64_t run, u
   }
   const bool all = alike == count_split(clips, count, from);
   for (uint32_t i = 0, end; i < count; i = end) {
-    end = group_end(clips, count, i, run);
+    end = group_end(clips, count, i, by);
     if (clips[i].split == (uint32_t)from && key_of(&clips[i], seed) == best && (!all || i == last))
       set_groups(clips, i, end, to);
   }
@@ -55,20 +61,20 @@ static void move_extreme(struct vkd_clip *clips, uint32_t count, uint64_t run, u
 
 // Few groups can miss the share by far; groups next to the threshold change sides until it lies between half and one
 // and a half.
-static void bound_share(struct vkd_clip *clips, uint32_t count, uint64_t run, double holdout, uint64_t seed) {
+static void bound_share(struct vkd_clip *clips, uint32_t count, struct grouping by, double holdout, uint64_t seed) {
   const double low = 0.5 * holdout * count, wide = 1.5 * holdout * count, high = wide < count - 1 ? wide : count - 1;
   uint32_t held = count_split(clips, count, DATA_HELDOUT), before = count;
   while ((held < 1 || held < low) && held != before) {
     before = held;
-    move_extreme(clips, count, run, seed, true, DATA_TRAIN, DATA_HELDOUT);
+    move_extreme(clips, count, by, seed, true, DATA_TRAIN, DATA_HELDOUT);
     held = count_split(clips, count, DATA_HELDOUT);
   }
   for (before = 0; held > high && held != before;) {
     before = held;
-    move_extreme(clips, count, run, seed, false, DATA_HELDOUT, DATA_TRAIN);
+    move_extreme(clips, count, by, seed, false, DATA_HELDOUT, DATA_TRAIN);
     held = count_split(clips, count, DATA_HELDOUT);
     if (held >= 1 && held >= low) continue;
-    move_extreme(clips, count, run, seed, true, DATA_TRAIN, DATA_HELDOUT); // too far: back again
+    move_extreme(clips, count, by, seed, true, DATA_TRAIN, DATA_HELDOUT); // too far: back again
     break;
   }
 }
@@ -84,16 +90,15 @@ static void mark_gaps(struct vkd_clip *clips, uint32_t count, uint32_t span) {
   }
 }
 
-// Clips that share frames with held-out ones (span: how many a clip covers) are left out.  Returns how many clips are
+// Clips that share frames with held-out ones are left out.  Returns how many clips are
 // held out; 0 also where no clip is left to train on.
-static uint32_t assign(struct vkd_clip *clips, uint32_t count, uint64_t run, uint32_t span, double holdout,
-                       uint64_t seed) {
+static uint32_t assign(struct vkd_clip *clips, uint32_t count, struct grouping by, double holdout, uint64_t seed) {
   for (uint32_t i = 0, end; i < count; i = end) {
-    end = group_end(clips, count, i, run);
+    end = group_end(clips, count, i, by);
     set_groups(clips, i, end, hash_unit(key_of(&clips[i], seed)) < holdout ? DATA_HELDOUT : DATA_TRAIN);
   }
-  bound_share(clips, count, run, holdout, seed);
-  mark_gaps(clips, count, span);
+  bound_share(clips, count, by, holdout, seed);
+  mark_gaps(clips, count, by.span);
   return count_split(clips, count, DATA_TRAIN) ? count_split(clips, count, DATA_HELDOUT) : 0;
 }
 
@@ -101,10 +106,10 @@ void split_assign(struct vkd_clip *clips, uint32_t count, uint32_t span, double 
   set_groups(clips, 0, count, DATA_TRAIN);
   if (count < 2 || !(holdout > 0)) return;
   // Long runs waste fewer clips between the sides, short ones meet the share better.
-  uint32_t held = assign(clips, count, 2 * (uint64_t)span, span, holdout, seed);
-  if (!held || held > 1.5 * holdout * count) held = assign(clips, count, span, span, holdout, seed);
+  uint32_t held = assign(clips, count, (struct grouping){span, 2 * (uint64_t)span}, holdout, seed);
+  if (!held || held > 1.5 * holdout * count) held = assign(clips, count, (struct grouping){span, span}, holdout, seed);
   // Too short a video to part: single clips are held out, frames shared or not.
-  if (!held) held = assign(clips, count, 0, 0, holdout, seed);
+  if (!held) held = assign(clips, count, (struct grouping){0, 0}, holdout, seed);
   if (held) return;
   // Only clips that are alike are left.
   clips[count - 1].split = count_split(clips, count, DATA_TRAIN) ? DATA_HELDOUT : DATA_TRAIN;
