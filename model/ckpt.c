@@ -1,0 +1,248 @@
+#include "vkdm/ckpt.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "hash.h"
+#include "vkdm/fileio.h"
+
+enum { FORMAT = 1, STATE_LIMIT = 16 << 20, PATH_SIZE = 4096 };
+
+static const struct {
+  enum params_kind kind;
+  const char *name;
+} files[] = {{PARAMS_WEIGHT, "weights.safetensors"}, {PARAMS_EMA, "ema.safetensors"}, {PARAMS_M, "m.safetensors"}, {PARAMS_V, "v.safetensors"}};
+enum { FILES = sizeof files / sizeof files[0] };
+
+void ckpt_state_free(struct ckpt_state *s) {
+  for (uint32_t i = 0; s->class_names && i < s->class_count; i++) free(s->class_names[i]);
+  free(s->class_names);
+  free(s->config);
+  *s = (struct ckpt_state){0};
+}
+
+static enum vkd_status make_path(char *out, const char *folder, const char *name, struct vkd_error *err) {
+  int n = snprintf(out, PATH_SIZE, "%s/%s", folder, name);
+  return n > 0 && n < PATH_SIZE ? VKD_OK : vkd_fail(err, VKD_ERR_INPUT, "%.200s...: the path is too long", folder);
+}
+
+static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_error *err) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  struct stat info;
+  void *map = MAP_FAILED;
+  if (fd >= 0 && fstat(fd, &info) == 0 && info.st_size > 0) map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+  int why = errno;
+  if (fd >= 0) close(fd);
+  if (map == MAP_FAILED) return vkd_fail(err, VKD_ERR_INPUT, "%s: cannot be read: %s", path, strerror(why));
+  snprintf(hex, 17, "%016" PRIx64, hash_xxh64(map, (size_t)info.st_size, 0));
+  munmap(map, (size_t)info.st_size);
+  return VKD_OK;
+}
+
+// ---- state as JSON -------------------------------------------------------------------------------------------------
+// The integers of struct dit_config, by name.
+#define MODEL_FIELDS(X)                                                                                                \
+  X(dim) X(depth) X(heads) X(ffn) X(freq_dim) X(text_dim) X(text_len) X(class_rows) X(in_channels) X(out_channels)     \
+  X(patch[0]) X(patch[1]) X(patch[2]) X(latent[0]) X(latent[1]) X(latent[2])
+
+static json_t *model_to_json(const struct dit_config *c) {
+  json_t *o = json_object();
+#define X(field) json_object_set_new(o, #field, json_integer(c->field));
+  MODEL_FIELDS(X)
+#undef X
+  json_object_set_new(o, "eps", json_real(c->eps));
+  return o;
+}
+
+static enum vkd_status model_from_json(const json_t *o, struct dit_config *c, struct vkd_error *err) {
+  const json_t *v;
+#define X(field)                                                                                                       \
+  v = json_object_get(o, #field);                                                                                      \
+  if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > 1 << 20)                             \
+    return vkd_fail(err, VKD_ERR_INPUT, "model.%s is missing or out of range", #field);                                \
+  c->field = (int)json_integer_value(v);
+  MODEL_FIELDS(X)
+#undef X
+  v = json_object_get(o, "eps");
+  if (!json_is_number(v) || !(json_number_value(v) > 0)) return vkd_fail(err, VKD_ERR_INPUT, "model.eps is missing or not above 0");
+  c->eps = (float)json_number_value(v);
+  return dit_config_check(c, err);
+}
+
+static enum vkd_status write_state(const char *folder, const struct ckpt_state *s, struct vkd_error *err) {
+  char path[PATH_SIZE], hex[17];
+  json_t *root = json_object(), *hashes = json_object(), *names = json_array();
+  enum vkd_status st = VKD_OK;
+  char *text = NULL;
+  for (int i = 0; i < FILES && st == VKD_OK; i++) {
+    st = make_path(path, folder, files[i].name, err);
+    if (st == VKD_OK) st = hash_file(path, hex, err);
+    if (st == VKD_OK) json_object_set_new(hashes, files[i].name, json_string(hex));
+  }
+  for (uint32_t i = 0; i < s->class_count; i++) json_array_append_new(names, json_string(s->class_names[i]));
+  snprintf(hex, sizeof hex, "%016" PRIx64, s->data_fingerprint);
+  json_object_set_new(root, "format", json_integer(FORMAT));
+  json_object_set_new(root, "step", json_integer(s->step));
+  json_object_set_new(root, "model", model_to_json(&s->model));
+  json_object_set_new(root, "codec", latent_codec_to_json(&s->codec));
+  json_object_set_new(root, "data", json_string(hex));
+  json_object_set_new(root, "classes", names);
+  json_object_set_new(root, "config", json_string(s->config));
+  json_object_set_new(root, "files", hashes);
+  if (st == VKD_OK && !(text = json_dumps(root, JSON_INDENT(1)))) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a checkpoint's state");
+  if (st == VKD_OK) st = make_path(path, folder, "state.json", err);
+  if (st == VKD_OK) st = fileio_write_whole(path, text, strlen(text), err);
+  free(text);
+  json_decref(root);
+  return st;
+}
+
+static enum vkd_status read_names(const json_t *names, struct ckpt_state *s, struct vkd_error *err) {
+  if (!json_is_array(names)) return vkd_fail(err, VKD_ERR_INPUT, "classes is not a list");
+  s->class_names = calloc(json_array_size(names) + 1, sizeof *s->class_names);
+  for (size_t i = 0; s->class_names && i < json_array_size(names); i++) {
+    const char *name = json_string_value(json_array_get(names, i));
+    if (!name) return vkd_fail(err, VKD_ERR_INPUT, "classes[%zu] is not a name", i);
+    if (!(s->class_names[i] = strdup(name))) break;
+    s->class_count++;
+  }
+  return s->class_names && s->class_count == json_array_size(names) ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for class names");
+}
+
+static enum vkd_status parse_state(const json_t *root, const char *folder, struct ckpt_state *s, struct vkd_error *err) {
+  const json_t *step = json_object_get(root, "step"), *hashes = json_object_get(root, "files");
+  const char *config = json_string_value(json_object_get(root, "config")), *data = json_string_value(json_object_get(root, "data"));
+  if (json_integer_value(json_object_get(root, "format")) != FORMAT)
+    return vkd_fail(err, VKD_ERR_INPUT, "format is not %d: made by another version", FORMAT);
+  if (!json_is_integer(step) || json_integer_value(step) < 0 || !config || !data)
+    return vkd_fail(err, VKD_ERR_INPUT, "step, config or data is missing");
+  s->step = json_integer_value(step);
+  s->data_fingerprint = strtoull(data, NULL, 16);
+  if (!(s->config = strdup(config))) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a checkpoint's state");
+  enum vkd_status st = model_from_json(json_object_get(root, "model"), &s->model, err);
+  if (st == VKD_OK) st = latent_codec_from_json(json_object_get(root, "codec"), &s->codec, err);
+  if (st == VKD_OK) st = read_names(json_object_get(root, "classes"), s, err);
+  for (int i = 0; i < FILES && st == VKD_OK; i++) {
+    char path[PATH_SIZE], hex[17];
+    const char *want = json_string_value(json_object_get(hashes, files[i].name));
+    st = make_path(path, folder, files[i].name, err);
+    if (st == VKD_OK) st = hash_file(path, hex, err);
+    if (st == VKD_OK && (!want || strcmp(want, hex) != 0))
+      st = vkd_fail(err, VKD_ERR_INPUT, "%s is damaged: its hash is %s, not %s; remove the folder to go on from an earlier checkpoint",
+                    files[i].name, hex, want ? want : "(missing)");
+  }
+  return st;
+}
+
+enum vkd_status ckpt_open(const char *folder, struct ckpt_state *s, struct vkd_error *err) {
+  char path[PATH_SIZE], *text = NULL;
+  json_error_t where;
+  *s = (struct ckpt_state){0};
+  enum vkd_status st = make_path(path, folder, "state.json", err);
+  if (st == VKD_OK) st = fileio_read_whole(path, STATE_LIMIT, &text, NULL, err);
+  if (st != VKD_OK) return st;
+  json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+  free(text);
+  if (!root) return vkd_fail(err, VKD_ERR_INPUT, "%s:%d: not JSON: %s", path, where.line, where.text);
+  if ((st = parse_state(root, folder, s, err)) != VKD_OK) vkd_error_prefix(err, "%s", path);
+  json_decref(root);
+  if (st != VKD_OK) ckpt_state_free(s);
+  return st;
+}
+
+enum vkd_status ckpt_load(const char *folder, struct params *params, enum params_kind from, enum params_kind into, struct vkd_error *err) {
+  char path[PATH_SIZE];
+  struct st_file *file = NULL;
+  enum vkd_status st = VKD_OK;
+  for (int i = 0; i < FILES; i++)
+    if (files[i].kind == from) st = make_path(path, folder, files[i].name, err);
+  if (st == VKD_OK) st = st_open(path, &file, err);
+  if (st == VKD_OK) st = params_load(params, into, file, NULL, err);
+  st_close(&file);
+  return st;
+}
+
+// ---- folders -------------------------------------------------------------------------------------------------------
+static void remove_folder(const char *folder) {
+  char path[PATH_SIZE];
+  DIR *dir = opendir(folder);
+  if (!dir) return;
+  for (struct dirent *e; (e = readdir(dir));)
+    if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && make_path(path, folder, e->d_name, NULL) == VKD_OK) unlink(path);
+  closedir(dir);
+  rmdir(folder);
+}
+
+enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const struct params *params, struct vkd_error *err) {
+  char parent[PATH_SIZE], name[64], temp[PATH_SIZE], final[PATH_SIZE], path[PATH_SIZE];
+  enum vkd_status st = make_path(parent, run, "checkpoints", err);
+  if (st == VKD_OK) st = fileio_make_dirs(parent, err);
+  snprintf(name, sizeof name, "step-%09" PRId64, s->step);
+  if (st == VKD_OK) st = make_path(final, parent, name, err);
+  snprintf(name, sizeof name, ".step-%09" PRId64 ".partial", s->step);
+  if (st == VKD_OK) st = make_path(temp, parent, name, err);
+  if (st != VKD_OK) return st;
+  remove_folder(temp);
+  if ((st = fileio_make_dirs(temp, err)) != VKD_OK) return st;
+  for (int i = 0; i < FILES && st == VKD_OK; i++) {
+    st = make_path(path, temp, files[i].name, err);
+    if (st == VKD_OK) st = params_save(params, files[i].kind, DIT_NAMING_WAN, path, NULL, 0, err);
+  }
+  if (st == VKD_OK) st = write_state(temp, s, err);
+  if (st == VKD_OK) {
+    remove_folder(final); // the same step saved before
+    if (rename(temp, final) != 0) st = vkd_fail(err, VKD_ERR_IO, "%s: cannot be renamed from its temporary name: %s", final, strerror(errno));
+  }
+  if (st == VKD_OK) st = fileio_sync_dir(parent, err);
+  else remove_folder(temp);
+  return st;
+}
+
+static int64_t step_of(const char *name) {
+  int64_t step;
+  char rest;
+  return sscanf(name, "step-%" SCNd64 "%c", &step, &rest) == 1 ? step : -1;
+}
+
+static int by_step(const struct dirent **a, const struct dirent **b) {
+  int64_t x = step_of((*a)->d_name), y = step_of((*b)->d_name);
+  return x < y ? -1 : x > y;
+}
+static int is_step(const struct dirent *e) { return step_of(e->d_name) >= 0; }
+
+static void free_list(struct dirent **list, int n) {
+  for (int i = 0; i < n; i++) free(list[i]);
+  if (n >= 0) free(list);
+}
+
+enum vkd_status ckpt_newest(const char *run, char **path, struct vkd_error *err) {
+  char parent[PATH_SIZE];
+  struct dirent **list = NULL;
+  *path = NULL;
+  enum vkd_status st = make_path(parent, run, "checkpoints", err);
+  if (st != VKD_OK) return st;
+  int n = scandir(parent, &list, is_step, by_step);
+  if (n > 0 && !(*path = fileio_join(parent, list[n - 1]->d_name))) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  free_list(list, n);
+  return st;
+}
+
+enum vkd_status ckpt_prune(const char *run, int keep, struct vkd_error *err) {
+  char parent[PATH_SIZE], path[PATH_SIZE];
+  struct dirent **list = NULL;
+  enum vkd_status st = make_path(parent, run, "checkpoints", err);
+  if (st != VKD_OK || keep <= 0) return st;
+  int n = scandir(parent, &list, is_step, by_step);
+  for (int i = 0; i + keep < n; i++)
+    if (make_path(path, parent, list[i]->d_name, NULL) == VKD_OK) remove_folder(path);
+  free_list(list, n);
+  return st;
+}

@@ -1,0 +1,109 @@
+#include "vkdm/heldout.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vkd/exec.h"
+#include "vkdm/flow.h"
+
+enum { MIN_SAMPLES = 64 };
+
+struct heldout {
+  const struct config *config;
+  const struct dataset *dataset;
+  struct params *params;
+  struct vkd_graph *graph;
+  struct vkd_program *program;
+  struct flow_inputs in;
+  vkd_tensor loss, zero;
+  uint32_t clips, batches;
+};
+
+enum vkd_status heldout_create(struct heldout **out, const struct config *config, const struct dataset *dataset, struct params *params,
+                               enum params_kind kind, struct vkd_error *err) {
+  struct heldout *h = *out = calloc(1, sizeof *h);
+  vkd_tensor *tensors = calloc((size_t)params->count, sizeof *tensors);
+  enum vkd_status st = VKD_OK;
+  if (!h || !tensors) {
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for the held-out loss");
+    goto done;
+  }
+  h->config = config;
+  h->dataset = dataset;
+  h->params = params;
+  h->clips = dataset_get_info(dataset)->split_clips[DATA_HELDOUT];
+  if (config->eval.holdout > 0 && h->clips > (uint32_t)config->eval.holdout) h->clips = (uint32_t)config->eval.holdout;
+  if (!h->clips) {
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: no held-out clips; build it with --holdout above 0", dataset_path(dataset));
+    goto done;
+  }
+  uint32_t batch = config->eval.batch > 0 ? (uint32_t)config->eval.batch : (uint32_t)config_micro_batch(config);
+  uint32_t samples = h->clips > MIN_SAMPLES ? h->clips : MIN_SAMPLES;
+  h->batches = (samples + batch - 1) / batch;
+  if ((st = vkd_graph_create(&h->graph, err)) != VKD_OK) goto done;
+  flow_make_inputs(h->graph, &params->config, batch, &h->in);
+  params_tensors(params, h->graph, kind, tensors);
+  h->loss = flow_loss(h->graph, &params->config, tensors, &h->in, &h->zero);
+  vkd_output(h->graph, h->loss);
+  vkd_output(h->graph, h->zero);
+  st = vkd_program_create(&h->program, &(struct vkd_program_params){.device = params->dev, .graph = h->graph}, err);
+  if (st != VKD_OK) vkd_error_prefix(err, "held-out loss (eval.batch %u)", batch);
+done:
+  free(tensors);
+  if (st != VKD_OK) heldout_destroy(out);
+  return st;
+}
+
+void heldout_destroy(struct heldout **ph) {
+  struct heldout *h = *ph;
+  if (!h) return;
+  vkd_program_destroy(&h->program);
+  vkd_graph_destroy(&h->graph);
+  free(h);
+  *ph = NULL;
+}
+
+static enum vkd_status write_sample(struct heldout *h, uint32_t i, uint32_t j, struct vkd_error *err) {
+  const struct dit_config *m = &h->params->config;
+  size_t numel = (size_t)m->in_channels * (size_t)(m->latent[0] * m->latent[1] * m->latent[2]);
+  uint32_t clip = dataset_split_clip(h->dataset, DATA_HELDOUT, j % h->clips);
+  float *x0 = (float *)vkd_program_input(h->program, 0, h->in.x0) + i * numel, *text = NULL;
+  if (!m->class_rows) text = (float *)vkd_program_input(h->program, 0, h->in.text) + (size_t)i * (size_t)m->text_len * (size_t)m->text_dim;
+  else {
+    int32_t label = dataset_get_clip(h->dataset, clip).label;
+    ((int32_t *)vkd_program_input(h->program, 0, h->in.labels))[i] = label < 0 || label >= m->class_rows - 1 ? m->class_rows - 1 : label;
+  }
+  double u = (j + 0.5) * 0.6180339887498949;
+  float *sigma = (float *)vkd_program_input(h->program, 0, h->in.sigma) + i;
+  *sigma = (float)flow_sigma(h->config, u - floor(u));
+  ((int32_t *)vkd_program_input(h->program, 0, h->in.sample))[i] = (int32_t)j;
+  dit_timestep_embedding(m->freq_dim, 1000.0 * (double)*sigma,
+                         (float *)vkd_program_input(h->program, 0, h->in.s) + (size_t)i * (size_t)m->freq_dim);
+  return data_read(h->dataset, clip, x0, text, err);
+}
+
+enum vkd_status heldout_run(struct heldout *h, struct heldout_loss *out, struct vkd_error *err) {
+  uint32_t batch = (uint32_t)h->in.batch;
+  uint64_t seed = (uint64_t)h->config->eval.seed;
+  int32_t *key = vkd_program_input(h->program, 0, h->in.key);
+  key[0] = (int32_t)(uint32_t)seed;
+  key[1] = (int32_t)(uint32_t)(seed >> 32);
+  key[2] = 0;
+  key[3] = FLOW_STREAM_EVAL_NOISE;
+  struct vkd_shape x = vkd_tensor_shape(h->graph, h->in.x0);
+  *out = (struct heldout_loss){.clips = h->clips, .samples = h->batches * batch};
+  for (uint32_t b = 0; b < h->batches; b++) {
+    for (uint32_t i = 0; i < batch; i++) {
+      enum vkd_status st = write_sample(h, i, b * batch + i, err);
+      if (st != VKD_OK) return st;
+    }
+    enum vkd_status st = vkd_program_run(h->program, err);
+    if (st != VKD_OK) return st;
+    out->loss += *(const float *)vkd_program_output(h->program, 0, h->loss);
+    out->zero += *(const float *)vkd_program_output(h->program, 0, h->zero) / (double)vkd_shape_numel(&x);
+  }
+  out->loss /= h->batches;
+  out->zero /= h->batches;
+  return VKD_OK;
+}

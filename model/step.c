@@ -1,0 +1,229 @@
+#include "step.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLOTS = 2 };
+
+struct step {
+  const struct config *config;
+  struct params *params;
+  int passes, micro;
+  // forward and backward of a micro-batch; the update too where one pass makes a step
+  struct vkd_graph *graph;
+  struct vkd_program *program;
+  struct flow_inputs in;
+  vkd_tensor loss, hyper, norm2;
+  // the update alone, where several passes make a step
+  struct vkd_graph *update_graph;
+  struct vkd_program *update;
+  double flops;
+  int64_t pending[SLOTS]; // step in flight in each slot; 0: none
+};
+
+static enum vkd_status build_pass(struct step *s, int micro, struct vkd_graph **out, struct vkd_error *err) {
+  enum vkd_status st = vkd_graph_create(out, err);
+  if (st != VKD_OK) return st;
+  struct vkd_graph *g = *out;
+  int n = s->params->count;
+  vkd_tensor *tensors = calloc(3 * (size_t)n, sizeof *tensors), *weights = tensors, *grads = tensors + n, *places = tensors + 2 * n;
+  if (!tensors) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a training step");
+  flow_make_inputs(g, &s->params->config, micro, &s->in);
+  params_tensors(s->params, g, PARAMS_WEIGHT, weights);
+  params_tensors(s->params, g, PARAMS_GRAD, places);
+  s->loss = flow_loss(g, &s->params->config, weights, &s->in, NULL);
+  vkd_output(g, s->loss);
+  vkd_grad(g, s->loss, weights, n, grads);
+  for (int i = 0; i < n; i++) vkd_place(g, grads[i], places[i]);
+  if (s->passes == 1) {
+    s->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
+    s->norm2 = optim_update(g, s->params, PARAMS_GRAD, s->hyper);
+    vkd_output(g, s->norm2);
+  } else {
+    for (uint32_t k = 0; k < s->params->segments; k++)
+      vkd_accumulate(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k), params_segment(s->params, g, PARAMS_GRAD, k));
+  }
+  free(tensors);
+  return vkd_graph_status(g, err);
+}
+
+static enum vkd_status build_update(struct step *s, struct vkd_error *err) {
+  enum vkd_status st = vkd_graph_create(&s->update_graph, err);
+  if (st != VKD_OK) return st;
+  struct vkd_graph *g = s->update_graph;
+  s->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
+  s->norm2 = optim_update(g, s->params, PARAMS_GRAD_SUM, s->hyper);
+  vkd_output(g, s->norm2);
+  for (uint32_t k = 0; k < s->params->segments; k++) vkd_zero(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k));
+  return vkd_program_create(&s->update, &(struct vkd_program_params){.device = s->params->dev, .graph = g}, err);
+}
+
+// Adds to a "does not fit" error the largest micro-batch that would.
+static enum vkd_status explain_memory(struct step *s, struct vkd_error *err) {
+  const struct vkd_device_caps *caps = vkd_device_get_caps(s->params->dev);
+  uint64_t used = vkd_device_allocated(s->params->dev, NULL), left = caps->memory_budget > used ? caps->memory_budget - used : 0;
+  char fits[128] = "no micro-batch fits: lower model.dim, depth or the clip's size";
+  for (int micro = s->micro / 2; micro >= 1; micro /= 2) {
+    if (s->config->train.batch % micro) continue;
+    struct vkd_graph *g = NULL;
+    struct vkd_plan_info info;
+    enum vkd_status st = build_pass(s, micro, &g, NULL);
+    if (st == VKD_OK) st = vkd_plan_query(&(struct vkd_program_params){.device = s->params->dev, .graph = g, .slots = SLOTS}, &info, NULL);
+    vkd_graph_destroy(&g);
+    uint64_t need = info.temporaries + info.inputs + info.outputs + info.constants + info.staging;
+    if (st != VKD_OK || need > left) continue;
+    snprintf(fits, sizeof fits, "train.micro_batch=%d would fit (%.1f MiB)", micro, (double)need / 1048576);
+    break;
+  }
+  struct vkd_error whole = {0};
+  vkd_fail(&whole, VKD_ERR_DEVICE_MEMORY, "train.batch %d in passes of %d: %.700s; %s", s->config->train.batch, s->micro, err->what, fits);
+  *err = whole;
+  return whole.status;
+}
+
+enum vkd_status step_create(struct step **out, const struct config *config, struct params *params, struct vkd_error *err) {
+  struct step *s = *out = calloc(1, sizeof *s);
+  if (!s) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a training step");
+  s->config = config;
+  s->params = params;
+  s->passes = config_accumulation(config);
+  s->micro = config_micro_batch(config);
+  struct vkd_error why = {0};
+  enum vkd_status st = build_pass(s, s->micro, &s->graph, &why);
+  if (st == VKD_OK)
+    st = vkd_program_create(&s->program, &(struct vkd_program_params){.device = params->dev, .graph = s->graph, .slots = SLOTS}, &why);
+  if (st == VKD_ERR_DEVICE_MEMORY) st = explain_memory(s, &why);
+  if (st == VKD_OK) s->flops = vkd_graph_flops(s->graph) * s->passes;
+  if (st == VKD_OK && s->passes > 1) {
+    st = build_update(s, &why);
+    if (st == VKD_OK) s->flops += vkd_graph_flops(s->update_graph);
+  }
+  if (st != VKD_OK) {
+    step_destroy(out);
+    return vkd_fail(err, st, "%s", why.what);
+  }
+  return VKD_OK;
+}
+
+void step_destroy(struct step **ps) {
+  struct step *s = *ps;
+  if (!s) return;
+  vkd_program_destroy(&s->program);
+  vkd_program_destroy(&s->update);
+  vkd_graph_destroy(&s->graph);
+  vkd_graph_destroy(&s->update_graph);
+  free(s);
+  *ps = NULL;
+}
+
+double step_flops(const struct step *s) { return s->flops; }
+const struct vkd_plan_info *step_plan(const struct step *s) { return vkd_program_plan(s->program); }
+
+void step_write_inputs(struct vkd_program *program, int slot, const struct flow_inputs *in, const struct step_draw *draw,
+                       const struct data_batch *data, uint32_t first) {
+  const struct dit_config *m = draw->model;
+  size_t numel = (size_t)m->in_channels * (size_t)(m->latent[0] * m->latent[1] * m->latent[2]);
+  size_t text = (size_t)m->text_len * (size_t)m->text_dim;
+  size_t batch = (size_t)in->batch;
+  float *sigma = vkd_program_input(program, slot, in->sigma), *s = vkd_program_input(program, slot, in->s);
+  int32_t *sample = vkd_program_input(program, slot, in->sample), *key = vkd_program_input(program, slot, in->key);
+  memcpy(vkd_program_input(program, slot, in->x0), data->latents + first * numel, batch * numel * sizeof(float));
+  key[0] = (int32_t)(uint32_t)draw->seed;
+  key[1] = (int32_t)(uint32_t)(draw->seed >> 32);
+  key[2] = (int32_t)(uint32_t)draw->step;
+  key[3] = FLOW_STREAM_NOISE;
+  for (uint32_t i = 0; i < batch; i++) {
+    uint32_t id = first + i;
+    double level = flow_sigma(draw->config, flow_uniform(draw->seed, FLOW_STREAM_SIGMA, draw->step, id));
+    bool drop = draw->drop && flow_uniform(draw->seed, FLOW_STREAM_DROP, draw->step, id) < draw->config->train.cond_drop;
+    sigma[i] = (float)level;
+    sample[i] = (int32_t)id;
+    dit_timestep_embedding(m->freq_dim, 1000.0 * (double)sigma[i], s + (size_t)i * (size_t)m->freq_dim);
+    if (m->class_rows) {
+      int32_t label = data->labels ? data->labels[id] : -1, null_row = m->class_rows - 1;
+      ((int32_t *)vkd_program_input(program, slot, in->labels))[i] = drop || label < 0 || label >= null_row ? null_row : label;
+    } else {
+      float *dst = (float *)vkd_program_input(program, slot, in->text) + i * text;
+      if (drop) memset(dst, 0, text * sizeof *dst);
+      else memcpy(dst, data->text + id * text, text * sizeof *dst);
+    }
+  }
+}
+
+static void write_hyper(struct vkd_program *program, int slot, const struct step *s, int64_t number, double lr) {
+  const struct config *c = s->config;
+  struct optim_settings o = {.lr = lr,
+                             .beta1 = c->train.betas[0],
+                             .beta2 = c->train.betas[1],
+                             .eps = c->train.eps,
+                             .weight_decay = c->train.weight_decay,
+                             .ema = c->train.ema,
+                             .clip = c->train.clip,
+                             .grad_scale = 1.0 / s->passes};
+  optim_hyper(&o, number, vkd_program_input(program, slot, s->hyper));
+}
+
+static double first_float(struct vkd_program *program, int slot, vkd_tensor t) {
+  return *(const float *)vkd_program_output(program, slot, t);
+}
+
+// Waits for a slot and takes over what it computed.
+static enum vkd_status collect(struct step *s, int slot, struct step_result *results, int *count, struct vkd_error *err) {
+  if (!s->pending[slot]) return VKD_OK;
+  enum vkd_status st = vkd_program_wait(s->program, slot, err);
+  if (st != VKD_OK) return st;
+  results[(*count)++] = (struct step_result){.step = s->pending[slot],
+                                             .loss = first_float(s->program, slot, s->loss),
+                                             .grad_norm = sqrt(first_float(s->program, slot, s->norm2))};
+  s->pending[slot] = 0;
+  return VKD_OK;
+}
+
+static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, const struct step_draw *draw, const struct data_batch *batch,
+                                     struct step_result *result, struct vkd_error *err) {
+  enum vkd_status st = VKD_OK;
+  double sum = 0;
+  for (int pass = 0; pass < s->passes + SLOTS && st == VKD_OK; pass++) {
+    int slot = pass % SLOTS;
+    if (pass >= SLOTS) {
+      st = vkd_program_wait(s->program, slot, err);
+      if (st == VKD_OK) sum += first_float(s->program, slot, s->loss);
+    }
+    if (pass >= s->passes || st != VKD_OK) continue;
+    step_write_inputs(s->program, slot, &s->in, draw, batch, (uint32_t)(pass * s->micro));
+    st = vkd_program_submit(s->program, slot, err);
+  }
+  if (st != VKD_OK) return st;
+  write_hyper(s->update, 0, s, number, lr);
+  if ((st = vkd_program_run(s->update, err)) != VKD_OK) return st;
+  *result = (struct step_result){number, sum / s->passes, sqrt(first_float(s->update, 0, s->norm2)) / s->passes};
+  return VKD_OK;
+}
+
+enum vkd_status step_submit(struct step *s, int64_t number, double lr, const struct data_batch *batch, struct step_result *results,
+                            int *count, struct vkd_error *err) {
+  struct step_draw draw = {s->config, &s->params->config, (uint64_t)s->config->train.seed, (uint64_t)number, true};
+  *count = 0;
+  if (s->passes > 1) {
+    enum vkd_status st = submit_passes(s, number, lr, &draw, batch, &results[0], err);
+    if (st == VKD_OK) *count = 1;
+    return st;
+  }
+  int slot = (int)(number % SLOTS);
+  enum vkd_status st = collect(s, slot, results, count, err);
+  if (st != VKD_OK) return st;
+  step_write_inputs(s->program, slot, &s->in, &draw, batch, 0);
+  write_hyper(s->program, slot, s, number, lr);
+  st = vkd_program_submit(s->program, slot, err);
+  if (st == VKD_OK) s->pending[slot] = number;
+  return st;
+}
+
+enum vkd_status step_flush(struct step *s, struct step_result *results, int *count, struct vkd_error *err) {
+  *count = 0;
+  int older = s->pending[0] && (!s->pending[1] || s->pending[0] < s->pending[1]) ? 0 : 1;
+  enum vkd_status st = collect(s, older, results, count, err);
+  return st == VKD_OK ? collect(s, 1 - older, results, count, err) : st;
+}
