@@ -144,6 +144,9 @@ const struct fit_law fit_laws[] = {
      .params = FIT_JOINT_PARAMS,
      .param = {"E", "A", "alpha", "B", "beta"},
      .hold = {FIT_HOLD_LOG, FIT_HOLD_NO, FIT_HOLD_PLAIN, FIT_HOLD_NO, FIT_HOLD_PLAIN},
+     // ln E, ln A', ln B' over 1e-130 .. 1e130 of the loss's unit: in effect free
+     .lowest = {-300, -300, 0.01, -300, 0.01},
+     .highest = {300, 300, 5, 300, 5},
      .to_si = joint_to_si,
      .from_si = joint_from_si,
      .residual = joint_residual,

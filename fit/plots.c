@@ -39,7 +39,7 @@ double fit__report_compute(const struct fit_report *r) {
   return r->compute > 0 ? r->compute : most;
 }
 
-void fit__compute_range(const struct fit_report *r, double *low, double *high) {
+void fit_report_range(const struct fit_report *r, double *low, double *high) {
   *low = INFINITY;
   *high = fit__report_compute(r);
   for (size_t i = 0; i < r->runs->count; i++) {
@@ -96,7 +96,7 @@ static void group_legend(struct svg_plot *p, const struct groups *g, bool line) 
       snprintf(text, sizeof text, "%s to %s", low, high);
     else
       snprintf(text, sizeof text, "%s", low);
-    svg_legend(p, colour_of(k, g->count), !line, true, text);
+    svg_legend(p, colour_of(k, g->count), line ? SVG_LINE | SVG_POINT : SVG_POINT, text);
   }
 }
 
@@ -126,7 +126,7 @@ static enum fit_status plot_loss(struct svg_plot *p, const struct fit_report *r,
   for (size_t i = 0; i < r->runs->count; i += stride_of(r->runs)) {
     const struct fit_run *run = &r->runs->row[i];
     svg_point(p, run->tokens, run->loss, colour_of(group_of(&g, run->params), g.count),
-              r->runs->count > 300 ? 2.5 : 3.5, true);
+              r->runs->count > 300 ? 2.5 : 3.5, r->runs->count > 60);
   }
   for (int k = 0; k < g.count; k++) {
     double x[CURVE_POINTS], y[CURVE_POINTS], params = sqrt(g.low[k] * g.high[k]);
@@ -176,7 +176,7 @@ static enum fit_status plot_isoflop(struct svg_plot *p, const struct fit_report 
   const struct fit_family *f = fit__report_family(r);
   struct fit_optimum best[LINES];
   double low, high, first, l_low = INFINITY, l_high = 0;
-  fit__compute_range(r, &low, &high);
+  fit_report_range(r, &low, &high);
   first = fmax(low, high / 1e5);
   for (int k = 0; k < LINES; k++) {
     enum fit_status status = fit_optimum_at(si, f, first * pow(high / first, k / (LINES - 1.0)), &best[k], err);
@@ -213,9 +213,9 @@ static enum fit_status plot_isoflop(struct svg_plot *p, const struct fit_report 
   for (int k = LINES - 1; k >= 0; k--) {
     char text[48];
     snprintf(text, sizeof text, "%.2g", best[k].compute);
-    svg_legend(p, colour_of(k, LINES), false, false, text);
+    svg_legend(p, colour_of(k, LINES), SVG_LINE, text);
   }
-  svg_legend(p, -1, true, false, "minima: N_opt(C)");
+  svg_legend(p, -1, SVG_DASHED, "minima: N_opt(C)");
   return FIT_OK;
 }
 
@@ -244,7 +244,7 @@ static bool optimum_band(const struct fit_report *r, int count, const double *co
 static enum fit_status plot_optimum(struct svg_plot *p, const struct fit_report *r, bool alone, struct fit_error *err) {
   enum { POINTS = 25 };
   double x[POINTS], y[POINTS], band_low[POINTS], band_high[POINTS], low, high, n_low = INFINITY, n_high = 0;
-  fit__compute_range(r, &low, &high);
+  fit_report_range(r, &low, &high);
   for (int i = 0; i < POINTS; i++) {
     struct fit_optimum best;
     x[i] = low * pow(high / low, i / (POINTS - 1.0));
@@ -267,13 +267,13 @@ static enum fit_status plot_optimum(struct svg_plot *p, const struct fit_report 
   for (size_t i = 0; i < r->runs->count; i += stride_of(r->runs))
     svg_point(p, fit__row_flops(r, &r->runs->row[i]), r->runs->row[i].params, -1, 2.5, true);
   svg_line(p, POINTS, x, y, 2, false);
-  svg_legend(p, 2, false, false, "N_opt(C), this law");
+  svg_legend(p, 2, SVG_LINE, "N_opt(C), this law");
   if (band) {
     char text[48];
-    snprintf(text, sizeof text, "shaded: %.0f %% interval", 100 * r->bootstrap->level);
-    svg_legend(p, 2, true, false, text);
+    snprintf(text, sizeof text, "%.0f %% interval", 100 * r->bootstrap->level);
+    svg_legend(p, 2, SVG_BAND, text);
   }
-  svg_legend(p, -1, true, true, "rows of the table");
+  svg_legend(p, -1, SVG_POINT, "rows of the table");
   return FIT_OK;
 }
 

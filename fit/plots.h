@@ -8,10 +8,6 @@
 enum fit_status fit__plot(struct fit_text *t, enum fit_plot plot, const struct fit_report *r, bool alone,
                           struct fit_error *err);
 
-// Compute range that the plots and the N_opt(C) summary show: from the table's rows on to `compute`, with room on both
-// sides.
-void fit__compute_range(const struct fit_report *r, double *low, double *high);
-
 // The compute of the trade-off table.
 double fit__report_compute(const struct fit_report *r);
 

@@ -18,7 +18,7 @@ static const char page_style[] =
     "section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin:0 0 18px}"
     ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:12px;margin:0 0 18px}"
     ".tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px}"
-    ".tile b{display:block;font-size:21px;line-height:1.3;font-variant-numeric:tabular-nums}.tile "
+    ".tile b{display:block;font-size:20px;line-height:1.3;white-space:nowrap;font-variant-numeric:tabular-nums}.tile "
     "span{color:var(--dim);"
     "font-size:13px}.law{font:17px/1.7 Georgia,'Times New Roman',serif;margin:0 0 6px;overflow-wrap:anywhere}"
     ".law small{font:13px system-ui,sans-serif;color:var(--dim)}"
@@ -30,7 +30,8 @@ static const char page_style[] =
     ".note{color:var(--dim);font-size:13.5px;margin:8px 0 0}svg.fp{display:block;width:100%;height:auto}"
     "pre{background:var(--bg);border:1px solid var(--line);border-radius:8px;padding:10px "
     "14px;overflow-x:auto;margin:0}"
-    "img{max-width:100%}.gallery{display:flex;flex-wrap:wrap;gap:12px}.gallery figure{margin:0}"
+    "sup{font-size:.68em;line-height:0}img{max-width:100%}.gallery{display:flex;flex-wrap:wrap;gap:12px}.gallery "
+    "figure{margin:0}"
     "figcaption{color:var(--dim);font-size:13px}";
 
 static void add_law(struct fit_text *t, const double *p, const char *note) {
@@ -44,28 +45,31 @@ static void add_tile(struct fit_text *t, const char *value, const char *what) {
   fit__text_add(t, "<div class=\"tile\"><b>%s</b><span>%s</span></div>\n", value, what);
 }
 
-static enum fit_status add_tiles(struct fit_text *t, const struct fit_report *r, struct fit_error *err) {
+static void add_tiles(struct fit_text *t, const struct fit_report *r) {
   const struct fit_solution *s = r->solution;
   double low, high;
   struct fit_power power;
   struct fit_optimum best;
   char text[160], count[24];
-  fit__compute_range(r, &low, &high);
-  enum fit_status status = fit_optimum_power(s->params, fit__report_family(r), low, high, &power, err);
-  if (!status) status = fit_optimum_at(s->params, fit__report_family(r), fit__report_compute(r), &best, err);
-  if (status) return status;
+  fit_report_range(r, &low, &high);
   fit__text_add(t, "<div class=\"tiles\">\n");
-  snprintf(text, sizeof text, "%.5g <small>C</small><sup>%.4f</sup>", power.k, power.a);
+  snprintf(text, sizeof text, "%.2g %%", 100 * s->rms);
+  add_tile(t, text, "rms error of the fitted rows");
+  bool known = !fit_optimum_power(s->params, fit__report_family(r), low, high, &power, NULL) &&
+               !fit_optimum_at(s->params, fit__report_family(r), fit__report_compute(r), &best, NULL);
+  if (!known) {
+    add_tile(t, "none", "compute-optimal size: these rows do not determine it");
+    fit__text_add(t, "</div>\n");
+    return;
+  }
+  snprintf(text, sizeof text, "%.5g&thinsp;C<sup>%.4f</sup>", power.k, power.a);
   add_tile(t, text, "N<sub>opt</sub>, parameters, C in FLOPs");
   svg_count(best.params, count);
   snprintf(text, sizeof text, "best size at C = %.3g FLOPs", best.compute);
   add_tile(t, count, text);
   snprintf(text, sizeof text, "%.5g", best.loss);
   add_tile(t, text, "loss predicted there");
-  snprintf(text, sizeof text, "%.2g %%", 100 * s->rms);
-  add_tile(t, text, "rms error of the fitted rows");
   fit__text_add(t, "</div>\n");
-  return FIT_OK;
 }
 
 static void add_law_section(struct fit_text *t, const struct fit_report *r) {
@@ -82,6 +86,11 @@ static void add_law_section(struct fit_text *t, const struct fit_report *r) {
         "do not show where the loss ends. Predictions inside the table's range stand; extrapolations, and the "
         "exponents themselves, do not.</p>\n",
         100 * (s->objective_without_e / s->objective - 1));
+  for (int j = 0; j < s->law->params; j++)
+    if (s->at_bound[j])
+      fit__text_add(t,
+                    "<p class=\"warn\"><b>%s is not identified.</b> It ran to the edge of what is tried, %.3g.</p>\n",
+                    s->law->param[j], s->params[j]);
   const struct fit_bootstrap *b = r->bootstrap;
   fit__text_add(t, "<div class=\"wide\"><table><thead><tr><th>parameter</th><th>value (SI)</th>");
   if (b) fit__text_add(t, "<th>%.0f %% interval</th><th>sd</th>", 100 * b->level);
@@ -135,12 +144,12 @@ static void add_rows_section(struct fit_text *t, const struct fit_runs *runs) {
   fit__text_add(t, "</section>\n");
 }
 
-static enum fit_status add_tradeoff_section(struct fit_text *t, const struct fit_report *r, struct fit_error *err) {
+static void add_tradeoff_section(struct fit_text *t, const struct fit_report *r) {
   const struct fit_family *f = fit__report_family(r);
   struct fit_optimum best;
   struct fit_tradeoff row[FIT_TRADEOFF_ROWS];
-  enum fit_status status = fit_optimum_at(r->solution->params, f, fit__report_compute(r), &best, err);
-  if (status) return status;
+  if (fit_optimum_at(r->solution->params, f, fit__report_compute(r), &best, NULL))
+    return; // the plots above have said why there is no optimum
   fit_tradeoff_table(r->solution->params, f, &best, row);
   fit__text_add(
       t, "<section><h2>Smaller or larger at equal compute</h2><div class=\"wide\"><table><thead><tr><th>N</th><th>of "
@@ -170,7 +179,6 @@ static enum fit_status add_tradeoff_section(struct fit_text *t, const struct fit
                   f->flops_per_param > 0 ? f->flops_per_param : FIT_DEFAULT_FLOPS_PER_PARAM);
   fit__text_add(t,
                 " Inference cost: FLOPs of one forward pass per token, relative to N<sub>opt</sub>.</p></section>\n");
-  return FIT_OK;
 }
 
 static void add_sections(struct fit_text *t, const struct fit_section *section, int count) {
@@ -188,9 +196,15 @@ static enum fit_status add_plots(struct fit_text *t, const struct fit_report *r,
 #undef X
   };
   for (int plot = 0; plot < FIT_PLOT_COUNT; plot++) {
+    struct fit_error bad;
     fit__text_add(t, "<section id=\"plot-%s\"><h2>%s</h2>\n", fit_plot_name((enum fit_plot)plot), caption[plot]);
-    enum fit_status status = fit__plot(t, (enum fit_plot)plot, r, false, err);
-    if (status) return status;
+    enum fit_status status = fit__plot(t, (enum fit_plot)plot, r, false, &bad);
+    if (status == FIT_ERR_FAILED) return fit_fail(err, status, "%s", bad.what);
+    if (status) { // the law has no optimum to draw: said in its place
+      fit__text_add(t, "<p class=\"warn\">Not drawn: ");
+      fit__text_escape(t, bad.what);
+      fit__text_add(t, ".</p>\n");
+    }
     fit__text_add(t, "</section>\n");
   }
   return FIT_OK;
@@ -209,10 +223,11 @@ enum fit_status fit_report_write(const char *path, const struct fit_report *r, s
   fit__text_add(&t, "</h1>\n<p class=\"sub\">Joint law fitted to %zu rows of ", r->solution->rows);
   fit__text_escape(&t, r->source ? r->source : "a runs table");
   fit__text_add(&t, "</p>\n");
-  if ((status = add_tiles(&t, r, err))) goto fail;
+  add_tiles(&t, r);
   add_sections(&t, r->before, r->before_count);
   add_law_section(&t, r);
-  if ((status = add_plots(&t, r, err)) || (status = add_tradeoff_section(&t, r, err))) goto fail;
+  if ((status = add_plots(&t, r, err))) goto fail;
+  add_tradeoff_section(&t, r);
   add_rows_section(&t, r->runs);
   add_sections(&t, r->after, r->after_count);
   if (r->command) {

@@ -7,6 +7,7 @@
 #define MAX_STEPS 500
 #define TOLERANCE 1e-9 // of the gradient, relative: where it is rounding alone
 #define MAX_DAMPING 1e14
+#define ROUNDING 1e-29   // of a row's r^2/2 when the fit is exact
 #define E_TOLERANCE 1.02 // E = 0 at this multiple of the objective or less: the table does not show E
 
 struct state {
@@ -48,13 +49,20 @@ static void state_at(const struct fit_problem *p, const double *weight, double d
   }
 }
 
-// Solves (H + damping*D) step = -g over the free parameters; false when the matrix is not positive definite.
-static bool newton_step(const struct fit_problem *p, const struct state *s, double damping, double *step) {
+// Held, or at a bound that the descent would cross.
+static bool pinned(const struct fit_problem *p, const struct state *s, const double *x, int j) {
+  return !isnan(p->held[j]) || (x[j] <= p->law->lowest[j] && s->g[j] > 0) ||
+         (x[j] >= p->law->highest[j] && s->g[j] < 0);
+}
+
+// Solves (H + damping*D) step = -g over the parameters not pinned; false when the matrix is not positive definite.
+static bool newton_step(const struct fit_problem *p, const struct state *s, const double *x, double damping,
+                        double *step) {
   int n = p->law->params, at[FIT_MAX_PARAMS], free_count = 0;
   double a[FIT_MAX_HESSIAN], y[FIT_MAX_PARAMS];
   for (int j = 0; j < n; j++) {
     step[j] = 0;
-    if (isnan(p->held[j])) at[free_count++] = j;
+    if (!pinned(p, s, x, j)) at[free_count++] = j;
   }
   for (int j = 0; j < free_count; j++)
     for (int k = 0; k <= j; k++) {
@@ -77,10 +85,10 @@ static bool newton_step(const struct fit_problem *p, const struct state *s, doub
   return true;
 }
 
-static double gradient_size(const struct fit_problem *p, const struct state *s) {
+static double gradient_size(const struct fit_problem *p, const struct state *s, const double *x) {
   double worst = 0;
   for (int j = 0; j < p->law->params; j++)
-    if (isnan(p->held[j]) && s->scale[j] > 0) worst = fmax(worst, fabs(s->g[j]) / s->scale[j]);
+    if (!pinned(p, s, x, j) && s->scale[j] > 0) worst = fmax(worst, fabs(s->g[j]) / s->scale[j]);
   return worst;
 }
 
@@ -94,21 +102,22 @@ static bool descend(const struct fit_problem *p, const double *weight, double de
   for (int i = 0; i < MAX_STEPS && isfinite(s.f); i++) {
     double step[FIT_MAX_PARAMS], to[FIT_MAX_PARAMS], fall = 0, want = 0, longest = 0;
     *f = s.f;
-    *gradient = gradient_size(p, &s);
+    *gradient = gradient_size(p, &s, x);
     if (*gradient <= TOLERANCE) return true;
     for (;; damping *= 4) {
       if (damping > MAX_DAMPING) return true;
-      if (!newton_step(p, &s, damping, step)) continue;
+      if (!newton_step(p, &s, x, damping, step)) continue;
       want = longest = 0;
       for (int j = 0; j < p->law->params; j++) {
-        to[j] = x[j] + step[j];
-        want -= 0.5 * s.g[j] * step[j]; // no more than the model's own fall
+        bool held = !isnan(p->held[j]);
+        to[j] = held ? x[j] : fmin(fmax(x[j] + step[j], p->law->lowest[j]), p->law->highest[j]);
+        if (!held) want -= 0.5 * s.g[j] * (to[j] - x[j]); // no more than the model's own fall
         longest = fmax(longest, fabs(step[j]));
       }
       if (longest > 2) continue; // working parameters are logarithms and exponents: two is far
       fall = s.f - value_at(p, weight, delta, to);
-      if (fall > 1e-4 * want) break;
-      if (want <= 1e-15 * s.f) return true;
+      if (want > 0 && fall > 1e-4 * want) break;
+      if (fabs(want) <= 1e-15 * s.f) return true;
     }
     damping = fall > 0.7 * want ? fmax(damping * 0.1, 1e-15) : damping;
     memcpy(x, to, (size_t)p->law->params * sizeof *x);
@@ -140,7 +149,8 @@ static bool minimise_delta(const struct fit_problem *p, const double *weight, do
     }
     out->starts++;
   }
-  for (int i = 0; i < out->starts; i++) out->agreeing += f[i] <= out->objective * (1 + 1e-6);
+  for (int i = 0; i < out->starts; i++)
+    out->agreeing += f[i] <= out->objective * (1 + 1e-6) + ROUNDING * (double)p->count;
   out->delta = delta;
   return out->starts > 0;
 }
@@ -277,6 +287,9 @@ enum fit_status fit_solve(const struct fit_runs *runs, const struct fit_options 
   out->law = p.law;
   out->rows = p.count;
   p.law->to_si(x, &p.centre, out->params);
+  for (int j = 0; j < p.law->params; j++)
+    out->at_bound[j] = isnan(p.held[j]) && (x[j] <= p.law->lowest[j] || x[j] >= p.law->highest[j]);
+  out->e_identified = true;
   double inside = 0, square = 0;
   for (size_t i = 0; i < p.count; i++) {
     double r = p.law->residual(x, &p.obs[i], NULL, NULL);

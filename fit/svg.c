@@ -207,14 +207,19 @@ static void close_frame(struct svg_plot *p) {
   if (!p->legend_rows++) fit__text_add(p->out, "</g>\n");
 }
 
-void svg_legend(struct svg_plot *p, int colour, bool dashed, bool point, const char *text) {
+void svg_legend(struct svg_plot *p, int colour, int marks, const char *text) {
   char stroke[4], fill[4];
   close_frame(p);
   double x = right_of(p) + 16, y = TOP + 14 + 20 * p->legend_rows;
   class_of(colour, 's', stroke);
   class_of(colour, 'f', fill);
-  fit__text_add(p->out, "<path class=\"l %s%s\" d=\"M%.1f %.1fh24\"/>", stroke, dashed ? " d" : "", x, y - 4.5);
-  if (point) fit__text_add(p->out, "<circle class=\"p %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/>", fill, x + 12, y - 4.5);
+  if (marks & SVG_BAND)
+    fit__text_add(p->out, "<rect class=\"b %s\" x=\"%.1f\" y=\"%.1f\" width=\"24\" height=\"12\"/>", fill, x, y - 10.5);
+  if (marks & (SVG_LINE | SVG_DASHED))
+    fit__text_add(p->out, "<path class=\"l %s%s\" d=\"M%.1f %.1fh24\"/>", stroke, marks & SVG_DASHED ? " d" : "", x,
+                  y - 4.5);
+  if (marks & SVG_POINT)
+    fit__text_add(p->out, "<circle class=\"p %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/>", fill, x + 12, y - 4.5);
   fit__text_add(p->out, "<text x=\"%.1f\" y=\"%.1f\">", x + 32, y);
   fit__text_escape(p->out, text);
   fit__text_add(p->out, "</text>\n");

@@ -37,7 +37,8 @@ void svg_begin(struct svg_plot *p, bool alone);
 void svg_line(struct svg_plot *p, int count, const double *x, const double *y, int colour, bool dashed);
 void svg_band(struct svg_plot *p, int count, const double *x, const double *low, const double *high, int colour);
 void svg_point(struct svg_plot *p, double x, double y, int colour, double radius, bool faint);
-void svg_legend(struct svg_plot *p, int colour, bool dashed, bool point, const char *text);
+enum svg_mark { SVG_LINE = 1, SVG_DASHED = 2, SVG_POINT = 4, SVG_BAND = 8 };
+void svg_legend(struct svg_plot *p, int colour, int marks, const char *text);
 void svg_end(struct svg_plot *p);
 
 // "17 M", "1.07 B": a count with its unit, 3 significant digits.

@@ -26,6 +26,8 @@ struct fit_law {
   const char *param[FIT_MAX_PARAMS];
   // Whether the parameter can be held fixed alone, and whether its working form is its logarithm.
   enum fit_hold { FIT_HOLD_NO, FIT_HOLD_PLAIN, FIT_HOLD_LOG } hold[FIT_MAX_PARAMS];
+  // Bounds of the working parameters: where the data leave a parameter free to run away, it stops here and is told.
+  double lowest[FIT_MAX_PARAMS], highest[FIT_MAX_PARAMS];
   // SI parameters <-> working parameters x.
   void (*to_si)(const double *x, const struct fit_centre *c, double *si);
   void (*from_si)(const double *si, const struct fit_centre *c, double *x);

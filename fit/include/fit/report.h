@@ -43,6 +43,10 @@ enum fit_plot {
 
 const char *fit_plot_name(enum fit_plot plot);
 
+// Range of compute, FLOPs, that the plots and the summary of N_opt(C) cover: whole decades from the table's rows to ten
+// times past the largest of them and of r->compute.
+void fit_report_range(const struct fit_report *r, double *low, double *high);
+
 // One plot as a file.  Written whole or not at all.
 enum fit_status fit_plot_write(const char *path, enum fit_plot plot, const struct fit_report *r, struct fit_error *err);
 

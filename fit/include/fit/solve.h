@@ -36,9 +36,10 @@ struct fit_solution {
   double rms;                    // of the log residuals
   double quadratic_share;        // share of the rows within delta
   size_t rows;
-  int starts, agreeing; // starts taken to the end; those within 1e-6 of the best objective
+  int starts, agreeing;          // starts taken to the end; those within 1e-6 of the best objective
+  bool at_bound[FIT_MAX_PARAMS]; // stopped at a bound of the law's row: the table does not determine it
   // What the objective becomes with E = 0 and everything else refitted, and whether the data can tell E from 0:
-  // false when that costs 2 % or less.  Only where the law has E and it is not held.
+  // false when that costs 2 % or less.  Where E is held, or the law has none: 0 and true.
   double objective_without_e;
   bool e_identified;
 };

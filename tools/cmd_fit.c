@@ -1,0 +1,200 @@
+// vkdit fit: the joint law of a runs table.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "family_opts.h"
+#include "fit_job.h"
+#include "law_json.h"
+
+static const struct cmd_opt opts[] = {
+    CMD_OPT_OUTPUT("DIR", "folder for law.json, report.html and the plots", .required = true),
+    {.name = "law", .kind = CMD_STRING, .metavar = "NAME", .fallback = "joint", .help = "which law: joint"},
+    {.name = "loss",
+     .kind = CMD_STRING,
+     .metavar = "NAME",
+     .fallback = "huber",
+     .help = "huber, mse, or mad (Huber at 1.345 robust standard deviations)"},
+    {.name = "delta",
+     .kind = CMD_REAL,
+     .metavar = "D",
+     .fallback = "1e-3",
+     .min = 1e-12,
+     .max = 1e3,
+     .help = "of --loss huber, in log units"},
+    {.name = "best-per-cell", .help = "keep only the lowest loss of every (params, tokens)"},
+    {.name = "fix-alpha", .kind = CMD_REAL, .metavar = "X", .min = 1e-3, .max = 10, .help = "hold alpha at X"},
+    {.name = "fix-beta", .kind = CMD_REAL, .metavar = "X", .min = 1e-3, .max = 10, .help = "hold beta at X"},
+    {.name = "fix-e", .kind = CMD_REAL, .metavar = "X", .min = 0, .max = 1e9, .help = "hold E at X"},
+    {.name = "bootstrap",
+     .kind = CMD_INT,
+     .metavar = "R",
+     .fallback = "400",
+     .min = 0,
+     .max = 1e6,
+     .help = "resamples of the runs for the intervals, 0: no intervals"},
+    {.name = "level",
+     .kind = CMD_REAL,
+     .metavar = "P",
+     .fallback = "0.9",
+     .min = 0.01,
+     .max = 0.999,
+     .help = "coverage of the intervals"},
+    {.name = "seed",
+     .kind = CMD_INT,
+     .metavar = "N",
+     .fallback = "1",
+     .min = 0,
+     .max = 1e15,
+     .help = "of the resamples"},
+    {.name = "holdout-largest", .help = "also fit without the tenth of the rows with the most FLOPs, and predict them"},
+    {.name = "holdout-above",
+     .kind = CMD_REAL,
+     .metavar = "C",
+     .min = 1e-300,
+     .max = 1e300,
+     .help = "also fit without the rows above C FLOPs, and predict them"},
+    {.name = "compute",
+     .kind = CMD_REAL,
+     .metavar = "C",
+     .min = 1,
+     .max = 1e60,
+     .help = "FLOPs of the trade-off table (default: the largest of the table)"},
+    FAMILY_OPTS,
+    {.name = "title", .kind = CMD_STRING, .metavar = "TEXT", .fallback = "Scaling law", .help = "of the report"},
+    {.name = "json", .kind = CMD_FLAG, .help = "print law.json instead of the summary"},
+    {0},
+};
+
+static enum vkd_status job_from(const struct cmd_args *args, struct fit_job *job, struct vkd_error *err) {
+  static const struct {
+    const char *name;
+    int param;
+  } fixes[] = {{"fix-alpha", FIT_ALPHA}, {"fix-beta", FIT_BETA}, {"fix-e", FIT_E}};
+  static const char *const losses[] = {"huber", "mse", "mad"};
+  const char *loss = cmd_string(args, "loss"), *law = cmd_string(args, "law");
+  size_t k = 0;
+  *job = (struct fit_job){.table = args->pos[0], .out = cmd_string(args, "output")};
+  job->options.law = fit_law_find(law);
+  if (!job->options.law) return vkd_fail(err, VKD_ERR_USAGE, "fit: --law %s is not supported yet; joint is", law);
+  while (k < 3 && strcmp(losses[k], loss) != 0) k++;
+  if (k == 3) return vkd_fail(err, VKD_ERR_USAGE, "fit: --loss %s is unknown; one of huber, mse, mad", loss);
+  job->options.loss = (enum fit_loss)k;
+  job->options.delta = cmd_real(args, "delta");
+  for (size_t i = 0; i < sizeof fixes / sizeof *fixes; i++) {
+    if (!cmd_has(args, fixes[i].name)) continue;
+    job->options.held[fixes[i].param] = true;
+    job->options.value[fixes[i].param] = cmd_real(args, fixes[i].name);
+  }
+  job->best_per_cell = cmd_has(args, "best-per-cell");
+  job->bootstrap = (int)cmd_int(args, "bootstrap");
+  if (job->bootstrap == 1) return vkd_fail(err, VKD_ERR_USAGE, "fit: --bootstrap 1 gives no interval; 2 or more, or 0");
+  job->level = cmd_real(args, "level");
+  job->seed = (unsigned long long)cmd_int(args, "seed");
+  job->holdout = cmd_has(args, "holdout-largest") || cmd_has(args, "holdout-above");
+  job->holdout_flops = cmd_real(args, "holdout-above");
+  job->family = family_from(args);
+  job->compute = cmd_real(args, "compute");
+  job->title = cmd_string(args, "title");
+  return VKD_OK;
+}
+
+// The command line as typed, words with a blank or a quote in quotes.
+static void command_text(const struct cmd_args *args, char *text, size_t room) {
+  size_t at = (size_t)snprintf(text, room, "vkdit fit");
+  for (int i = 0; i < args->count && at < room; i++)
+    at += (size_t)snprintf(text + at, room - at, " '%s'", args->pos[i]);
+  for (int i = 0; opts[i].name && at < room; i++)
+    if (args->values[i])
+      at += opts[i].kind == CMD_FLAG
+                ? (size_t)snprintf(text + at, room - at, " --%s", opts[i].name)
+                : (size_t)snprintf(text + at, room - at, " --%s '%s'", opts[i].name, args->values[i]);
+}
+
+static void print_law(const double *p, const char *units) {
+  printf("  L(N,T) = %.6g + %.6g*N^-%.6g + %.6g*T^-%.6g   %s\n", p[FIT_E], p[FIT_A], p[FIT_ALPHA], p[FIT_B],
+         p[FIT_BETA], units);
+}
+
+static void print_optimum(const struct fit_report *r) {
+  struct fit_error bad;
+  struct fit_power power;
+  double low, high;
+  fit_report_range(r, &low, &high);
+  if (fit_optimum_power(r->solution->params, r->family, low, high, &power, &bad)) {
+    printf("N_opt(C): none; %s\n", bad.what);
+    return;
+  }
+  printf("N_opt(C) = %.5g * C^%.5f parameters, C in FLOPs (%.0e to %.0e", power.k, power.a, low, high);
+  if (power.worst > 1e-3) printf("; within %.1f %% of the exact optimum", 100 * expm1(power.worst));
+  printf(")\n");
+}
+
+static void print_summary(const struct fit_job *job, const struct fit_report *r) {
+  const struct fit_solution *s = r->solution;
+  const struct fit_bootstrap *b = r->bootstrap;
+  double billions[FIT_JOINT_PARAMS];
+  printf("%s: %zu of %zu rows fitted\n", r->source, r->runs->count, r->runs->rows);
+  for (int d = 0; d < FIT_DROP_COUNT; d++)
+    if (r->runs->dropped[d]) printf("  %zu left out: %s\n", r->runs->dropped[d], fit_drop_text((enum fit_drop)d));
+  if (r->runs->flops_not_positive)
+    printf("  %zu rows have flops that are no number above 0; taken as not given\n", r->runs->flops_not_positive);
+  printf("Joint law, objective %.11g, rms error %.3g %%, %d of %d starts agree\n", s->objective, 100 * s->rms,
+         s->agreeing, s->starts);
+  print_law(s->params, "parameters, tokens");
+  fit_joint_billions(s->params, billions);
+  print_law(billions, "billions of each");
+  for (int j = 0; b && j < s->law->params; j++)
+    printf("  %-6s %.7g  [%.6g, %.6g]\n", s->law->param[j], s->params[j], b->param[j].low, b->param[j].high);
+  if (b)
+    printf("  %.0f %% intervals from %d resamples of %d %s (%d more did not converge)\n", 100 * b->level,
+           b->replicates - b->failed, b->clusters, r->runs->has_run ? "runs" : "rows", b->failed);
+  if (r->bootstrap_note) printf("  no intervals: %s\n", r->bootstrap_note);
+  for (int j = 0; j < s->law->params; j++)
+    if (s->at_bound[j])
+      printf("  %s is not identified: it ran to the edge of what is tried, %.3g\n", s->law->param[j], s->params[j]);
+  if (!s->e_identified)
+    printf(
+        "  E is not identified: with E = 0 the objective is only %.2g %% higher; do not extrapolate from these rows\n",
+        100 * (s->objective_without_e / s->objective - 1));
+  if (r->holdout)
+    printf(
+        "Hold-out: fitted up to %.4g FLOPs (%zu rows), off by %.3g %% on average, %.3g %% at worst, on the %zu above\n",
+        r->holdout->flops, r->holdout->fitted, 100 * r->holdout->mean, 100 * r->holdout->worst, r->holdout->held_out);
+  print_optimum(r);
+  printf("Wrote law.json, report.html and the plots to %s\n", job->out);
+}
+
+static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
+  struct fit_job job;
+  struct fit_job_result result;
+  char command[1024];
+  enum vkd_status status = job_from(args, &job, err);
+  if (status) return status;
+  command_text(args, command, sizeof command);
+  job.command = command;
+  if ((status = fit_job_run(&job, &result, err))) return status;
+  if (cmd_has(args, "json")) {
+    json_t *root = law_json_make(&result.report);
+    if (!root || json_dumpf(root, stdout, JSON_INDENT(2))) status = vkd_fail(err, VKD_ERR_IO, "fit: cannot print JSON");
+    putchar('\n');
+    json_decref(root);
+  } else {
+    print_summary(&job, &result.report);
+  }
+  fit_job_free(&result);
+  return status;
+}
+
+const struct cmd cmd_fit = {
+    .name = "fit",
+    .summary = "fit the scaling law of a runs table",
+    .usage = "RUNS.csv|DIR",
+    .details = "RUNS.csv has the columns params, tokens, loss and, where known, flops, batch_tokens, lr, seed, steps,\n"
+               "diverged, excluded and run (rows of one run are resampled together); DIR is a folder with a runs.csv.",
+    .min_pos = 1,
+    .max_pos = 1,
+    .opts = opts,
+    .run = run,
+};

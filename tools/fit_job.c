@@ -1,0 +1,117 @@
+#include "fit_job.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "law_json.h"
+#include "vkd/log.h"
+#include "vkdm/fileio.h"
+
+#define HOLDOUT_SHARE 0.1
+
+static enum vkd_status read_table(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
+  struct fit_error bad;
+  char *path = fileio_is_dir(job->table) ? fileio_join(job->table, "runs.csv") : strdup(job->table);
+  if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory", job->table);
+  enum fit_status status = fit_runs_read(path, &out->runs, &bad);
+  const char *name = strrchr(path, '/');
+  snprintf(out->source, sizeof out->source, "%s", name ? name + 1 : path);
+  free(path);
+  if (!status && job->best_per_cell) status = fit_runs_keep_best(&out->runs, &bad);
+  return law_status(status, &bad, err);
+}
+
+static enum vkd_status fit_table(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
+  struct fit_error bad;
+  struct fit_report *r = &out->report;
+  enum fit_status status = fit_solve(&out->runs, &job->options, &out->solution, &bad);
+  // a law whose terms vanish has no optimum to report; name the table, not the law
+  if (!status && (status = fit_joint_check(out->solution.params, &bad)))
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: these rows determine no joint law (the best fit has a vanishing term: %s)",
+                    job->table, bad.what);
+  if (status) {
+    law_status(status, &bad, err);
+    return vkd_error_prefix(err, "%s", job->table);
+  }
+  if (job->bootstrap) {
+    status = fit_bootstrap(&out->runs, &job->options, &out->solution, job->bootstrap, job->level, job->seed, 0,
+                           &out->bootstrap, &bad);
+    if (status) {
+      snprintf(out->note, sizeof out->note, "%s", bad.what);
+      r->bootstrap_note = out->note;
+    } else {
+      r->bootstrap = &out->bootstrap;
+    }
+  }
+  if (job->holdout) {
+    double flops = job->holdout_flops > 0 ? job->holdout_flops : fit_compute_quantile(&out->runs, HOLDOUT_SHARE);
+    status = fit_holdout(&out->runs, &job->options, flops, &out->holdout, &bad);
+    if (status) {
+      law_status(status, &bad, err);
+      return vkd_error_prefix(err, "%s: hold-out above %.4g FLOPs", job->table, flops);
+    }
+    r->holdout = &out->holdout;
+  }
+  return VKD_OK;
+}
+
+static enum vkd_status write_one(const struct fit_job *job, const char *name, const struct fit_report *r, int plot,
+                                 struct vkd_error *err) {
+  struct fit_error bad;
+  char *path = fileio_join(job->out, name);
+  if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory", job->out);
+  enum fit_status status =
+      plot < 0 ? fit_report_write(path, r, &bad) : fit_plot_write(path, (enum fit_plot)plot, r, &bad);
+  free(path);
+  if (status == FIT_ERR_INPUT && plot >= 0) { // a law without an optimum: the report says so too
+    vkd_log(VKD_LOG_WARN, "%s not drawn: %s", name, bad.what);
+    return VKD_OK;
+  }
+  return law_status(status, &bad, err);
+}
+
+static enum vkd_status write_files(const struct fit_job *job, const struct fit_job_result *out, struct vkd_error *err) {
+  enum vkd_status status = fileio_make_dirs(job->out, err);
+  if (status) return status;
+  char *path = fileio_join(job->out, "law.json");
+  if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory", job->out);
+  status = law_json_write(path, &out->report, err);
+  free(path);
+  if (!status) status = write_one(job, "report.html", &out->report, -1, err);
+  for (int plot = 0; plot < FIT_PLOT_COUNT && !status; plot++) {
+    char name[64];
+    snprintf(name, sizeof name, "%s.svg", fit_plot_name((enum fit_plot)plot));
+    status = write_one(job, name, &out->report, plot, err);
+  }
+  return status;
+}
+
+enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
+  *out = (struct fit_job_result){0};
+  enum vkd_status status;
+  if ((status = read_table(job, out, err))) goto fail;
+  out->report = (struct fit_report){.title = job->title,
+                                    .source = out->source,
+                                    .command = job->command,
+                                    .runs = &out->runs,
+                                    .solution = &out->solution,
+                                    .family = &job->family,
+                                    .compute = job->compute,
+                                    .before = job->before,
+                                    .before_count = job->before_count,
+                                    .after = job->after,
+                                    .after_count = job->after_count};
+  if ((status = fit_table(job, out, err)) || (status = write_files(job, out, err))) goto fail;
+  return VKD_OK;
+fail:
+  fit_job_free(out);
+  return status;
+}
+
+void fit_job_free(struct fit_job_result *r) {
+  fit_runs_free(&r->runs);
+  fit_bootstrap_free(&r->bootstrap);
+  *r = (struct fit_job_result){0};
+}

@@ -1,0 +1,166 @@
+#include "law_json.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vkdm/fileio.h"
+
+#define MAX_BYTES (1u << 20)
+
+enum vkd_status law_status(enum fit_status status, const struct fit_error *from, struct vkd_error *err) {
+  if (status == FIT_OK) return VKD_OK;
+  return vkd_fail(err, status == FIT_ERR_INPUT ? VKD_ERR_INPUT : VKD_ERR_IO, "%s", from->what);
+}
+
+static void paper_law(struct law_file *law) { // printed with N and T in billions
+  law->params[FIT_E] = 0.4856;
+  law->params[FIT_ALPHA] = 0.3188;
+  law->params[FIT_BETA] = 0.2917;
+  law->params[FIT_A] = 0.0082 * pow(1e9, law->params[FIT_ALPHA]);
+  law->params[FIT_B] = 0.0373 * pow(1e9, law->params[FIT_BETA]);
+}
+
+static int param_of(const char *name) {
+  const struct fit_law *law = fit_law_find("joint");
+  for (int j = 0; j < law->params; j++)
+    if (!strcmp(law->param[j], name)) return j;
+  return -1;
+}
+
+static enum vkd_status read_params(const char *path, const json_t *from, struct law_file *law, struct vkd_error *err) {
+  const struct fit_law *joint = fit_law_find("joint");
+  const char *key;
+  json_t *value;
+  if (!json_is_object(from)) return vkd_fail(err, VKD_ERR_INPUT, "%s: params: an object is needed", path);
+  json_object_foreach((json_t *)from, key, value) {
+    int j = param_of(key);
+    if (j < 0) return vkd_fail(err, VKD_ERR_INPUT, "%s: params: %.40s is no parameter of the joint law", path, key);
+    if (!json_is_number(value)) return vkd_fail(err, VKD_ERR_INPUT, "%s: params.%s: a number is needed", path, key);
+    law->params[j] = json_number_value(value);
+  }
+  for (int j = 0; j < joint->params; j++)
+    if (!json_object_get(from, joint->param[j]))
+      return vkd_fail(err, VKD_ERR_INPUT, "%s: params.%s is missing", path, joint->param[j]);
+  struct fit_error bad;
+  if (fit_joint_check(law->params, &bad)) return vkd_fail(err, VKD_ERR_INPUT, "%s: %s", path, bad.what);
+  return VKD_OK;
+}
+
+static enum vkd_status read_interval(const char *path, const json_t *from, struct law_file *law,
+                                     struct vkd_error *err) {
+  const char *key;
+  json_t *value;
+  if (!from) return VKD_OK;
+  if (!json_is_object(from)) return vkd_fail(err, VKD_ERR_INPUT, "%s: interval: an object is needed", path);
+  law->level = json_number_value(json_object_get(from, "level"));
+  if (!(law->level > 0 && law->level < 1))
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: interval.level: a number between 0 and 1 is needed", path);
+  json_object_foreach((json_t *)from, key, value) {
+    int j = param_of(key);
+    if (j < 0) continue; // level, and exponents derived from the parameters
+    const json_t *low = json_array_get(value, 0), *high = json_array_get(value, 1);
+    if (json_array_size(value) != 2 || !json_is_number(low) || !json_is_number(high) ||
+        !(json_number_value(low) <= json_number_value(high)))
+      return vkd_fail(err, VKD_ERR_INPUT, "%s: interval.%s: two numbers, low and high, are needed", path, key);
+    law->has_interval[j] = true;
+    law->low[j] = json_number_value(low);
+    law->high[j] = json_number_value(high);
+  }
+  return VKD_OK;
+}
+
+static enum vkd_status read_rest(const char *path, const json_t *root, struct law_file *law, struct vkd_error *err) {
+  const json_t *objective = json_object_get(root, "objective"), *rows = json_object_get(root, "rows"),
+               *excluded = json_object_get(root, "excluded"), *identified = json_object_get(root, "e_identified");
+  if (objective && !(json_is_number(objective) && json_number_value(objective) >= 0))
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: objective: a number, 0 or more, is needed", path);
+  if (rows && !(json_is_integer(rows) && json_integer_value(rows) > 0))
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: rows: a whole number above 0 is needed", path);
+  if (excluded && !json_is_array(excluded)) return vkd_fail(err, VKD_ERR_INPUT, "%s: excluded: a list is needed", path);
+  if (identified && !json_is_boolean(identified))
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: e_identified: true or false is needed", path);
+  law->e_identified = !identified || json_is_true(identified);
+  return VKD_OK;
+}
+
+enum vkd_status law_json_read(const char *path, struct law_file *law, struct vkd_error *err) {
+  char *text = NULL;
+  size_t size;
+  json_error_t bad;
+  *law = (struct law_file){.e_identified = true};
+  if (!strcmp(path, "paper")) {
+    paper_law(law);
+    return VKD_OK;
+  }
+  enum vkd_status status = fileio_read_whole(path, MAX_BYTES, &text, &size, err);
+  if (status) return status;
+  json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &bad);
+  const char *name = json_string_value(json_object_get(root, "law"));
+  if (!root)
+    status = vkd_fail(err, VKD_ERR_INPUT, "%s:%d: not JSON: %s", path, bad.line, bad.text);
+  else if (!json_is_object(root) || !name)
+    status = vkd_fail(err, VKD_ERR_INPUT, "%s: no field \"law\"; is this a law.json of `vkdit fit`?", path);
+  else if (strcmp(name, "joint") != 0)
+    status = vkd_fail(err, VKD_ERR_UNSUPPORTED, "%s: law \"%.40s\": planning needs a joint law", path, name);
+  else if (!(status = read_params(path, json_object_get(root, "params"), law, err)) &&
+           !(status = read_interval(path, json_object_get(root, "interval"), law, err)))
+    status = read_rest(path, root, law, err);
+  json_decref(root);
+  free(text);
+  return status;
+}
+
+static json_t *params_object(const double *value) {
+  const struct fit_law *law = fit_law_find("joint");
+  json_t *to = json_object();
+  for (int j = 0; j < law->params; j++) json_object_set_new(to, law->param[j], json_real(value[j]));
+  return to;
+}
+
+static json_t *interval_object(const struct fit_bootstrap *b) {
+  const struct fit_law *law = fit_law_find("joint");
+  json_t *to = json_object();
+  json_object_set_new(to, "level", json_real(b->level));
+  for (int j = 0; j < law->params; j++)
+    json_object_set_new(to, law->param[j], json_pack("[f,f]", b->param[j].low, b->param[j].high));
+  json_object_set_new(to, "size_exponent", json_pack("[f,f]", b->size_exponent.low, b->size_exponent.high));
+  return to;
+}
+
+json_t *law_json_make(const struct fit_report *r) {
+  const struct fit_solution *s = r->solution;
+  double billions[FIT_JOINT_PARAMS];
+  json_t *root = json_object(), *excluded = json_array();
+  json_object_set_new(root, "law", json_string("joint"));
+  json_object_set_new(root, "params", params_object(s->params));
+  fit_joint_billions(s->params, billions);
+  json_object_set_new(root, "params_in_billions", params_object(billions));
+  if (r->bootstrap) json_object_set_new(root, "interval", interval_object(r->bootstrap));
+  json_object_set_new(root, "objective", json_real(s->objective));
+  json_object_set_new(root, "delta", isfinite(s->delta) ? json_real(s->delta) : json_null()); // null: squared loss
+  json_object_set_new(root, "rms", json_real(s->rms));
+  json_object_set_new(root, "rows", json_integer((json_int_t)s->rows));
+  json_object_set_new(root, "e_identified", json_boolean(s->e_identified));
+  for (int d = 0; d < FIT_DROP_COUNT; d++)
+    if (r->runs->dropped[d])
+      json_array_append_new(excluded, json_pack("{s:s,s:I}", "reason", fit_drop_text((enum fit_drop)d), "rows",
+                                                (json_int_t)r->runs->dropped[d]));
+  json_object_set_new(root, "excluded", excluded);
+  if (r->holdout)
+    json_object_set_new(root, "holdout",
+                        json_pack("{s:f,s:I,s:f,s:f}", "flops_above", r->holdout->flops, "rows",
+                                  (json_int_t)r->holdout->held_out, "mean_error", r->holdout->mean, "worst_error",
+                                  r->holdout->worst));
+  return root;
+}
+
+enum vkd_status law_json_write(const char *path, const struct fit_report *report, struct vkd_error *err) {
+  json_t *root = law_json_make(report);
+  char *text = json_dumps(root, JSON_INDENT(2));
+  json_decref(root);
+  if (!text) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory", path);
+  enum vkd_status status = fileio_write_whole(path, text, strlen(text), err);
+  free(text);
+  return status;
+}
