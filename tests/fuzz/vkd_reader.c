@@ -1,0 +1,156 @@
+// Broken .vkd files: any change is found by dataset_verify(), and files whose checksums were made to fit again end in
+// success or VKD_ERR_INPUT, never in a crash.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../model/bytes.h"
+#include "../../model/hash.h"
+#include "../../model/vkd_format.h"
+#include "check.h"
+#include "vkdm/data.h"
+#include "vkdm/data_build.h"
+#include "vkdm/fileio.h"
+#include "vkdm/safetensors.h"
+
+enum { ROUNDS = 6000 };
+
+static char path[64];
+static uint64_t rng_state = 0x2545f4914f6cdd1du;
+static uint32_t rng(uint32_t n) {
+  rng_state ^= rng_state << 13;
+  rng_state ^= rng_state >> 7;
+  rng_state ^= rng_state << 17;
+  return (uint32_t)(rng_state >> 33) % n;
+}
+
+static int opened, refused;
+
+// Opens, reads everything; the last word on the file.
+static enum vkd_status try_bytes(const uint8_t *data, size_t size) {
+  FILE *out = fopen(path, "wb"); // without the fsync of an atomic write, for speed
+  if (!out || fwrite(data, 1, size, out) != size || fclose(out)) exit(1);
+  struct vkd_error err = {0};
+  struct dataset *d = NULL;
+  enum vkd_status status = dataset_open(path, &d, &err);
+  opened += status == VKD_OK;
+  refused += status != VKD_OK;
+  if (status == VKD_OK) {
+    const struct dataset_info *info = dataset_get_info(d);
+    for (int s = 0; s < DATA_SPLITS; s++)
+      for (uint32_t k = 0; k < info->split_clips[s]; k++) {
+        const struct dataset_clip clip = dataset_get_clip(d, dataset_split_clip(d, (enum data_split)s, k));
+        CHECK(clip.split == (enum data_split)s && clip.label < (int64_t)info->classes, "index");
+      }
+    for (uint32_t c = 0; c < info->classes; c++) CHECK(info->class_names[c] != NULL, "class %u has no name", c);
+    if (vkd_clip_raw_bytes(&info->codec) < 1 << 24) status = dataset_verify(d, &err); // larger ones only cost time
+  }
+  CHECK(status == VKD_OK || (status == VKD_ERR_INPUT && strstr(err.what, path)), "%s: %s", vkd_status_name(status),
+        err.what);
+  CHECK(!strchr(err.what, '\n'), "more than one line: %s", err.what);
+  dataset_close(&d);
+  return status;
+}
+
+// Makes the checksums of tables and header fit what stands there.
+static void mend(uint8_t *data, size_t size) {
+  const uint64_t offset = get_u64(data + 24);
+  if (offset <= size) put_u64(data + 40, hash_xxh64(data + offset, size - (size_t)offset, 0));
+  put_u64(data + 120, hash_xxh64(data, 120, 0));
+}
+
+static void put_odd(uint8_t *p) {
+  static const uint64_t odd[] = {0,          1,          2,           127,        128,       0x7fffffff,
+                                 0x80000000, 0xffffffff, 0x100000000, 1ull << 62, UINT64_MAX};
+  put_u64(p, odd[rng(11)] + (rng(2) ? 0 : rng(64)));
+}
+
+static void mutate(uint8_t *data, size_t size, size_t tables) {
+  for (uint32_t n = 1 + rng(3); n; n--) switch (rng(5)) {
+    case 0:
+      data[rng((uint32_t)size)] ^= (uint8_t)(1 << rng(8));
+      break;
+    case 1:
+      data[16 + rng(104)] = (uint8_t)rng(256);
+      break; // header
+    case 2:
+      put_odd(data + 16 + 4 * rng(24));
+      break; // a header field
+    case 3:
+      put_odd(data + tables + rng((uint32_t)(size - tables - 8)) / 4 * 4);
+      break; // an index field
+    case 4:
+      data[tables + rng((uint32_t)(size - tables))] = (uint8_t)rng(256);
+      break;
+    }
+}
+
+static void build_seed(const char *text, enum latent_kind codec) {
+  static const char *const sources[] = {"synthetic"};
+  const float rows[6] = {1, 2, 3, 4, 5, 6};
+  const struct st_entry entry = {.name = "square-right", .dtype = ST_F32, .ndim = 2, .shape = {2, 3}, .data = rows};
+  struct vkd_error err = {0};
+  CHECK(st_write(text, &entry, 1, NULL, 0, &err) == VKD_OK, "%s", err.what);
+  const struct data_build_params p = {.sources = sources,
+                                      .source_count = 1,
+                                      .output = path,
+                                      .text = text,
+                                      .count = 5,
+                                      .frames = 2,
+                                      .height = 4,
+                                      .width = 4,
+                                      .codec = codec,
+                                      .levels_t = 1,
+                                      .levels_s = 1,
+                                      .classes = 3};
+  CHECK(data_build(&p, &err) == VKD_OK, "%s", err.what);
+}
+
+int main(void) {
+  snprintf(path, sizeof path, "/tmp/vkdit-fuzz-%ld.vkd", (long)getpid());
+  char text[80];
+  snprintf(text, sizeof text, "%s.safetensors", path);
+  for (int codec = LATENT_PIXEL; codec <= LATENT_HAAR; codec++) {
+    build_seed(text, (enum latent_kind)codec);
+    char *seed = NULL;
+    size_t size = 0;
+    struct vkd_error err = {0};
+    CHECK(fileio_read_whole(path, 1 << 20, &seed, &size, &err) == VKD_OK, "%s", err.what);
+    if (!seed) return check_done();
+    uint8_t *data = malloc(size + 64);
+    const size_t tables = (size_t)get_u64((uint8_t *)seed + 24);
+    CHECK(try_bytes((uint8_t *)seed, size) == VKD_OK, "the seed itself");
+    for (size_t n = 0; n < size; n += 1 + n / 64) CHECK(try_bytes((uint8_t *)seed, n) != VKD_OK, "cut to %zu bytes", n);
+    for (int round = 0; round < ROUNDS; round++) {
+      memcpy(data, seed, size);
+      const int kind = round % 4;
+      size_t n = size;
+      if (kind == 0) { // any change at all is found
+        data[rng((uint32_t)size)] ^= (uint8_t)(1 << rng(8));
+        CHECK(try_bytes(data, size) == VKD_ERR_INPUT, "a flipped bit was not found");
+        continue;
+      }
+      if (kind == 1) { // other compressed bytes under a fitting checksum
+        uint8_t *entry = data + tables + 8 * get_u32(data + 72) + VKD_CLIP_BYTES * rng(5);
+        const size_t at = (size_t)get_u64(entry), stored = (size_t)get_u64(entry + 8);
+        for (uint32_t k = 1 + rng(4); k; k--) data[at + rng((uint32_t)stored)] = (uint8_t)rng(256);
+        put_u64(entry + 24, hash_xxh64(data + at, stored, 0));
+      } else {
+        mutate(data, size, tables);
+        if (rng(4) == 0) n = VKD_HEADER_BYTES + rng((uint32_t)(size - VKD_HEADER_BYTES) + 64);
+        if (n > size) memset(data + size, 0xa5, n - size);
+        if (rng(2)) put_u64(data + 16, n);
+      }
+      mend(data, n);
+      try_bytes(data, n);
+    }
+    free(data);
+    free(seed);
+  }
+  unlink(path);
+  unlink(text);
+  CHECK(opened > ROUNDS / 4, "only %d damaged files got past the tables", opened);
+  CHECK(refused > ROUNDS / 2, "only %d files were refused at once", refused);
+  return check_done();
+}
