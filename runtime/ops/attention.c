@@ -71,12 +71,15 @@ static void dispatch_rows(struct vkd_lower *l, enum vkd_kernel_id kernel, const 
   const struct vkd_device_caps *caps = vkd__lower_caps(l);
   bool uniform = caps->kind == VKD_DEVICE_SOFTWARE && caps->subgroup_size == 8;
   uint32_t lanes = uniform ? 8 : 64;
+  // lse and delta are read float by float
+  uint64_t operands = push->q | push->k | push->v | push->o | push->dout | push->dq | push->dk | push->dv;
+  bool vec4 = push->hd % 4 == 0 && operands % 16 == 0;
   vkd__dispatch(l, &(struct vkd_dispatch){
                        .kernel = kernel,
                        .push = push,
                        .push_size = sizeof *push,
-                       .spec = {lanes, push->hd, block, uniform},
-                       .spec_count = 4,
+                       .spec = {lanes, push->hd, block, uniform, vec4},
+                       .spec_count = 5,
                        .groups = {(uint64_t)push->batch * push->heads * vkd__groups(tokens, lanes)},
                    });
 }

@@ -6,13 +6,14 @@ layout(push_constant, std430) uniform Push { attention_push p; };
 layout(constant_id = 1) const int HD = 64;   // elements of a head, even, at most 128
 layout(constant_id = 2) const int BLOCK = 4; // rows of the other side at a time
 layout(constant_id = 3) const uint UNIFORM = 0;
+layout(constant_id = 4) const uint VEC4 = 0; // HD is a multiple of 4 and operands begin at multiples of 16 bytes
 const int HD4 = (HD + 3) / 4;
 
 uint row_index(uint b, uint token, uint tokens, uint head) { return ((b * tokens + token) * p.heads + head) * HD; }
 
-// Elements 4i..4i+3 of the row at `base`, zero beyond HD.  A row begins at a multiple of 16 bytes if HD is a multiple of 4.
+// Elements 4i..4i+3 of the row at `base`, zero beyond HD
 vec4 load4(RefF r, uint base, int i) {
-  if (HD % 4 == 0) return RefF4(r).v[base / 4 + i];
+  if (VEC4 != 0) return RefF4(r).v[base / 4 + i];
   uint at = base + 4 * i;
   vec4 x = vec4(r.v[at], r.v[at + 1], 0.0, 0.0);
   if (4 * i + 2 < HD) {
@@ -35,7 +36,7 @@ vec4 load_own(RefF r, uint b, uint first, uint tokens, uint head, int i) {
 }
 
 void store4(RefF r, uint base, int i, vec4 x) {
-  if (HD % 4 == 0) {
+  if (VEC4 != 0) {
     RefF4(r).v[base / 4 + i] = x;
     return;
   }
