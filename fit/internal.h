@@ -15,7 +15,7 @@ struct fit_problem {
   enum fit_loss loss;
   double delta;
   double held[FIT_MAX_PARAMS]; // working parameters, NaN where free
-  int polish;                  // starts taken to the end
+  int polish;                  // of the law's own starts, how many are taken to the end; 0 only with a first one
 };
 
 enum fit_status fit__problem_init(struct fit_problem *p, const struct fit_runs *runs, const struct fit_options *options,

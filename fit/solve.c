@@ -136,7 +136,7 @@ static bool minimise_delta(const struct fit_problem *p, const double *weight, do
       if (!isnan(p->held[j])) start[j] = p->held[j];
     count = 1;
   }
-  count += p->law->starts(p->obs, weight, p->count, p->held, p->polish, start + count * n);
+  if (p->polish) count += p->law->starts(p->obs, weight, p->count, p->held, p->polish, start + count * n);
   out->objective = INFINITY;
   out->starts = out->agreeing = 0;
   for (int i = 0; i < count; i++) {

@@ -30,10 +30,9 @@ static const struct cmd_opt opts[] = {
     {.name = "bootstrap",
      .kind = CMD_INT,
      .metavar = "R",
-     .fallback = "400",
      .min = 0,
      .max = 1e6,
-     .help = "resamples of the runs for the intervals, 0: no intervals"},
+     .help = "resamples of the runs for the intervals, 0: none (default: 400, or 100 above 100000 rows)"},
     {.name = "level",
      .kind = CMD_REAL,
      .metavar = "P",
@@ -88,7 +87,7 @@ static enum vkd_status job_from(const struct cmd_args *args, struct fit_job *job
     job->options.value[fixes[i].param] = cmd_real(args, fixes[i].name);
   }
   job->best_per_cell = cmd_has(args, "best-per-cell");
-  job->bootstrap = (int)cmd_int(args, "bootstrap");
+  job->bootstrap = cmd_has(args, "bootstrap") ? (int)cmd_int(args, "bootstrap") : -1;
   if (job->bootstrap == 1) return vkd_fail(err, VKD_ERR_USAGE, "fit: --bootstrap 1 gives no interval; 2 or more, or 0");
   job->level = cmd_real(args, "level");
   job->seed = (unsigned long long)cmd_int(args, "seed");

@@ -36,7 +36,8 @@ static enum vkd_status fit_table(const struct fit_job *job, struct fit_job_resul
     return vkd_error_prefix(err, "%s", job->table);
   }
   if (job->bootstrap) {
-    status = fit_bootstrap(&out->runs, &job->options, &out->solution, job->bootstrap, job->level, job->seed, 0,
+    int replicates = job->bootstrap > 0 ? job->bootstrap : out->runs.count > 100000 ? 100 : 400;
+    status = fit_bootstrap(&out->runs, &job->options, &out->solution, replicates, job->level, job->seed, 0,
                            &out->bootstrap, &bad);
     if (status) {
       snprintf(out->note, sizeof out->note, "%s", bad.what);

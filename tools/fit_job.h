@@ -10,7 +10,7 @@ struct fit_job {
   const char *out;            // folder, made where it is missing
   struct fit_options options; // zero: joint law, Huber 1e-3
   bool best_per_cell;         // keep the lowest loss of every (params, tokens) first
-  int bootstrap;              // replicates, 0: none
+  int bootstrap;              // replicates; 0: none; -1: 400, or 100 above 100000 rows
   double level;               // of the intervals, 0: 0.9
   unsigned long long seed;
   bool holdout;
