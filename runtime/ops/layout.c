@@ -123,19 +123,17 @@ void patchify_lower(struct vkd_lower *l, const struct vkd_node *node) {
   uint64_t in = vkd__read(l, node->in[0]), out = vkd__write(l, node->out[0]);
   struct patchify_push push = {.latent = inverse ? out : in,
                                .tokens = inverse ? in : out,
-                               .n = (uint32_t)vkd__numel(vkd__lower_graph(l), node->out[0]),
-                               .channels = (uint32_t)q.c,
+                               .count = (uint32_t)(q.b * q.f * q.h * q.w),
                                .f = (uint32_t)q.f,
                                .h = (uint32_t)q.h,
                                .w = (uint32_t)q.w};
-  uint32_t lanes = vkd__wg_items(l);
-  vkd__dispatch(l, &(struct vkd_dispatch){
-                       .kernel = inverse ? VKD_K_unpatchify : VKD_K_patchify,
-                       .push = &push,
-                       .push_size = sizeof push,
-                       .spec = {lanes, (uint32_t)q.pt, (uint32_t)q.ph, (uint32_t)q.pw, node->p.patchify.channel_last},
-                       .spec_count = 5,
-                       .groups = {vkd__groups(push.n, lanes)}});
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = inverse ? VKD_K_unpatchify : VKD_K_patchify,
+                                          .push = &push,
+                                          .push_size = sizeof push,
+                                          .spec = {vkd__wg_row(l, q.vector), (uint32_t)q.pt, (uint32_t)q.ph,
+                                                   (uint32_t)q.pw, (uint32_t)q.c, node->p.patchify.channel_last},
+                                          .spec_count = 6,
+                                          .groups = {push.count}});
 }
 void patchify_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   (void)g;

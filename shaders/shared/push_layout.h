@@ -3,9 +3,9 @@
 #define VKD_PUSH_LAYOUT_H
 #include "ref.h"
 
-// latent [B, C, f pt, h ph, w pw], tokens [B, f h w, vector]; n elements
+// latent [B, C, f pt, h ph, w pw]; tokens [B, f h w, vector], `count` of them in all
 struct patchify_push {
   RefF latent, tokens;
-  uint n, channels, f, h, w;
+  uint count, f, h, w;
 };
 #endif
