@@ -11,6 +11,8 @@ set -euo pipefail
 what=${1:?glslc or lavapipe} prefix=${2:?prefix}
 shift 2
 mkdir -p "$(dirname "$prefix")"
+# What a killed run left.
+find "$(dirname "$prefix")" -maxdepth 1 -name '.new.*' -mmin +120 -exec rm -rf {} +
 work=$(mktemp -d "$(dirname "$prefix")/.new.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 arch=$(dpkg --print-architecture)
