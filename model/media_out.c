@@ -1,5 +1,8 @@
 #include "vkdm/media.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,11 +69,30 @@ static char *temp_name(const char *path) {
   return name;
 }
 
+static enum vkd_status put_in_place(const char *temp, const char *path, struct vkd_error *err) {
+  const int fd = open(temp, O_RDONLY | O_CLOEXEC);
+  const bool synced = fd >= 0 && fsync(fd) == 0;
+  const bool failed = !synced || rename(temp, path);
+  const int code = errno;
+  if (fd >= 0) close(fd);
+  if (failed) return vkd_fail(err, VKD_ERR_IO, "%s: cannot be put in place: %s", path, strerror(code));
+  const char *slash = strrchr(path, '/');
+  char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+  if (!folder) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", path);
+  enum vkd_status status = fileio_sync_dir(folder, err);
+  free(folder);
+  return status;
+}
+
 enum vkd_status media_write_mp4(const char *path, const uint8_t *frames, uint32_t t, uint32_t h, uint32_t w, double fps,
                                 struct vkd_error *err) {
   if (t < 1 || h < 1 || w < 1 || h > 16384 || w > 16384 || !(fps > 0 && fps <= 1000))
     return vkd_fail(err, VKD_ERR_USAGE, "%s: cannot write %u frames of %ux%u at %g per second", path, t, h, w, fps);
-  enum vkd_status status;
+  // Tells at once whether the place can be written, in the words that other files use.
+  struct fileio probe = {0};
+  enum vkd_status status = fileio_begin(&probe, path, err);
+  fileio_abort(&probe);
+  if (status != VKD_OK) return status;
   struct process child = {0};
   char size[32], rate[32];
   snprintf(size, sizeof size, "%ux%u", w, h);
@@ -117,7 +139,7 @@ enum vkd_status media_write_mp4(const char *path, const uint8_t *frames, uint32_
     status = vkd_fail(err, VKD_ERR_IO, "%s: ffmpeg could not write it: %s", path, process_last_line(&child));
     goto done;
   }
-  if (rename(temp, path)) status = vkd_fail(err, VKD_ERR_IO, "%s: cannot be put in place", path);
+  status = put_in_place(temp, path, err);
 done:
   process_kill(&child);
   if (temp) unlink(temp);

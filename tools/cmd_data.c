@@ -175,15 +175,25 @@ static enum vkd_status build(const struct cmd_args *args, struct vkd_error *err)
   return print_summary(p.output, err);
 }
 
-static enum vkd_status print_json(const struct dataset *dataset, struct vkd_error *err) {
+// Clips of each class, [classes], malloc'd.
+static uint32_t *count_labels(const struct dataset *dataset, struct vkd_error *err) {
+  const struct dataset_info *info = dataset_get_info(dataset);
+  uint32_t *counts = calloc((size_t)info->classes + 1, sizeof *counts);
+  if (!counts) vkd_fail(err, VKD_ERR_HOST_MEMORY, "data info: out of memory");
+  for (uint32_t i = 0; counts && i < info->clips; i++) {
+    const int32_t label = dataset_get_clip(dataset, i).label;
+    if (label >= 0) counts[label]++;
+  }
+  return counts;
+}
+
+static enum vkd_status print_json(const struct dataset *dataset, const uint32_t *counts, struct vkd_error *err) {
   const struct dataset_info *info = dataset_get_info(dataset);
   const struct latent_shape s = latent_shape(&info->codec);
   json_t *labels = json_array();
-  for (uint32_t c = 0; c < info->classes; c++) {
-    json_int_t count = 0;
-    for (uint32_t i = 0; i < info->clips; i++) count += dataset_get_clip(dataset, i).label == (int32_t)c;
-    json_array_append_new(labels, json_pack("{s:s, s:I}", "name", info->class_names[c], "clips", count));
-  }
+  for (uint32_t c = 0; c < info->classes; c++)
+    json_array_append_new(labels,
+                          json_pack("{s:s, s:I}", "name", info->class_names[c], "clips", (json_int_t)counts[c]));
   char fingerprint[24];
   snprintf(fingerprint, sizeof fingerprint, "%016llx", (unsigned long long)info->fingerprint);
   json_t *json = json_pack("{s:s, s:i, s:{s:i, s:i, s:i}, s:[i,i,i,i], s:o, s:o, s:i, s:i, s:I, s:I, s:s, s:O}", "path",
@@ -201,7 +211,7 @@ static enum vkd_status print_json(const struct dataset *dataset, struct vkd_erro
   return VKD_OK;
 }
 
-static void print_info(const struct dataset *dataset) {
+static void print_info(const struct dataset *dataset, const uint32_t *counts) {
   const struct dataset_info *info = dataset_get_info(dataset);
   const struct latent_codec *k = &info->codec;
   const struct latent_shape s = latent_shape(k);
@@ -221,11 +231,7 @@ static void print_info(const struct dataset *dataset) {
   printf("%s\n", json_array_size(sources) > 4 ? ", ..." : "");
   if (info->text_len) printf("text      up to %u tokens of %u numbers\n", info->text_len, info->text_dim);
   printf("classes   %u\n", info->classes);
-  for (uint32_t c = 0; c < info->classes; c++) {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < info->clips; i++) count += dataset_get_clip(dataset, i).label == (int32_t)c;
-    printf("  %-6u  %s: %u clips\n", c, info->class_names[c], count);
-  }
+  for (uint32_t c = 0; c < info->classes; c++) printf("  %-6u  %s: %u clips\n", c, info->class_names[c], counts[c]);
 }
 
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
@@ -239,10 +245,16 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   enum vkd_status status = dataset_open(args->pos[1], &dataset, err);
   if (!status && verify) status = dataset_verify(dataset, err);
   if (!status && verify) printf("%s: %u clips, every checksum holds\n", args->pos[1], dataset_get_info(dataset)->clips);
-  if (!status && !verify && cmd_has(args, "json"))
-    status = print_json(dataset, err);
-  else if (!status && !verify)
-    print_info(dataset);
+  if (!status && !verify) {
+    uint32_t *counts = count_labels(dataset, err);
+    if (!counts)
+      status = VKD_ERR_HOST_MEMORY;
+    else if (cmd_has(args, "json"))
+      status = print_json(dataset, counts, err);
+    else
+      print_info(dataset, counts);
+    free(counts);
+  }
   dataset_close(&dataset);
   return status;
 }
