@@ -235,14 +235,17 @@ enum vkd_status ckpt_newest(const char *run, char **path, struct vkd_error *err)
   return st;
 }
 
-enum vkd_status ckpt_prune(const char *run, int keep, struct vkd_error *err) {
+static enum vkd_status remove_oldest(const char *run, int keep, struct vkd_error *err) {
   char parent[PATH_SIZE], path[PATH_SIZE];
   struct dirent **list = NULL;
   enum vkd_status st = make_path(parent, run, "checkpoints", err);
-  if (st != VKD_OK || keep <= 0) return st;
+  if (st != VKD_OK) return st;
   int n = scandir(parent, &list, is_step, by_step);
   for (int i = 0; i + keep < n; i++)
     if (make_path(path, parent, list[i]->d_name, NULL) == VKD_OK) remove_folder(path);
   free_list(list, n);
-  return st;
+  return VKD_OK;
 }
+
+enum vkd_status ckpt_prune(const char *run, int keep, struct vkd_error *err) { return keep > 0 ? remove_oldest(run, keep, err) : VKD_OK; }
+enum vkd_status ckpt_remove_all(const char *run, struct vkd_error *err) { return remove_oldest(run, 0, err); }

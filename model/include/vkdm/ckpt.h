@@ -25,6 +25,8 @@ enum vkd_status ckpt_save(const char *run, const struct ckpt_state *state, const
 // Removes all but the newest `keep` (0: keeps all).
 enum vkd_status ckpt_prune(const char *run, int keep, struct vkd_error *err);
 
+enum vkd_status ckpt_remove_all(const char *run, struct vkd_error *err);
+
 // Path of the newest checkpoint of a run, malloc'd; NULL where there is none (no error).
 enum vkd_status ckpt_newest(const char *run, char **path, struct vkd_error *err);
 

@@ -1,0 +1,354 @@
+// The loop: data -> step -> metrics, held-out loss, checkpoints.
+#include "vkdm/train.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "metrics.h"
+#include "step.h"
+#include "vkd/log.h"
+#include "vkdm/ckpt.h"
+#include "vkdm/data_build.h"
+#include "vkdm/fileio.h"
+#include "vkdm/heldout.h"
+
+void train_result_free(struct train_result *r) {
+  free(r->points);
+  *r = (struct train_result){0};
+}
+
+enum vkd_status train_model_config(const struct config *c, const struct dataset_info *data, struct dit_config *out, struct vkd_error *err) {
+  struct latent_shape shape = latent_shape(&data->codec);
+  *out = (struct dit_config){.dim = c->model.dim,
+                             .depth = c->model.depth,
+                             .heads = c->model.heads,
+                             .ffn = config_ffn(c),
+                             .freq_dim = c->model.freq_dim,
+                             .in_channels = (int)shape.c,
+                             .out_channels = (int)shape.c,
+                             .patch = {c->model.patch[0], c->model.patch[1], c->model.patch[2]},
+                             .latent = {(int)shape.t, (int)shape.h, (int)shape.w},
+                             .eps = 1e-6f};
+  bool text = data->text_len > 0 && c->model.text_len != 0 && c->model.text_dim != 0;
+  if (text) {
+    out->text_dim = (int)data->text_dim;
+    out->text_len = c->model.text_len > 0 ? c->model.text_len : (int)data->text_len;
+    if ((c->model.text_dim > 0 && c->model.text_dim != out->text_dim) || out->text_len != (int)data->text_len)
+      return vkd_fail(err, VKD_ERR_INPUT, "model.text_dim %d, text_len %d: the data's text is %u x %u; leave both at -1", c->model.text_dim,
+                      c->model.text_len, data->text_len, data->text_dim);
+  } else {
+    // One row of a learned table; without classes only the null row is left, and the model is unconditional.
+    int classes = c->model.classes == CONFIG_AUTO ? (int)data->classes : c->model.classes;
+    if (classes > 0 && (uint32_t)classes < data->classes)
+      return vkd_fail(err, VKD_ERR_INPUT, "model.classes %d: the data have %u", classes, data->classes);
+    out->class_rows = classes + 1;
+    out->text_dim = c->model.text_dim > 0 ? c->model.text_dim : c->model.dim;
+    out->text_len = 1;
+  }
+  return dit_config_check(out, err);
+}
+
+int64_t train_steps(const struct config *c, const struct dit_config *model) {
+  if (c->train.steps > 0) return c->train.steps;
+  int64_t per_step = dit_tokens(model) * c->train.batch;
+  return (c->train.tokens + per_step - 1) / per_step;
+}
+
+enum vkd_status train_open_data(const struct config *c, const char *synthetic_path, struct dataset **out, struct vkd_error *err) {
+  *out = NULL;
+  enum vkd_status st = config_require_data(c, err);
+  if (st != VKD_OK || *c->data.path) return st == VKD_OK ? dataset_open(c->data.path, out, err) : st;
+  static const char *const source = "synthetic";
+  struct data_build_params build = {.sources = &source,
+                                    .source_count = 1,
+                                    .output = synthetic_path,
+                                    .frames = (uint32_t)c->data.frames,
+                                    .height = (uint32_t)c->data.size[0],
+                                    .width = (uint32_t)c->data.size[1],
+                                    .codec = c->data.codec == CONFIG_HAAR ? LATENT_HAAR : LATENT_PIXEL,
+                                    .levels_t = c->data.levels_t == CONFIG_AUTO ? DATA_AUTO : (uint32_t)c->data.levels_t,
+                                    .levels_s = c->data.levels_s == CONFIG_AUTO ? DATA_AUTO : (uint32_t)c->data.levels_s,
+                                    .holdout = c->data.holdout,
+                                    .seed = (uint64_t)c->data.seed,
+                                    .count = (uint32_t)c->data.count,
+                                    .classes = (uint32_t)c->data.classes};
+  if (!fileio_is_file(synthetic_path)) st = data_build(&build, err);
+  return st == VKD_OK ? dataset_open(synthetic_path, out, err) : st;
+}
+
+// A run under way.
+struct run {
+  const struct train_params *p;
+  const struct config *config;
+  struct dit_config model;
+  struct dataset *data;
+  struct params *params;
+  struct step *step;
+  struct heldout *heldout;
+  struct data_loader *loader;
+  struct metrics *metrics;
+  char *config_text;
+  int64_t done, steps;
+  double tail_sum; // of losses in the last tenth
+  int64_t tail_count;
+  double last_heldout;
+  struct train_result *result;
+};
+
+static double seconds_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static enum vkd_status add_point(struct train_result *r, int64_t step, double loss, struct vkd_error *err) {
+  struct train_point *more = realloc(r->points, ((size_t)r->point_count + 1) * sizeof *more);
+  if (!more) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d measurements", r->point_count + 1);
+  r->points = more;
+  r->points[r->point_count++] = (struct train_point){step, (double)step * (double)r->tokens_per_step, (double)step * r->flops_per_step, loss};
+  return VKD_OK;
+}
+
+static void note_loss(struct run *r, int64_t step, double loss) {
+  if (step <= r->steps - (r->steps + 9) / 10) return;
+  r->tail_sum += loss;
+  r->tail_count++;
+}
+
+static void on_kept_line(void *user, const json_t *line) {
+  struct run *r = user;
+  int64_t step = json_integer_value(json_object_get(line, "step"));
+  const json_t *loss = json_object_get(line, "loss"), *heldout = json_object_get(line, "heldout_loss");
+  if (json_is_number(loss)) note_loss(r, step, json_number_value(loss));
+  if (json_is_number(heldout)) {
+    r->last_heldout = r->result->heldout = json_number_value(heldout);
+    r->result->heldout_zero = json_number_value(json_object_get(line, "heldout_zero"));
+    add_point(r->result, step, r->last_heldout, NULL);
+  }
+}
+
+// ---- start and resume ----------------------------------------------------------------------------------------------
+// Keys that may change between a checkpoint and what goes on from it.
+static bool may_change(const char *key) {
+  static const char *const free_keys[] = {"train.steps", "train.tokens", "train.micro_batch", "data.path", "eval.", "checkpoint."};
+  for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
+    if (strncmp(key, free_keys[i], strlen(free_keys[i])) == 0) return true;
+  return false;
+}
+
+static enum vkd_status check_same_config(const struct run *r, const char *path, const struct ckpt_state *s, struct vkd_error *err) {
+  struct config *old = malloc(sizeof *old);
+  if (!old) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
+  enum vkd_status st = config_from_string(path, s->config, strlen(s->config), NULL, 0, old, err);
+  const char *key, *fallback, *help;
+  char accepted[160], was[CONFIG_TEXT_MAX], now[CONFIG_TEXT_MAX];
+  for (size_t i = 0; st == VKD_OK && config_describe(i, &key, &fallback, &help, accepted, sizeof accepted); i++) {
+    if (may_change(key)) continue;
+    st = config_get(old, key, was, sizeof was, err);
+    if (st == VKD_OK) st = config_get(r->config, key, now, sizeof now, err);
+    if (st == VKD_OK && strcmp(was, now) != 0)
+      st = vkd_fail(err, VKD_ERR_INPUT, "%s: was made with %s=%.100s, not %.100s; give the same configuration, or another folder", path, key, was, now);
+  }
+  free(old);
+  return st;
+}
+
+static enum vkd_status restore(struct run *r, const char *path, struct vkd_error *err) {
+  struct ckpt_state s;
+  enum vkd_status st = ckpt_open(path, &s, err);
+  if (st != VKD_OK) return st;
+  st = check_same_config(r, path, &s, err);
+  if (st == VKD_OK && s.data_fingerprint != dataset_get_info(r->data)->fingerprint)
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: was trained on other data than %s", path, dataset_path(r->data));
+  if (st == VKD_OK && s.step > r->steps)
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: already at step %" PRId64 " of %" PRId64 "; raise train.steps", path, s.step, r->steps);
+  static const enum params_kind kinds[] = {PARAMS_WEIGHT, PARAMS_EMA, PARAMS_M, PARAMS_V};
+  for (int i = 0; i < 4 && st == VKD_OK; i++) st = ckpt_load(path, r->params, kinds[i], kinds[i], err);
+  if (st == VKD_OK) r->done = s.step;
+  ckpt_state_free(&s);
+  return st;
+}
+
+static enum vkd_status start_or_resume(struct run *r, struct vkd_error *err) {
+  char *newest = NULL;
+  enum vkd_status st = r->p->resume ? ckpt_newest(r->p->run, &newest, err) : VKD_OK;
+  if (st == VKD_OK && newest) {
+    st = restore(r, newest, err);
+    if (st == VKD_OK) vkd_log(VKD_LOG_INFO, "resuming from %s", newest);
+  } else if (st == VKD_OK) {
+    st = params_init(r->params, (uint64_t)r->config->train.seed, err);
+  }
+  free(newest);
+  return st;
+}
+
+static enum vkd_status check_folder(const struct train_params *p, const char *config_path, struct vkd_error *err) {
+  if (fileio_is_file(config_path) && !p->resume && !p->overwrite)
+    return vkd_fail(err, VKD_ERR_USAGE, "%s holds a run already: --resume goes on with it, --overwrite starts anew", p->run);
+  enum vkd_status st = fileio_make_dirs(p->run, err);
+  // Checkpoints of a run that is replaced must not be taken for this one's.
+  return st == VKD_OK && !p->resume ? ckpt_remove_all(p->run, err) : st;
+}
+
+static enum vkd_status open_run(struct run *r, struct vkd_error *err) {
+  const struct train_params *p = r->p;
+  char *config_path = fileio_join(p->run, "config.yaml"), *data_path = fileio_join(p->run, "data.vkd");
+  enum vkd_status st = config_path && data_path ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  if (st == VKD_OK && !*r->config->data.path) st = fileio_make_dirs(p->run, err);
+  if (st == VKD_OK) st = train_open_data(r->config, data_path, &r->data, err);
+  if (st == VKD_OK) st = train_model_config(r->config, dataset_get_info(r->data), &r->model, err);
+  if (st == VKD_OK) st = check_folder(p, config_path, err);
+  if (st != VKD_OK) goto done;
+  r->steps = train_steps(r->config, &r->model);
+  unsigned kinds = PARAMS_FOR_TRAINING | (config_accumulation(r->config) > 1 ? 1u << PARAMS_GRAD_SUM : 0);
+  if ((st = params_create(&r->params, p->device, &r->model, kinds, err)) != VKD_OK) goto done;
+  if ((st = step_create(&r->step, r->config, r->params, err)) != VKD_OK) goto done;
+  if ((st = heldout_create(&r->heldout, r->config, r->data, r->params, PARAMS_WEIGHT, err)) != VKD_OK) goto done;
+  if ((st = start_or_resume(r, err)) != VKD_OK) goto done;
+  if ((st = config_write(r->config, config_path, err)) != VKD_OK) goto done;
+  if (!(r->config_text = config_to_string(r->config))) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
+  struct train_result *out = r->result;
+  out->params = r->params->numel;
+  out->tokens_per_step = dit_tokens(&r->model) * r->config->train.batch;
+  out->flops_per_step = step_flops(r->step);
+  if (st == VKD_OK) st = metrics_open(&r->metrics, p->run, r->done, on_kept_line, r, err);
+  struct data_loader_params loader = {.dataset = r->data,
+                                      .split = DATA_TRAIN,
+                                      .batch = (uint32_t)r->config->train.batch,
+                                      .seed = (uint64_t)r->config->train.seed,
+                                      .start_step = (uint64_t)r->done};
+  if (st == VKD_OK) st = data_loader_create(&loader, &r->loader, err);
+done:
+  free(config_path);
+  free(data_path);
+  return st;
+}
+
+static void close_run(struct run *r) {
+  data_loader_destroy(&r->loader);
+  metrics_close(&r->metrics, NULL);
+  heldout_destroy(&r->heldout);
+  step_destroy(&r->step);
+  params_destroy(&r->params);
+  dataset_close(&r->data);
+  free(r->config_text);
+}
+
+// ---- the loop ------------------------------------------------------------------------------------------------------
+static enum vkd_status record(struct run *r, const struct step_result *results, int count, struct vkd_error *err) {
+  for (int i = 0; i < count && !r->result->diverged; i++) {
+    const struct step_result *s = &results[i];
+    double lr = optim_lr(r->config, s->step, r->steps);
+    const struct metric values[] = {
+        {"loss", s->loss}, {"grad_norm", s->grad_norm}, {"lr", lr}, {"tokens", (double)s->step * (double)r->result->tokens_per_step}};
+    enum vkd_status st = metrics_write(r->metrics, s->step, values, 4, err);
+    if (st != VKD_OK) return st;
+    note_loss(r, s->step, s->loss);
+    r->result->steps = s->step;
+    r->result->diverged = !isfinite(s->loss) || !isfinite(s->grad_norm);
+    struct train_progress progress = {s->step, r->steps, s->loss, s->grad_norm, lr, r->last_heldout};
+    if (r->p->progress) r->p->progress(r->p->user, &progress);
+  }
+  return VKD_OK;
+}
+
+static enum vkd_status flush(struct run *r, struct vkd_error *err) {
+  struct step_result results[2];
+  int count;
+  enum vkd_status st = step_flush(r->step, results, &count, err);
+  return st == VKD_OK ? record(r, results, count, err) : st;
+}
+
+static enum vkd_status measure(struct run *r, int64_t step, struct vkd_error *err) {
+  struct heldout_loss h;
+  enum vkd_status st = heldout_run(r->heldout, &h, err);
+  if (st != VKD_OK) return st;
+  r->last_heldout = r->result->heldout = h.loss;
+  r->result->heldout_zero = h.zero;
+  r->result->diverged |= !isfinite(h.loss);
+  const struct metric values[] = {
+      {"heldout_loss", h.loss}, {"heldout_zero", h.zero}, {"tokens", (double)step * (double)r->result->tokens_per_step}};
+  st = metrics_write(r->metrics, step, values, 3, err);
+  return st == VKD_OK ? add_point(r->result, step, h.loss, err) : st;
+}
+
+static enum vkd_status save(struct run *r, int64_t step, struct vkd_error *err) {
+  const struct dataset_info *info = dataset_get_info(r->data);
+  struct ckpt_state s = {.step = step,
+                         .model = r->model,
+                         .codec = info->codec,
+                         .data_fingerprint = info->fingerprint,
+                         .class_names = (char **)(uintptr_t)info->class_names, // read only
+                         .class_count = info->classes,
+                         .config = r->config_text};
+  enum vkd_status st = ckpt_save(r->p->run, &s, r->params, err);
+  return st == VKD_OK ? ckpt_prune(r->p->run, r->config->checkpoint.keep, err) : st;
+}
+
+static bool due(int64_t step, int64_t every, int64_t last) { return step == last || (every > 0 && step % every == 0); }
+
+static enum vkd_status loop(struct run *r, struct vkd_error *err) {
+  enum vkd_status st = VKD_OK;
+  for (int64_t step = r->done + 1; step <= r->steps && st == VKD_OK && !r->result->diverged; step++) {
+    struct data_batch batch;
+    struct step_result results[2];
+    int count = 0;
+    if ((st = data_loader_next(r->loader, &batch, err)) != VKD_OK) break;
+    st = step_submit(r->step, step, optim_lr(r->config, step, r->steps), &batch, results, &count, err);
+    if (st == VKD_OK) st = record(r, results, count, err);
+    bool eval = due(step, r->config->eval.every, r->steps), checkpoint = due(step, r->config->checkpoint.every, r->steps);
+    if (st != VKD_OK || !(eval || checkpoint)) continue;
+    st = flush(r, err);
+    if (st == VKD_OK && eval && !r->result->diverged) st = measure(r, step, err);
+    if (st == VKD_OK && checkpoint && !r->p->no_checkpoints && !r->result->diverged) st = save(r, step, err);
+  }
+  return st == VKD_OK ? flush(r, err) : st;
+}
+
+static enum vkd_status write_summary(const struct run *r, struct vkd_error *err) {
+  const struct train_result *t = r->result;
+  char *path = fileio_join(r->p->run, "summary.json");
+  json_t *points = json_array();
+  for (int i = 0; i < t->point_count; i++)
+    json_array_append_new(points, json_pack("{s:I,s:f,s:f,s:f}", "step", (json_int_t)t->points[i].step, "tokens", t->points[i].tokens, "flops",
+                                            t->points[i].flops, "loss", t->points[i].loss));
+  json_t *root = json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I,s:b,s:s,s:o}", "params", (json_int_t)t->params, "steps", (json_int_t)t->steps,
+                           "steps_planned", (json_int_t)r->steps, "tokens_per_step", (json_int_t)t->tokens_per_step, "flops_per_step",
+                           t->flops_per_step, "seconds", t->seconds, "tokens_per_second", t->tokens_per_second, "device_bytes",
+                           (json_int_t)t->device_bytes, "diverged", t->diverged, "device", vkd_device_get_caps(r->p->device)->name, "points", points);
+  if (root && isfinite(t->loss)) json_object_set_new(root, "loss", json_real(t->loss));
+  if (root && isfinite(t->heldout)) json_object_set_new(root, "heldout_loss", json_real(t->heldout));
+  if (root && isfinite(t->heldout_zero)) json_object_set_new(root, "heldout_zero", json_real(t->heldout_zero));
+  char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+  enum vkd_status st = path && text ? fileio_write_whole(path, text, strlen(text), err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a summary");
+  free(text);
+  free(path);
+  json_decref(root);
+  return st;
+}
+
+enum vkd_status train_run(const struct train_params *params, struct train_result *result, struct vkd_error *err) {
+  *result = (struct train_result){.heldout = NAN, .heldout_zero = NAN};
+  struct run r = {.p = params, .config = params->config, .result = result, .last_heldout = NAN};
+  enum vkd_status st = open_run(&r, err);
+  double begin = seconds_now();
+  if (st == VKD_OK) {
+    result->steps = r.done;
+    st = loop(&r, err);
+  }
+  if (st == VKD_OK) {
+    result->seconds = seconds_now() - begin;
+    result->tokens_per_second = (double)(result->steps - r.done) * (double)result->tokens_per_step / result->seconds;
+    result->loss = r.tail_count ? r.tail_sum / (double)r.tail_count : NAN;
+    vkd_device_allocated(params->device, &result->device_bytes);
+    st = write_summary(&r, err);
+  }
+  if (st == VKD_OK) st = metrics_close(&r.metrics, err);
+  close_run(&r);
+  return st;
+}

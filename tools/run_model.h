@@ -1,0 +1,17 @@
+// The model of a finished or running run, for commands that use it: RUN, or one of its checkpoint folders.
+#ifndef VKDIT_RUN_MODEL_H
+#define VKDIT_RUN_MODEL_H
+
+#include "vkdm/ckpt.h"
+
+struct run_model {
+  struct ckpt_state state;
+  struct config config;
+  struct params *params; // EMA weights, or the raw ones, as PARAMS_WEIGHT
+};
+
+// Errors: VKD_ERR_INPUT where `path` holds no checkpoint.
+enum vkd_status run_model_open(struct run_model *out, const char *path, bool raw_weights, struct vkd_device *dev, struct vkd_error *err);
+void run_model_close(struct run_model *model);
+
+#endif
