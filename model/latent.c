@@ -85,7 +85,8 @@ static void haar_inverse(float *x, size_t n, size_t step) {
 
 // Applies f along each axis of a block [nt, ns, ns].
 static void haar_block(float *x, size_t nt, size_t ns, void (*f)(float *, size_t, size_t)) {
-  for (size_t i = 0; i < ns * ns; i++) f(x + i, nt, ns * ns);
+  for (size_t i = 0; i < ns * ns && nt > 1; i++) f(x + i, nt, ns * ns);
+  if (ns == 1) return;
   for (size_t t = 0; t < nt; t++) {
     for (size_t i = 0; i < ns; i++) f(x + t * ns * ns + i, ns, ns);
     for (size_t i = 0; i < ns; i++) f(x + (t * ns + i) * ns, ns, 1);
@@ -98,13 +99,26 @@ static uint8_t to_u8(float x) {
   return v >= 255.0f ? 255 : (uint8_t)(v + 0.5f);
 }
 
-// Where value b of block `at` lies in u8 frames [T, H, W, 3], first colour.
-static size_t pixel_offset(const struct latent_codec *k, size_t at, size_t b) {
-  const struct latent_shape s = latent_shape(k);
-  size_t t = (at / ((size_t)s.h * s.w) << k->levels_t) + (b >> (2 * k->levels_s));
-  size_t y = (at / s.w % s.h << k->levels_s) + (b >> k->levels_s & ((1u << k->levels_s) - 1));
-  size_t x = (at % s.w << k->levels_s) + (b & ((1u << k->levels_s) - 1));
-  return ((t * k->height + y) * k->width + x) * 3;
+// Where blocks and their values lie in u8 frames [T, H, W, 3].
+struct walk {
+  struct latent_shape shape;
+  size_t plane, bands, nt, ns;
+  size_t offsets[BLOCK_MAX]; // of value b from the block's first value
+};
+
+static void walk_init(struct walk *w, const struct latent_codec *k) {
+  w->shape = latent_shape(k);
+  w->plane = (size_t)w->shape.t * w->shape.h * w->shape.w;
+  w->nt = (size_t)1 << k->levels_t;
+  w->ns = (size_t)1 << k->levels_s;
+  w->bands = w->nt * w->ns * w->ns;
+  for (size_t b = 0; b < w->bands; b++)
+    w->offsets[b] = ((b / (w->ns * w->ns) * k->height + b / w->ns % w->ns) * k->width + b % w->ns) * 3;
+}
+
+static size_t block_offset(const struct walk *w, const struct latent_codec *k, size_t at) {
+  const size_t t = at / ((size_t)w->shape.h * w->shape.w) * w->nt, y = at / w->shape.w % w->shape.h * w->ns;
+  return ((t * k->height + y) * k->width + at % w->shape.w * w->ns) * 3;
 }
 
 // pixel is the case of blocks of one value.  Channel = band * 3 + colour, so the first three are the means.
@@ -112,16 +126,18 @@ enum vkd_status latent_encode(const struct latent_codec *k, const uint8_t *frame
                               struct vkd_error *err) {
   if (k->kind == LATENT_RAW)
     return vkd_fail(err, VKD_ERR_UNSUPPORTED, "raw latents come from another encoder; frames cannot be encoded here");
-  const size_t nt = (size_t)1 << k->levels_t, ns = (size_t)1 << k->levels_s, bands = nt * ns * ns;
-  const size_t plane = latent_count(k) / k->channels;
+  struct walk w;
   float block[BLOCK_MAX];
-  for (size_t at = 0; at < plane; at++)
+  walk_init(&w, k);
+  for (size_t at = 0; at < w.plane; at++) {
+    const size_t first = block_offset(&w, k, at);
     for (size_t c = 0; c < 3; c++) {
-      for (size_t b = 0; b < bands; b++) block[b] = (float)frames[pixel_offset(k, at, b) + c] / 127.5f - 1.0f;
-      haar_block(block, nt, ns, haar_forward);
-      for (size_t b = 0, ch = c; b < bands; b++, ch += 3)
-        latent[ch * plane + at] = (block[b] - k->mean[ch]) / k->scale[ch];
+      for (size_t b = 0; b < w.bands; b++) block[b] = (float)frames[first + w.offsets[b] + c] / 127.5f - 1.0f;
+      haar_block(block, w.nt, w.ns, haar_forward);
+      for (size_t b = 0, ch = c; b < w.bands; b++, ch += 3)
+        latent[ch * w.plane + at] = (block[b] - k->mean[ch]) / k->scale[ch];
     }
+  }
   return VKD_OK;
 }
 
@@ -130,16 +146,18 @@ enum vkd_status latent_decode(const struct latent_codec *k, const float *latent,
   if (k->kind == LATENT_RAW)
     return vkd_fail(err, VKD_ERR_UNSUPPORTED,
                     "raw latents need the decoder they came from; write them to a .safetensors file instead");
-  const size_t nt = (size_t)1 << k->levels_t, ns = (size_t)1 << k->levels_s, bands = nt * ns * ns;
-  const size_t plane = latent_count(k) / k->channels;
+  struct walk w;
   float block[BLOCK_MAX];
-  for (size_t at = 0; at < plane; at++)
+  walk_init(&w, k);
+  for (size_t at = 0; at < w.plane; at++) {
+    const size_t first = block_offset(&w, k, at);
     for (size_t c = 0; c < 3; c++) {
-      for (size_t b = 0, ch = c; b < bands; b++, ch += 3)
-        block[b] = latent[ch * plane + at] * k->scale[ch] + k->mean[ch];
-      haar_block(block, nt, ns, haar_inverse);
-      for (size_t b = 0; b < bands; b++) frames[pixel_offset(k, at, b) + c] = to_u8(block[b]);
+      for (size_t b = 0, ch = c; b < w.bands; b++, ch += 3)
+        block[b] = latent[ch * w.plane + at] * k->scale[ch] + k->mean[ch];
+      haar_block(block, w.nt, w.ns, haar_inverse);
+      for (size_t b = 0; b < w.bands; b++) frames[first + w.offsets[b] + c] = to_u8(block[b]);
     }
+  }
   return VKD_OK;
 }
 
