@@ -23,20 +23,31 @@ struct step {
   int64_t pending[SLOTS]; // step in flight in each slot; 0: none
 };
 
+enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights, vkd_tensor loss,
+                               struct vkd_error *err) {
+  int n = params->count;
+  vkd_tensor *grads = calloc(2 * (size_t)n, sizeof *grads), *places = grads + n;
+  if (!grads) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d gradients", n);
+  params_tensors(params, g, PARAMS_GRAD, places);
+  vkd_grad(g, loss, weights, n, grads);
+  for (int i = 0; i < n; i++) vkd_place(g, grads[i], places[i]);
+  free(grads);
+  return vkd_graph_status(g, err);
+}
+
 static enum vkd_status build_pass(struct step *s, int micro, struct vkd_graph **out, struct vkd_error *err) {
   enum vkd_status st = vkd_graph_create(out, err);
   if (st != VKD_OK) return st;
   struct vkd_graph *g = *out;
-  int n = s->params->count;
-  vkd_tensor *tensors = calloc(3 * (size_t)n, sizeof *tensors), *weights = tensors, *grads = tensors + n, *places = tensors + 2 * n;
-  if (!tensors) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a training step");
+  vkd_tensor *weights = calloc((size_t)s->params->count, sizeof *weights);
+  if (!weights) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a training step");
   flow_make_inputs(g, &s->params->config, micro, &s->in);
   params_tensors(s->params, g, PARAMS_WEIGHT, weights);
-  params_tensors(s->params, g, PARAMS_GRAD, places);
   s->loss = flow_loss(g, &s->params->config, weights, &s->in, NULL);
   vkd_output(g, s->loss);
-  vkd_grad(g, s->loss, weights, n, grads);
-  for (int i = 0; i < n; i++) vkd_place(g, grads[i], places[i]);
+  st = step_gradients(g, s->params, weights, s->loss, err);
+  free(weights);
+  if (st != VKD_OK) return st;
   if (s->passes == 1) {
     s->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
     s->norm2 = optim_update(g, s->params, PARAMS_GRAD, s->hyper);
@@ -45,7 +56,6 @@ static enum vkd_status build_pass(struct step *s, int micro, struct vkd_graph **
     for (uint32_t k = 0; k < s->params->segments; k++)
       vkd_accumulate(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k), params_segment(s->params, g, PARAMS_GRAD, k));
   }
-  free(tensors);
   return vkd_graph_status(g, err);
 }
 
@@ -57,7 +67,7 @@ static enum vkd_status build_update(struct step *s, struct vkd_error *err) {
   s->norm2 = optim_update(g, s->params, PARAMS_GRAD_SUM, s->hyper);
   vkd_output(g, s->norm2);
   for (uint32_t k = 0; k < s->params->segments; k++) vkd_zero(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k));
-  return vkd_program_create(&s->update, &(struct vkd_program_params){.device = s->params->dev, .graph = g}, err);
+  return vkd_graph_status(g, err);
 }
 
 // Adds to a "does not fit" error the largest micro-batch that would.
@@ -83,7 +93,17 @@ static enum vkd_status explain_memory(struct step *s, struct vkd_error *err) {
   return whole.status;
 }
 
-enum vkd_status step_create(struct step **out, const struct config *config, struct params *params, struct vkd_error *err) {
+static enum vkd_status create_programs(struct step *s, struct vkd_error *err) {
+  struct vkd_device *dev = s->params->dev;
+  enum vkd_status st =
+      vkd_program_create(&s->program, &(struct vkd_program_params){.device = dev, .graph = s->graph, .slots = SLOTS}, err);
+  if (st == VKD_ERR_DEVICE_MEMORY) return explain_memory(s, err);
+  if (st == VKD_OK && s->update_graph)
+    st = vkd_program_create(&s->update, &(struct vkd_program_params){.device = dev, .graph = s->update_graph}, err);
+  return st;
+}
+
+static enum vkd_status create(struct step **out, const struct config *config, struct params *params, bool programs, struct vkd_error *err) {
   struct step *s = *out = calloc(1, sizeof *s);
   if (!s) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a training step");
   s->config = config;
@@ -92,17 +112,32 @@ enum vkd_status step_create(struct step **out, const struct config *config, stru
   s->micro = config_micro_batch(config);
   struct vkd_error why = {0};
   enum vkd_status st = build_pass(s, s->micro, &s->graph, &why);
-  if (st == VKD_OK)
-    st = vkd_program_create(&s->program, &(struct vkd_program_params){.device = params->dev, .graph = s->graph, .slots = SLOTS}, &why);
-  if (st == VKD_ERR_DEVICE_MEMORY) st = explain_memory(s, &why);
-  if (st == VKD_OK) s->flops = vkd_graph_flops(s->graph) * s->passes;
-  if (st == VKD_OK && s->passes > 1) {
-    st = build_update(s, &why);
-    if (st == VKD_OK) s->flops += vkd_graph_flops(s->update_graph);
-  }
+  if (st == VKD_OK && s->passes > 1) st = build_update(s, &why);
+  if (st == VKD_OK) s->flops = vkd_graph_flops(s->graph) * s->passes + (s->update_graph ? vkd_graph_flops(s->update_graph) : 0);
+  if (st == VKD_OK && programs) st = create_programs(s, &why);
   if (st != VKD_OK) {
     step_destroy(out);
     return vkd_fail(err, st, "%s", why.what);
+  }
+  return VKD_OK;
+}
+
+enum vkd_status step_create(struct step **out, const struct config *config, struct params *params, struct vkd_error *err) {
+  return create(out, config, params, true, err);
+}
+
+enum vkd_status step_create_plan(struct step **out, const struct config *config, struct params *params, struct vkd_error *err) {
+  return create(out, config, params, false, err);
+}
+
+enum vkd_status step_parts(const struct step *s, struct step_part parts[STEP_PARTS], int *count, struct vkd_error *err) {
+  *count = s->update_graph ? 2 : 1;
+  for (int i = 0; i < *count; i++) {
+    struct vkd_graph *graph = i ? s->update_graph : s->graph;
+    parts[i] = (struct step_part){.graph = graph, .program = i ? s->update : s->program, .repeats = i ? 1 : s->passes};
+    enum vkd_status st = vkd_plan_query(
+        &(struct vkd_program_params){.device = s->params->dev, .graph = graph, .slots = i ? 1 : SLOTS}, &parts[i].plan, err);
+    if (st != VKD_OK) return st;
   }
   return VKD_OK;
 }
@@ -119,7 +154,6 @@ void step_destroy(struct step **ps) {
 }
 
 double step_flops(const struct step *s) { return s->flops; }
-const struct vkd_plan_info *step_plan(const struct step *s) { return vkd_program_plan(s->program); }
 
 void step_write_inputs(struct vkd_program *program, int slot, const struct flow_inputs *in, const struct step_draw *draw,
                        const struct data_batch *data, uint32_t first) {

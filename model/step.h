@@ -18,8 +18,25 @@ struct step;
 enum vkd_status step_create(struct step **out, const struct config *config, struct params *params, struct vkd_error *err);
 void step_destroy(struct step **step);
 
+// The graphs alone, on a fake device too: nothing can be submitted.
+enum vkd_status step_create_plan(struct step **out, const struct config *config, struct params *params, struct vkd_error *err);
+
 double step_flops(const struct step *step); // of one update, as the op table counts
-const struct vkd_plan_info *step_plan(const struct step *step);
+
+// What one update runs: a pass `repeats` times, and the update of its own where several passes make a step.
+struct step_part {
+  const struct vkd_graph *graph;
+  struct vkd_program *program; // NULL of step_create_plan()
+  struct vkd_plan_info plan;
+  int repeats;
+};
+enum { STEP_PARTS = 2 };
+// *count: 1 or 2
+enum vkd_status step_parts(const struct step *step, struct step_part parts[STEP_PARTS], int *count, struct vkd_error *err);
+
+// Gradients of `loss` with respect to every parameter, into the arena PARAMS_GRAD.  weights: of params_tensors().
+enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights, vkd_tensor loss,
+                               struct vkd_error *err);
 
 // Submits update `number` (from 1).  Results come later, in order: `results` [2] takes those that are ready, *count how many.
 enum vkd_status step_submit(struct step *step, int64_t number, double lr, const struct data_batch *batch, struct step_result *results,
