@@ -115,6 +115,8 @@ static void read_caps(VkPhysicalDevice physical, uint32_t index, struct vkd_devi
                : p.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU            ? VKD_DEVICE_SOFTWARE
                                                                                    : VKD_DEVICE_OTHER;
   caps->subgroup_size = p11.subgroupSize;
+  // Measured on lavapipe as of Mesa 26; what Mesa 25 makes of such kernels is slow, and takes seconds to compile.
+  caps->cpu_lanes = caps->kind == VKD_DEVICE_SOFTWARE && caps->subgroup_size == 8 && caps->driver_version >> 22 >= 26;
   caps->subgroup_arithmetic = (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
                               (p11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT);
   caps->max_workgroup_invocations = lim->maxComputeWorkGroupInvocations;

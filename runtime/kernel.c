@@ -26,6 +26,7 @@ const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_ke
   if ((blob->needs & NEEDS_SUBGROUP) && !caps->subgroup_arithmetic) return "the device lacks subgroup arithmetic";
   if ((blob->needs & (NEEDS_COOPMAT | NEEDS_COOPMAT2)) && !caps->coopmat) return "the device lacks VK_KHR_cooperative_matrix";
   if ((blob->needs & NEEDS_BF16) && !caps->bf16) return "the device lacks VK_KHR_shader_bfloat16";
+  if ((blob->needs & NEEDS_CPU_LANES) && !caps->cpu_lanes) return "the device is no CPU with subgroups of 8 (lavapipe of Mesa 26)";
   return NULL;
 }
 

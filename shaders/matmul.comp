@@ -35,7 +35,7 @@ void main() {
   uint k0 = 0;
   do {
     // neighbouring lanes read neighbouring addresses in either order of the operand
-    [[unroll]] for (int i = 0; i < STEP; i++) {
+    [[unroll]] for (uint i = 0; i < STEP; i++) {
       if (TA != 0) as[i][t] = load_a(row0 + t, k0 + i);
       else as[t % STEP][t / STEP + 4 * i] = load_a(row0 + t / STEP + 4 * i, k0 + t % STEP);
       if (TB == 0) bs[i][t] = load_b(k0 + i, col0 + t);
@@ -43,7 +43,7 @@ void main() {
     }
     barrier();
     uint k = 0;
-    do {
+    [[dont_unroll]] do {
       float a[SIDE], b[SIDE];
       [[unroll]] for (int i = 0; i < SIDE; i++) a[i] = as[k][tr + SIDE * i];
       [[unroll]] for (int j = 0; j < SIDE; j++) b[j] = bs[k][tc + SIDE * j];

@@ -69,7 +69,7 @@ static struct attention_push push_of(const struct vkd_node *node, const struct d
 static void dispatch_rows(struct vkd_lower *l, enum vkd_kernel_id kernel, const struct attention_push *push,
                           uint64_t tokens, uint32_t block) {
   const struct vkd_device_caps *caps = vkd__lower_caps(l);
-  bool uniform = caps->kind == VKD_DEVICE_SOFTWARE && caps->subgroup_size == 8;
+  bool uniform = caps->cpu_lanes;
   uint32_t lanes = uniform ? 8 : 64;
   // lse and delta are read float by float
   uint64_t operands = push->q | push->k | push->v | push->o | push->dout | push->dq | push->dk | push->dv;

@@ -78,12 +78,6 @@ void matmul_backward(struct vkd_graph *g, const struct vkd_node *node, const vkd
   if (vkd__wants_grad(g, node->in[3])) din[3] = dy;
 }
 
-// matmul_uniform.comp is written for lavapipe as of Mesa 26, where it was measured three times as fast as the tiles of
-// matmul.comp; Mesa 25 takes seconds to compile it and runs it slowly.
-static bool likes_uniform_loads(const struct vkd_device_caps *caps) {
-  return caps->kind == VKD_DEVICE_SOFTWARE && caps->subgroup_size == 8 && caps->driver_version >> 22 >= 26;
-}
-
 static void lower_uniform(struct vkd_lower *l, const struct vkd_node *node, struct matmul_push *push) {
   enum { ROWS = 8, COLS = 16, LANES = 8 }; // as in matmul_uniform.comp
   const struct vkd_graph *g = vkd__lower_graph(l);
@@ -119,7 +113,7 @@ void matmul_lower(struct vkd_lower *l, const struct vkd_node *node) {
   struct matmul_push push = {.m = (uint32_t)d.m, .n = (uint32_t)d.n, .k = (uint32_t)d.k};
   if (vkd_some(node->in[2])) push.has |= MATMUL_HAS_BIAS;
   if (vkd_some(node->in[3])) push.has |= MATMUL_HAS_ADD;
-  if (likes_uniform_loads(vkd__lower_caps(l))) {
+  if (vkd__lower_caps(l)->cpu_lanes) {
     lower_uniform(l, node, &push);
     return;
   }

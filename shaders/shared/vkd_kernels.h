@@ -14,6 +14,7 @@ enum vkd_kernel_need {
   NEEDS_COOPMAT2 = 1 << 3,  // VK_NV_cooperative_matrix2
   NEEDS_BF16 = 1 << 4,      // VK_KHR_shader_bfloat16
   NEEDS_INT_DOT = 1 << 5,   // VK_KHR_shader_integer_dot_product
+  NEEDS_CPU_LANES = 1 << 6, // a subgroup is 8 lanes of a CPU's vector registers
 };
 
 enum vkd_kernel_id {
