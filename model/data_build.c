@@ -31,7 +31,7 @@ static const struct st_tensor *find_text(const struct build *b, const char *stem
 // Number of the text for a file stem (NULL: none) or class; written when first asked for.
 static enum vkd_status text_for(struct build *b, const char *stem, int32_t label, int32_t *id, struct vkd_error *err) {
   *id = -1;
-  size_t index;
+  size_t index = 0;
   const struct st_tensor *tensor = b->text ? find_text(b, stem, label, &index) : NULL;
   if (!tensor) return VKD_OK;
   if (b->text_ids[index] < 0) {

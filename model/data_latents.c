@@ -29,7 +29,7 @@ static enum vkd_status read_labels(const struct build *b, const struct st_file *
                                    struct vkd_error *err) {
   *out = NULL;
   if (b->p.labels || !st_find(file, "labels")) return VKD_OK;
-  const struct st_tensor *tensor;
+  const struct st_tensor *tensor = NULL;
   enum vkd_status status = st_require(file, "labels", 1, &n, &tensor, err);
   if (status != VKD_OK) return status;
   int32_t *labels = malloc((size_t)n * sizeof *labels);
@@ -65,7 +65,7 @@ enum vkd_status build_prepare_latents(struct build *b, struct vkd_error *err) {
   for (uint32_t i = 0; i < b->sources.count; i++) {
     struct st_file *file = NULL;
     int32_t *labels = NULL;
-    const struct st_tensor *tensor;
+    const struct st_tensor *tensor = NULL;
     enum vkd_status status = st_open(b->sources.items[i].path, &file, err);
     if (status == VKD_OK) status = find_latents(file, &tensor, err);
     if (status == VKD_OK) {
@@ -94,7 +94,7 @@ enum vkd_status build_add_latents(struct build *b, uint32_t index, struct vkd_er
   struct source *s = &b->sources.items[index];
   struct st_file *file = NULL;
   int32_t *labels = NULL;
-  const struct st_tensor *tensor;
+  const struct st_tensor *tensor = NULL;
   enum vkd_status status = st_open(s->path, &file, err);
   if (status == VKD_OK) status = find_latents(file, &tensor, err);
   if (status != VKD_OK) goto done;

@@ -185,7 +185,7 @@ enum vkd_status vkd_writer_finish(struct vkd_writer *w, const json_t *meta, stru
   if (!w->clip_count) return vkd_fail(err, VKD_ERR_INPUT, "%s: no clips came out of the sources", w->params.path);
   set_scales(w);
   split_assign(w->clips, w->clip_count, w->params.span, w->params.holdout, w->params.seed);
-  size_t tables_bytes;
+  size_t tables_bytes = 0;
   text = json_dumps(meta, JSON_COMPACT | JSON_SORT_KEYS);
   if (text) tables = pack_tables(w, text, strlen(text), &tables_bytes);
   if (!tables) {
