@@ -3,9 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
-#include "config_internal.h"
+#include "config_yaml.h"
 #include "vkdm/fileio.h"
 
 enum { FILE_LIMIT = 1 << 20 };
@@ -14,6 +13,7 @@ struct reader {
   const char *name; // of the file
   yaml_document_t *document;
   struct config *config;
+  const char *const *foreign;      // keys of the root that are no sections, ended by NULL
   size_t lines[CONFIG_FIELDS_MAX]; // by field: where it was set, 0: not yet
 };
 
@@ -22,8 +22,7 @@ static enum vkd_status fail_at(const struct reader *r, const yaml_node_t *node, 
   return vkd_fail(err, VKD_ERR_INPUT, "%s:%zu: %s", r->name, node->start_mark.line + 1, what);
 }
 
-// The text of a scalar; NULL for another node and for text with a NUL inside.
-static const char *scalar_text(const yaml_node_t *node) {
+const char *config__scalar(const yaml_node_t *node) {
   if (node->type != YAML_SCALAR_NODE) return NULL;
   const char *text = (const char *)node->data.scalar.value;
   return strlen(text) == node->data.scalar.length ? text : NULL;
@@ -43,11 +42,11 @@ static enum vkd_status read_value(struct reader *r, const struct config_field *f
     yaml_node_item_t *items = node->data.sequence.items.start;
     count = (size_t)(node->data.sequence.items.top - items);
     for (size_t i = 0; i < count && i < CONFIG_LIST_MAX; i++) {
-      values[i] = scalar_text(yaml_document_get_node(r->document, items[i]));
+      values[i] = config__scalar(yaml_document_get_node(r->document, items[i]));
       if (!values[i]) values[i] = "";
     }
   } else {
-    values[0] = scalar_text(node);
+    values[0] = config__scalar(node);
     if (!values[0] || (!*values[0] && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)) {
       snprintf(message, sizeof message, "%s has no value, or one of a wrong form", field->key);
       return fail_at(r, key, message, err);
@@ -66,7 +65,7 @@ static enum vkd_status read_section(struct reader *r, const char *section, yaml_
   char key[128], where[512];
   for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++) {
     yaml_node_t *name = yaml_document_get_node(r->document, p->key);
-    const char *leaf = scalar_text(name);
+    const char *leaf = config__scalar(name);
     if (!leaf) return fail_at(r, name, "a key must be plain text", err);
     join_key(key, section, leaf);
     const struct config_field *field = config__find(key);
@@ -80,7 +79,13 @@ static enum vkd_status read_section(struct reader *r, const char *section, yaml_
   return VKD_OK;
 }
 
-static bool is_section(const char *name) {
+static bool is_foreign(const struct reader *r, const char *name) {
+  for (size_t i = 0; r->foreign && r->foreign[i]; i++)
+    if (!strcmp(r->foreign[i], name)) return true;
+  return false;
+}
+
+bool config__is_section(const char *name) {
   size_t n = strlen(name);
   for (size_t i = 0; i < config_field_count; i++)
     if (!strncmp(config_fields[i].key, name, n) && config_fields[i].key[n] == '.') return true;
@@ -97,16 +102,17 @@ static enum vkd_status read_document(struct reader *r, struct vkd_error *err) {
   for (yaml_node_pair_t *p = pairs; p < top; p++) {
     yaml_node_t *name = yaml_document_get_node(r->document, p->key);
     yaml_node_t *value = yaml_document_get_node(r->document, p->value);
-    const char *section = scalar_text(name);
+    const char *section = config__scalar(name);
     if (!section) return fail_at(r, name, "a key must be plain text", err);
-    if (!is_section(section)) {
+    for (yaml_node_pair_t *q = pairs; q < p; q++) {
+      const char *other = config__scalar(yaml_document_get_node(r->document, q->key));
+      if (other && !strcmp(other, section)) return fail_at(r, name, "the section is given twice", err);
+    }
+    if (is_foreign(r, section)) continue;
+    if (!config__is_section(section)) {
       snprintf(where, sizeof where, "%s:%zu", r->name, name->start_mark.line + 1);
       join_key(key, section, NULL);
       return config__fail_unknown(where, key, VKD_ERR_INPUT, err);
-    }
-    for (yaml_node_pair_t *q = pairs; q < p; q++) {
-      const char *other = scalar_text(yaml_document_get_node(r->document, q->key));
-      if (other && !strcmp(other, section)) return fail_at(r, name, "the section is given twice", err);
     }
     if (value->type == YAML_SCALAR_NODE && !value->data.scalar.length) continue; // "eval:" with nothing under it
     if (value->type != YAML_MAPPING_NODE) return fail_at(r, name, "a section holds 'key: value' lines", err);
@@ -122,8 +128,8 @@ static enum vkd_status fail_parser(const char *name, const yaml_parser_t *parser
                   parser->problem ? parser->problem : "malformed");
 }
 
-static enum vkd_status parse_text(const char *name, const char *text, size_t size, struct config *config,
-                                  struct vkd_error *err) {
+enum vkd_status config__parse_yaml(const char *name, const char *text, size_t size, config__document_fn read, void *user,
+                                   struct vkd_error *err) {
   enum vkd_status status = VKD_OK;
   yaml_parser_t parser;
   yaml_document_t document, second;
@@ -133,14 +139,15 @@ static enum vkd_status parse_text(const char *name, const char *text, size_t siz
     status = fail_parser(name, &parser, err);
     goto fail;
   }
-  struct reader reader = {.name = name, .document = &document, .config = config};
-  status = read_document(&reader, err);
+  status = read(name, &document, user, err);
   if (!status && yaml_document_get_root_node(&document)) {
     if (!yaml_parser_load(&parser, &second)) {
       status = fail_parser(name, &parser, err);
     } else {
       yaml_node_t *extra = yaml_document_get_root_node(&second);
-      if (extra) status = fail_at(&reader, extra, "a second YAML document begins; one is accepted", err);
+      if (extra)
+        status = vkd_fail(err, VKD_ERR_INPUT, "%s:%zu: a second YAML document begins; one is accepted", name,
+                          extra->start_mark.line + 1);
       yaml_document_delete(&second);
     }
   }
@@ -150,8 +157,28 @@ fail:
   return status;
 }
 
-static enum vkd_status apply_overrides(const char *const *overrides, size_t count, struct config *config,
-                                       struct vkd_error *err) {
+enum vkd_status config__read_sections(const char *name, yaml_document_t *document, const char *const *foreign,
+                                      struct config *config, struct vkd_error *err) {
+  struct reader reader = {.name = name, .document = document, .config = config, .foreign = foreign};
+  return read_document(&reader, err);
+}
+
+enum vkd_status config__read_key(const char *name, yaml_document_t *document, const yaml_node_t *at, const char *key,
+                                 yaml_node_t *value, struct config *config, struct vkd_error *err) {
+  struct reader reader = {.name = name, .document = document, .config = config};
+  const struct config_field *field = config__find(key);
+  if (field) return read_value(&reader, field, at, value, err);
+  char where[512];
+  snprintf(where, sizeof where, "%s:%zu", name, at->start_mark.line + 1);
+  return config__fail_unknown(where, key, VKD_ERR_INPUT, err);
+}
+
+static enum vkd_status read_config(const char *name, yaml_document_t *document, void *user, struct vkd_error *err) {
+  return config__read_sections(name, document, NULL, user, err);
+}
+
+enum vkd_status config__apply_overrides(const char *const *overrides, size_t count, struct config *config,
+                                        struct vkd_error *err) {
   const struct config_field *steps = config__find("train.steps"), *tokens = config__find("train.tokens");
   bool seen[CONFIG_FIELDS_MAX] = {false};
   for (size_t i = 0; i < count; i++) {
@@ -170,8 +197,8 @@ static enum vkd_status apply_overrides(const char *const *overrides, size_t coun
 enum vkd_status config_from_string(const char *name, const char *text, size_t size, const char *const *overrides,
                                    size_t count, struct config *config, struct vkd_error *err) {
   config_default(config);
-  enum vkd_status status = parse_text(name, text, size, config, err);
-  if (!status) status = apply_overrides(overrides, count, config, err);
+  enum vkd_status status = config__parse_yaml(name, text, size, read_config, config, err);
+  if (!status) status = config__apply_overrides(overrides, count, config, err);
   if (status) return status;
   status = config_check(config, err);
   if (status && err) vkd_error_prefix(err, "%s", name);

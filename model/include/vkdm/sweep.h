@@ -1,0 +1,90 @@
+// A sweep: one training run per cell of a grid, and the runs table that they make.  The file's format: docs/sweep.md.
+// DIR/: sweep.yaml data.vkd runs.csv runs/CELL/ (as vkdm/train.h tells, and cell.json, what the table needs of it).
+#ifndef VKDM_SWEEP_H
+#define VKDM_SWEEP_H
+
+#include "vkdm/train.h"
+
+enum { SWEEP_NAME_MAX = 128, SWEEP_MAX_CELLS = 100000, SWEEP_MAX_WORKERS = 64 };
+
+struct sweep_cell {
+  char name[SWEEP_NAME_MAX]; // of its folder below runs/
+  struct config config;
+  // Filled by sweep_plan().
+  struct dit_config model;
+  int64_t params;     // matrices of the blocks: 16 depth dim^2 at ffn = 4 dim, the paper's N
+  int64_t params_all; // every trainable number
+  int64_t steps, tokens_per_step;
+  double flops; // of the run, by dit_token_flops()
+};
+
+struct sweep {
+  struct sweep_cell *cells; // in grid order: the last axis of the file runs fastest
+  int count;
+  int rows;         // of runs.csv per run, at most, spaced evenly in log tokens; 0: every evaluation
+  double rows_from; // none before this share of a run's tokens
+  bool shared_data; // one data set for all cells
+  struct {
+    int count, steps;
+    double cfg;
+  } samples; // that `vkdit reproduce` draws
+};
+
+struct sweep_source {
+  const char *name, *text; // the file's, for messages; its bytes
+  size_t size;
+  const char *grid; // which grid of the file; NULL: "grid"
+  // The configuration that the file's `base` names, checked.  NULL: `base` is refused.
+  enum vkd_status (*load_base)(void *user, const char *base, struct config *out, struct vkd_error *err);
+  void *user;
+  const char *const *overrides; // "section.key=value", of the base
+  size_t override_count;
+};
+
+// Errors: VKD_ERR_INPUT "FILE:LINE: ..." naming the nearest known key; VKD_ERR_USAGE on an override, also of an axis.
+enum vkd_status sweep_parse(const struct sweep_source *source, struct sweep *out, struct vkd_error *err);
+void sweep_free(struct sweep *sweep);
+
+// Sizes and costs of every cell, from the data file or from what the synthetic set will be; needs no device and builds no data.
+// Errors: VKD_ERR_INPUT naming the cell whose model does not fit the data.
+enum vkd_status sweep_plan(struct sweep *sweep, struct vkd_error *err);
+
+// What became of a cell.
+struct sweep_outcome {
+  bool done, kept; // kept: finished by an earlier sweep
+  struct train_result result;
+  struct vkd_error error; // where it failed
+};
+
+struct sweep_progress {
+  int cell;
+  bool done; // the cell's last report
+  struct train_progress train;
+};
+
+struct sweep_params {
+  const struct sweep *sweep; // planned
+  const char *folder;        // DIR; created
+  const char *data;          // where the shared synthetic set lies or will; NULL: DIR/data.vkd
+  bool no_checkpoints;       // a cell that was cut off then starts anew
+  // Runs one after another on `device`; or, where it is NULL, in `workers` forked processes, worker w on the device chosen by
+  // devices[w mod device_count] (none: spread over the devices of the best kind).  The caller has touched no device before.
+  struct vkd_device *device;
+  int workers;
+  const char *const *devices;
+  int device_count;
+  void (*progress)(void *user, const struct sweep_progress *progress);
+  void *user;
+};
+
+// Runs every cell that has no cell.json of the same configuration and data, resuming those with a checkpoint, and rewrites runs.csv
+// after each.  A run that diverges is recorded as such; one that fails is told in its outcome, and the others go on.
+// outcomes: [sweep->count], zeroed by the caller, freed by sweep_outcomes_free().
+// Errors: VKD_ERR_INPUT where another sweep is running in DIR; VKD_ERR_IO; not those of single runs.
+enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcome *outcomes, struct vkd_error *err);
+void sweep_outcomes_free(struct sweep_outcome *outcomes, int count);
+
+// The points of a run that are rows of the table: indices into result->points, [point_count].  Returns how many.
+int sweep_rows(const struct sweep *sweep, const struct sweep_cell *cell, const struct train_result *result, int *index);
+
+#endif

@@ -1,0 +1,289 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "sweep_internal.h"
+#include "vkdm/fileio.h"
+
+enum { CELL_LIMIT = 64 << 20, CELL_VERSION = 1 };
+
+static enum vkd_status no_memory(const char *what, struct vkd_error *err) {
+  return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", what);
+}
+
+// "DIR/runs/NAME" or, where `file` is given, that file in it; malloc'd.
+static char *cell_path(const struct sweep_job *job, int i, const char *file) {
+  const char *name = job->sweep->cells[i].name;
+  size_t size = strlen(job->p->folder) + strlen(name) + (file ? strlen(file) : 0) + sizeof "/runs//";
+  char *path = malloc(size);
+  if (path) snprintf(path, size, "%s/runs/%s%s%s", job->p->folder, name, file ? "/" : "", file ? file : "");
+  return path;
+}
+
+// ---- cell.json -----------------------------------------------------------------------------------------------------
+static json_t *number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+
+static char *fingerprint_text(const struct sweep_job *job, char text[32]) {
+  snprintf(text, 32, "%016" PRIx64, job->fingerprint);
+  return text;
+}
+
+static enum vkd_status write_cell(const struct sweep_job *job, int i, const struct train_result *r, struct vkd_error *err) {
+  char data[32], *path = cell_path(job, i, "cell.json"), *text = NULL, *config = config_to_string(&job->sweep->cells[i].config);
+  json_t *points = json_array(), *root = NULL;
+  for (int k = 0; k < r->point_count; k++)
+    json_array_append_new(points, json_pack("[I,o]", (json_int_t)r->points[k].step, number(r->points[k].loss)));
+  if (path && config)
+    root = json_pack("{s:i,s:s,s:s,s:I,s:I,s:I,s:f,s:b,s:o,s:o,s:o,s:f,s:I,s:O}", "version", CELL_VERSION, "config", config, "data",
+                     fingerprint_text(job, data), "params_all", (json_int_t)r->params, "steps", (json_int_t)r->steps,
+                     "tokens_per_step", (json_int_t)r->tokens_per_step, "flops_per_step", r->flops_per_step, "diverged",
+                     r->diverged, "loss", number(r->loss), "heldout", number(r->heldout), "heldout_zero",
+                     number(r->heldout_zero), "seconds", r->seconds, "device_bytes", (json_int_t)r->device_bytes, "points",
+                     points);
+  if (root) text = json_dumps(root, JSON_INDENT(1));
+  enum vkd_status status = text ? fileio_write_whole(path, text, strlen(text), err) : no_memory("cell.json", err);
+  json_decref(root);
+  json_decref(points);
+  free(text);
+  free(config);
+  free(path);
+  return status;
+}
+
+static double real_or_nan(const json_t *root, const char *key) {
+  const json_t *value = json_object_get(root, key);
+  return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static bool read_points(const json_t *points, struct train_result *r) {
+  size_t count = json_array_size(points);
+  int64_t before = 0;
+  r->points = calloc(count ? count : 1, sizeof *r->points);
+  if (!r->points) return false;
+  for (size_t k = 0; k < count; k++) {
+    const json_t *pair = json_array_get(points, k), *loss = json_array_get(pair, 1);
+    int64_t step = json_integer_value(json_array_get(pair, 0));
+    if (step < 1) return false;
+    if (step <= before) continue; // measured again after a resume
+    before = step;
+    r->points[r->point_count++] = (struct train_point){step, (double)step * (double)r->tokens_per_step,
+                                                       (double)step * r->flops_per_step,
+                                                       json_is_number(loss) ? json_number_value(loss) : NAN};
+  }
+  return true;
+}
+
+// Whether the cell's record is there, whole, and of this very configuration and data; *r is then filled.
+static bool read_cell(const struct sweep_job *job, int i, struct train_result *r) {
+  char data[32], *path = cell_path(job, i, "cell.json"), *text = NULL, *config = config_to_string(&job->sweep->cells[i].config);
+  size_t size = 0;
+  json_t *root = NULL;
+  bool good = false;
+  *r = (struct train_result){0};
+  if (!path || !config || !fileio_is_file(path) || fileio_read_whole(path, CELL_LIMIT, &text, &size, NULL)) goto done;
+  root = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+  const char *config_was = json_string_value(json_object_get(root, "config"));
+  const char *data_was = json_string_value(json_object_get(root, "data"));
+  if (json_integer_value(json_object_get(root, "version")) != CELL_VERSION || !config_was || strcmp(config_was, config) ||
+      !data_was || strcmp(data_was, fingerprint_text(job, data)))
+    goto done;
+  r->params = json_integer_value(json_object_get(root, "params_all"));
+  r->steps = json_integer_value(json_object_get(root, "steps"));
+  r->tokens_per_step = json_integer_value(json_object_get(root, "tokens_per_step"));
+  r->flops_per_step = json_number_value(json_object_get(root, "flops_per_step"));
+  r->diverged = json_is_true(json_object_get(root, "diverged"));
+  r->loss = real_or_nan(root, "loss");
+  r->heldout = real_or_nan(root, "heldout");
+  r->heldout_zero = real_or_nan(root, "heldout_zero");
+  r->seconds = json_number_value(json_object_get(root, "seconds"));
+  r->device_bytes = (uint64_t)json_integer_value(json_object_get(root, "device_bytes"));
+  good = r->params > 0 && r->steps > 0 && r->tokens_per_step > 0 && r->flops_per_step > 0 &&
+         read_points(json_object_get(root, "points"), r);
+done:
+  if (!good) train_result_free(r);
+  json_decref(root);
+  free(text);
+  free(config);
+  free(path);
+  return good;
+}
+
+// ---- runs.csv ------------------------------------------------------------------------------------------------------
+static void print_rows(FILE *out, const struct sweep *sweep, const struct sweep_cell *cell, const struct train_result *r,
+                       int *index) {
+  const struct config *c = &cell->config;
+  int count = sweep_rows(sweep, cell, r, index);
+  char lr[64];
+  if (config_get(c, "train.lr", lr, sizeof lr, NULL)) snprintf(lr, sizeof lr, "%.17g", c->train.lr);
+  for (int k = 0; k < count; k++) {
+    const struct train_point *p = &r->points[index[k]];
+    fprintf(out, "%" PRId64 ",%.17g,", cell->params, p->tokens);
+    if (isfinite(p->loss)) fprintf(out, "%.17g", p->loss);
+    fprintf(out, ",%.17g,%" PRId64 ",%s,%" PRId64 ",%" PRId64 ",%d,%s,%" PRId64 "\n", p->flops, r->tokens_per_step, lr,
+            c->train.seed, p->step, r->diverged, cell->name, r->params);
+  }
+  if (r->diverged && (!r->point_count || r->points[r->point_count - 1].step < r->steps)) // where it ended
+    fprintf(out, "%" PRId64 ",%.17g,,%.17g,%" PRId64 ",%s,%" PRId64 ",%" PRId64 ",1,%s,%" PRId64 "\n", cell->params,
+            (double)r->steps * (double)r->tokens_per_step, (double)r->steps * r->flops_per_step, r->tokens_per_step, lr,
+            c->train.seed, r->steps, cell->name, r->params);
+}
+
+static enum vkd_status write_csv(const struct sweep_job *job, struct vkd_error *err) {
+  struct fileio f = {0};
+  char *path = fileio_join(job->p->folder, "runs.csv");
+  int most = 1, *index = NULL;
+  enum vkd_status status = VKD_OK;
+  for (int i = 0; i < job->sweep->count; i++)
+    if (job->outcomes[i].done && job->outcomes[i].result.point_count > most) most = job->outcomes[i].result.point_count;
+  index = calloc((size_t)most, sizeof *index);
+  if (!path || !index) {
+    status = no_memory("runs.csv", err);
+    goto done;
+  }
+  if ((status = fileio_begin(&f, path, err))) goto done;
+  fputs("params,tokens,loss,flops,batch_tokens,lr,seed,steps,diverged,run,params_all\n", f.stream);
+  for (int i = 0; i < job->sweep->count; i++)
+    if (job->outcomes[i].done) print_rows(f.stream, job->sweep, &job->sweep->cells[i], &job->outcomes[i].result, index);
+  status = fileio_commit(&f, err);
+done:
+  fileio_abort(&f);
+  free(index);
+  free(path);
+  return status;
+}
+
+// ---- one cell ------------------------------------------------------------------------------------------------------
+enum vkd_status sweep__run_cell(const struct sweep_job *job, int i, struct vkd_device *device,
+                                void (*progress)(void *user, const struct train_progress *progress), void *user,
+                                struct vkd_error *err) {
+  const struct sweep_cell *cell = &job->sweep->cells[i];
+  struct train_result result = {0};
+  struct vkd_error first = {0};
+  struct config config = cell->config;
+  char *run = cell_path(job, i, NULL);
+  enum vkd_status status = VKD_OK;
+  if (!run) return no_memory(cell->name, err);
+  if (job->data && strlen(job->data) >= sizeof config.data.path) {
+    status = vkd_fail(err, VKD_ERR_INPUT, "%s: the path is too long", job->data);
+    goto done;
+  }
+  if (job->data) snprintf(config.data.path, sizeof config.data.path, "%s", job->data);
+  struct train_params train = {.device = device,
+                               .config = &config,
+                               .run = run,
+                               .resume = true,
+                               .no_checkpoints = job->p->no_checkpoints,
+                               .progress = progress,
+                               .user = user};
+  status = train_run(&train, &result, &first);
+  if (status == VKD_ERR_INPUT) { // a checkpoint of another configuration, or a damaged one: the run starts anew
+    train_result_free(&result);
+    train.resume = false;
+    train.overwrite = true;
+    status = train_run(&train, &result, err);
+  } else if (status && err) {
+    *err = first;
+  }
+  if (!status) status = write_cell(job, i, &result, err);
+done:
+  train_result_free(&result);
+  free(run);
+  return status;
+}
+
+enum vkd_status sweep__finish_cell(struct sweep_job *job, int i, const struct vkd_error *failed, struct vkd_error *err) {
+  struct sweep_outcome *o = &job->outcomes[i];
+  if (failed) {
+    o->error = *failed;
+  } else {
+    o->done = read_cell(job, i, &o->result);
+    if (!o->done) return vkd_fail(err, VKD_ERR_IO, "%s/runs/%s/cell.json: not as it was written", job->p->folder, job->sweep->cells[i].name);
+  }
+  if (job->p->progress) {
+    struct sweep_progress report = {.cell = i, .done = true};
+    report.train = (struct train_progress){.step = o->result.steps,
+                                           .steps = job->sweep->cells[i].steps,
+                                           .loss = o->result.loss,
+                                           .heldout = o->done ? o->result.heldout : NAN};
+    job->p->progress(job->p->user, &report);
+  }
+  return write_csv(job, err);
+}
+
+struct local {
+  struct sweep_job *job;
+  int cell;
+};
+
+static void on_step(void *user, const struct train_progress *progress) {
+  const struct local *local = user;
+  struct sweep_progress report = {.cell = local->cell, .train = *progress};
+  if (local->job->p->progress) local->job->p->progress(local->job->p->user, &report);
+}
+
+static enum vkd_status run_local(struct sweep_job *job, const int *todo, int count, struct vkd_error *err) {
+  enum vkd_status status = VKD_OK;
+  for (int k = 0; k < count && !status; k++) {
+    struct vkd_error failed = {0};
+    struct local local = {.job = job, .cell = todo[k]};
+    bool bad = sweep__run_cell(job, todo[k], job->p->device, on_step, &local, &failed) != VKD_OK;
+    status = sweep__finish_cell(job, todo[k], bad ? &failed : NULL, err);
+  }
+  return status;
+}
+
+// ---- the sweep -----------------------------------------------------------------------------------------------------
+static enum vkd_status take_lock(struct sweep_job *job, struct vkd_error *err) {
+  char *path = fileio_join(job->p->folder, ".lock");
+  if (!path) return no_memory(job->p->folder, err);
+  enum vkd_status status = VKD_OK;
+  job->lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666);
+  if (job->lock < 0)
+    status = vkd_fail(err, VKD_ERR_IO, "%s: %s", path, strerror(errno));
+  else if (flock(job->lock, LOCK_EX | LOCK_NB))
+    status = vkd_fail(err, VKD_ERR_INPUT, "%s: another sweep is running there; wait for it or choose another folder", job->p->folder);
+  free(path);
+  return status;
+}
+
+static enum vkd_status open_data(struct sweep_job *job, struct vkd_error *err) {
+  const struct config *c = &job->sweep->cells[0].config;
+  struct dataset *data = NULL;
+  if (!job->sweep->shared_data) return VKD_OK;
+  job->data = *c->data.path ? strdup(c->data.path) : job->p->data ? strdup(job->p->data) : fileio_join(job->p->folder, "data.vkd");
+  if (!job->data) return no_memory("data.vkd", err);
+  enum vkd_status status = train_open_data(c, job->data, &data, err);
+  if (!status) job->fingerprint = dataset_get_info(data)->fingerprint;
+  dataset_close(&data);
+  return status;
+}
+
+enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcome *outcomes, struct vkd_error *err) {
+  struct sweep_job job = {.p = params, .sweep = params->sweep, .outcomes = outcomes, .lock = -1};
+  int count = 0, *todo = calloc((size_t)params->sweep->count, sizeof *todo);
+  enum vkd_status status = todo ? fileio_make_dirs(params->folder, err) : no_memory(params->folder, err);
+  if (status || (status = take_lock(&job, err)) || (status = open_data(&job, err))) goto done;
+  for (int i = 0; i < params->sweep->count; i++) {
+    outcomes[i].done = outcomes[i].kept = read_cell(&job, i, &outcomes[i].result);
+    if (!outcomes[i].done) todo[count++] = i;
+  }
+  if ((status = write_csv(&job, err))) goto done;
+  status = params->device ? run_local(&job, todo, count, err) : sweep__run_workers(&job, todo, count, err);
+done:
+  if (job.lock >= 0) close(job.lock);
+  free(job.data);
+  free(todo);
+  return status;
+}
+
+void sweep_outcomes_free(struct sweep_outcome *outcomes, int count) {
+  for (int i = 0; outcomes && i < count; i++) train_result_free(&outcomes[i].result);
+  free(outcomes);
+}

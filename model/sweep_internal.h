@@ -1,0 +1,28 @@
+// Shared by sweep.c (folders and tables) and sweep_workers.c (processes).
+#ifndef VKDM_SWEEP_INTERNAL_H
+#define VKDM_SWEEP_INTERNAL_H
+
+#include "vkdm/sweep.h"
+
+// A sweep under way.
+struct sweep_job {
+  const struct sweep_params *p;
+  const struct sweep *sweep;
+  struct sweep_outcome *outcomes;
+  char *data;           // of the shared set; NULL: every run has its own
+  uint64_t fingerprint; // of the shared set
+  int lock;             // file descriptor
+};
+
+// Trains cell `i` in its folder and writes its cell.json.
+enum vkd_status sweep__run_cell(const struct sweep_job *job, int i, struct vkd_device *device,
+                                void (*progress)(void *user, const struct train_progress *progress), void *user,
+                                struct vkd_error *err);
+
+// A cell has ended: reads its cell.json (where `failed` is NULL) and rewrites runs.csv.
+enum vkd_status sweep__finish_cell(struct sweep_job *job, int i, const struct vkd_error *failed, struct vkd_error *err);
+
+// The cells of todo[count] in forked processes.
+enum vkd_status sweep__run_workers(struct sweep_job *job, const int *todo, int count, struct vkd_error *err);
+
+#endif
