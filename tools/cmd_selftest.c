@@ -1,0 +1,80 @@
+// vkdit selftest: every op on the device against its float64 reference.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "vkd/selftest.h"
+
+static const struct cmd_opt opts[] = {
+    CMD_OPT_DEVICE,
+    {.name = "op", .kind = CMD_STRING, .metavar = "NAME", .help = "only the cases of one op"},
+    {.name = "compile-only", .help = "make a pipeline of every kernel row, run none"},
+    {0},
+};
+
+struct tally {
+  uint32_t cases;
+};
+
+static void print_case(void *user, const struct vkd_selftest_result *r) {
+  struct tally *t = user;
+  char backward[16] = "-";
+  t->cases++;
+  if (r->backward >= 0 || r->backward != r->backward) snprintf(backward, sizeof backward, "%.2e", r->backward);
+  printf("%-4s %-18s %-24s forward %.2e  backward %8s  at most %.1e%s%s\n", r->pass ? "ok" : "MISS", r->op, r->name, r->forward, backward,
+         r->tolerance, r->pass ? "" : "  ", r->pass ? "" : r->what);
+  fflush(stdout);
+}
+
+static enum vkd_status run_cases(struct vkd_device *dev, const char *op, struct vkd_error *err) {
+  struct tally tally = {0};
+  uint32_t failed = 0;
+  enum vkd_status st = vkd_selftest_run(dev, op, print_case, &tally, &failed, err);
+  if (st != VKD_OK) return st;
+  printf("%u cases on %s, %u missed\n", tally.cases, vkd_device_get_caps(dev)->name, failed);
+  return failed ? vkd_fail(err, VKD_ERR_MISMATCH, "selftest: %u of %u cases missed", failed, tally.cases) : VKD_OK;
+}
+
+static enum vkd_status compile_rows(struct vkd_device *dev, struct vkd_error *err) {
+  const char **names = NULL, **reasons = NULL;
+  uint32_t count = 0, skipped = 0, failed = 0;
+  enum vkd_status st = vkd_kernel_rows(vkd_device_get_caps(dev), &names, &reasons, &count, err);
+  for (uint32_t i = 0; i < count && st == VKD_OK; i++) {
+    struct vkd_error why = {0};
+    if (reasons[i]) {
+      skipped++;
+      printf("skip %-24s %s\n", names[i], reasons[i]);
+      continue;
+    }
+    bool ok = vkd_kernel_compile(dev, i, &why) == VKD_OK;
+    failed += !ok;
+    printf("%-4s %-24s %s\n", ok ? "ok" : "MISS", names[i], why.what);
+  }
+  if (st == VKD_OK) printf("%u kernel rows on %s: %u skipped, %u missed\n", count, vkd_device_get_caps(dev)->name, skipped, failed);
+  if (st == VKD_OK && failed) st = vkd_fail(err, VKD_ERR_MISMATCH, "selftest: %u of %u kernel rows do not compile", failed, count);
+  free(names);
+  free(reasons);
+  return st;
+}
+
+static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
+  if (cmd_has(args, "op") && cmd_has(args, "compile-only"))
+    return vkd_fail(err, VKD_ERR_USAGE, "selftest: --op chooses cases to run, --compile-only runs none; give one of them");
+  struct vkd_device *dev = NULL;
+  enum vkd_status st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
+  if (st == VKD_OK) st = cmd_has(args, "compile-only") ? compile_rows(dev, err) : run_cases(dev, cmd_string(args, "op"), err);
+  char complaint[400] = "";
+  if (st == VKD_OK && vkd_device_validation(dev, complaint, sizeof complaint))
+    st = vkd_fail(err, VKD_ERR_VULKAN, "selftest: the validation layer complained: %s", complaint);
+  vkd_device_destroy(&dev);
+  return st;
+}
+
+const struct cmd cmd_selftest = {
+    .name = "selftest",
+    .summary = "Checks every kernel on a device against float64 references, forward and backward",
+    .usage = "",
+    .details = "Errors are ||x - ref|| / ||ref|| of the worst output and the worst gradient of a case.",
+    .opts = opts,
+    .run = run,
+};
