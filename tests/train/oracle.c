@@ -1,0 +1,56 @@
+// The reference cases: outputs, loss, gradients, optimiser steps, EMA and samples of public code in float64.
+#include <string.h>
+#include <sys/stat.h>
+
+#include "check.h"
+#include "vkdm/verify.h"
+
+static const char *const cases[] = {"wan_hd24", "wan_hd128", "wan_hd64_diffusers"};
+
+static void run_case(struct vkd_device *dev, const char *folder) {
+  struct vkd_error err = {0};
+  struct verify_report r;
+  enum vkd_status st = verify_case(dev, folder, &r, &err);
+  CHECK(st == VKD_OK, "%s: %s", folder, err.what);
+  double worst[VERIFY_GROUPS] = {0};
+  int rows[VERIFY_GROUPS] = {0};
+  for (int i = 0; i < r.count; i++) {
+    const struct verify_row *row = &r.rows[i];
+    CHECK(row->error <= row->tolerance, "%s: %s, %s: %g, at most %g", folder, verify_group_title(row->group), row->name, row->error, row->tolerance);
+    rows[row->group]++;
+    worst[row->group] = fmax(worst[row->group], row->error / row->tolerance);
+  }
+  for (int g = 0; g < VERIFY_GROUPS; g++) {
+    CHECK(rows[g] > 0, "%s: nothing was compared of %s", folder, verify_group_title((enum verify_group)g));
+    printf("%s: %-18s %3d compared, worst at %.3f of its tolerance\n", folder, verify_group_title((enum verify_group)g), rows[g], worst[g]);
+  }
+  verify_report_free(&r);
+}
+
+int main(void) {
+  struct vkd_error err = {0};
+  struct vkd_device *dev;
+  struct stat info;
+  int found = 0;
+  enum vkd_status st = vkd_device_create(&dev, NULL, &err);
+  if (st == VKD_ERR_NO_DEVICE) {
+    printf("skipped: %s\n", err.what);
+    return 77;
+  }
+  CHECK(st == VKD_OK, "%s", err.what);
+  for (size_t i = 0; dev && i < sizeof cases / sizeof cases[0]; i++) {
+    char folder[64];
+    snprintf(folder, sizeof folder, "../shared/oracle/%s", cases[i]);
+    if (stat(folder, &info) != 0) continue;
+    found++;
+    run_case(dev, folder);
+  }
+  if (dev) CHECK(vkd_device_validation(dev, NULL, 0) == 0, "the validation layer complained");
+  vkd_device_destroy(&dev);
+  if (!found && !check_failed) {
+    printf("skipped: no reference cases in ../shared/oracle\n");
+    return 77;
+  }
+  CHECK(found == (int)(sizeof cases / sizeof cases[0]), "only %d of the cases are there", found);
+  return check_done();
+}
