@@ -219,6 +219,30 @@ void vkd_output(struct vkd_graph *g, vkd_tensor x) {
   else g->tensors[x.id].output = true;
 }
 
+// The bound tensor whose storage x uses; NULL for others.
+static const struct vkd_tensor_info *bound_of(const struct vkd_graph *g, vkd_tensor x) {
+  uint64_t offset;
+  const struct vkd_tensor_info *t = vkd__info(g, vkd__view_root(g, x, &offset));
+  if (t->place.id) t = vkd__info(g, t->place);
+  return t->kind == VKD_TENSOR_BOUND ? t : NULL;
+}
+
+// Whether a node from `first` on reads or writes bytes of a bound tensor.
+static bool touched_since(const struct vkd_graph *g, uint32_t first, vkd_tensor dst) {
+  const struct vkd_tensor_info *d = vkd__info(g, dst);
+  for (uint32_t i = first; i < g->node_count; i++) {
+    const struct vkd_node *n = &g->nodes[i];
+    if (vkd__ops[n->op].flags & (VKD_OP_LEAF | VKD_OP_VIEW)) continue;
+    for (int k = 0; k < n->nin + n->nout; k++) {
+      const struct vkd_tensor_info *t = bound_of(g, k < n->nin ? n->in[k] : n->out[k - n->nin]);
+      if (t && t->buffer == d->buffer && t->offset < d->offset + (uint64_t)vkd_shape_numel(&d->shape) * 4 &&
+          d->offset < t->offset + (uint64_t)vkd_shape_numel(&t->shape) * 4)
+        return true;
+    }
+  }
+  return false;
+}
+
 void vkd_place(struct vkd_graph *g, vkd_tensor x, vkd_tensor dst) {
   if (g->error.status != VKD_OK) return;
   if (vkd__numel(g, x) != vkd__numel(g, dst) || vkd__info(g, dst)->kind != VKD_TENSOR_BOUND) {
@@ -228,7 +252,7 @@ void vkd_place(struct vkd_graph *g, vkd_tensor x, vkd_tensor dst) {
   }
   struct vkd_tensor_info *t = &g->tensors[x.id];
   uint32_t flags = vkd__ops[g->nodes[t->node].op].flags;
-  if (t->kind == VKD_TENSOR_TEMP && !(flags & VKD_OP_VIEW) && !t->place.id) t->place = dst;
+  if (t->kind == VKD_TENSOR_TEMP && !(flags & VKD_OP_VIEW) && !t->place.id && !touched_since(g, t->node, dst)) t->place = dst;
   else vkd_assign(g, dst, x);
 }
 

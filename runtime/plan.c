@@ -8,12 +8,13 @@
 enum { ALIGN = 64 };
 static uint64_t align_up(uint64_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
 
-// A part of a concat can be written straight into the whole: it is a temporary of its own that nothing else has placed.
+// A part of a concat can be written straight into the whole: it is a temporary of its own that nothing else has placed, and so is
+// the whole (a bound tensor may be read between the two nodes).
 static bool can_join(const struct vkd_graph *g, const struct vkd_node *concat, int k, const vkd_tensor *joined, uint64_t offset) {
   const struct vkd_tensor_info *t = vkd__info(g, concat->in[k]);
   const struct vkd_op_info *op = &vkd__ops[g->nodes[t->node].op];
-  return t->kind == VKD_TENSOR_TEMP && !(op->flags & VKD_OP_VIEW) && !t->place.id && !joined[concat->in[k].id].id &&
-         offset % ALIGN == 0;
+  return t->kind == VKD_TENSOR_TEMP && !(op->flags & VKD_OP_VIEW) && !t->place.id && !vkd__info(g, concat->out[0])->place.id &&
+         !joined[concat->in[k].id].id && offset % ALIGN == 0;
 }
 
 // joined[t]: the concat output that t is computed into, offset there in at[t].

@@ -2,7 +2,6 @@
 #include "graph_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "vkd/device.h"
 
@@ -54,6 +53,7 @@ enum vkd_status vkd_graph_ref_alloc(const struct vkd_graph *g, double ***values,
     const struct vkd_tensor_info *info = &g->tensors[t];
     const struct vkd_node *node = &g->nodes[info->node];
     uint64_t offset;
+    if (info->place.id) info = &g->tensors[info->place.id]; // in place, as on the device
     if (info->kind == VKD_TENSOR_BOUND) {
       uint32_t s = 0;
       while (slots[s].buffer != info->buffer) s++;
@@ -83,10 +83,6 @@ enum vkd_status vkd_graph_ref_run(const struct vkd_graph *g, double **values, st
     for (int k = 0; k < node->nin; k++) in[k] = node->in[k].id ? values[node->in[k].id] : NULL;
     for (int o = 0; o < node->nout; o++) out[o] = values[node->out[o].id];
     vkd__ops[node->op].ref(g, node, in, out);
-    for (int o = 0; o < node->nout; o++) {
-      const struct vkd_tensor_info *t = vkd__info(g, node->out[o]);
-      if (t->place.id) memcpy(values[t->place.id], out[o], (size_t)vkd_shape_numel(&t->shape) * sizeof(double));
-    }
   }
   free(needed);
   return VKD_OK;
