@@ -72,7 +72,8 @@ enum vkd_status metrics_write(struct metrics *m, int64_t step, const struct metr
   fprintf(m->file, "{\"step\": %" PRId64, step);
   for (int i = 0; i < count; i++) {
     // JSON has no NaN; 9 digits give an fp32 back to the bit
-    if (isfinite(values[i].value)) fprintf(m->file, ", \"%s\": %.9g", values[i].name, values[i].value);
+    // to the bit: a resumed run reads its measurements back
+    if (isfinite(values[i].value)) fprintf(m->file, ", \"%s\": %.17g", values[i].name, values[i].value);
     else fprintf(m->file, ", \"%s\": null", values[i].name);
   }
   fputs("}\n", m->file);
