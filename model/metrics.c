@@ -71,8 +71,7 @@ enum vkd_status metrics_close(struct metrics **pm, struct vkd_error *err) {
 enum vkd_status metrics_write(struct metrics *m, int64_t step, const struct metric *values, int count, struct vkd_error *err) {
   fprintf(m->file, "{\"step\": %" PRId64, step);
   for (int i = 0; i < count; i++) {
-    // JSON has no NaN; 9 digits give an fp32 back to the bit
-    // to the bit: a resumed run reads its measurements back
+    // JSON has no NaN; 17 digits, since a resumed run reads its measurements back to the bit
     if (isfinite(values[i].value)) fprintf(m->file, ", \"%s\": %.17g", values[i].name, values[i].value);
     else fprintf(m->file, ", \"%s\": null", values[i].name);
   }
