@@ -181,6 +181,19 @@ static void remove_folder(const char *folder) {
   rmdir(folder);
 }
 
+// What killed runs were writing.
+static void remove_partial(const char *parent) {
+  char path[PATH_SIZE];
+  DIR *dir = opendir(parent);
+  if (!dir) return;
+  for (struct dirent *e; (e = readdir(dir));) {
+    const char *end = strrchr(e->d_name, '.');
+    if (strncmp(e->d_name, ".step-", 6) == 0 && strcmp(end, ".partial") == 0 && make_path(path, parent, e->d_name, NULL) == VKD_OK)
+      remove_folder(path);
+  }
+  closedir(dir);
+}
+
 enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const struct params *params, struct vkd_error *err) {
   char parent[PATH_SIZE], name[64], temp[PATH_SIZE], final[PATH_SIZE], path[PATH_SIZE];
   enum vkd_status st = make_path(parent, run, "checkpoints", err);
@@ -190,7 +203,7 @@ enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const str
   snprintf(name, sizeof name, ".step-%09" PRId64 ".partial", s->step);
   if (st == VKD_OK) st = make_path(temp, parent, name, err);
   if (st != VKD_OK) return st;
-  remove_folder(temp);
+  remove_partial(parent);
   if ((st = fileio_make_dirs(temp, err)) != VKD_OK) return st;
   for (int i = 0; i < FILES && st == VKD_OK; i++) {
     st = make_path(path, temp, files[i].name, err);

@@ -103,7 +103,8 @@ enum vkd_status heldout_run(struct heldout *h, struct heldout_loss *out, struct 
     out->loss += *(const float *)vkd_program_output(h->program, 0, h->loss);
     out->zero += *(const float *)vkd_program_output(h->program, 0, h->zero) / (double)vkd_shape_numel(&x);
   }
-  out->loss /= h->batches;
-  out->zero /= h->batches;
+  // fp32, which nine digits of metrics.jsonl keep to the bit: a resumed run reads them back.
+  out->loss = (float)(out->loss / h->batches);
+  out->zero = (float)(out->zero / h->batches);
   return VKD_OK;
 }

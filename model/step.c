@@ -70,23 +70,32 @@ static enum vkd_status build_update(struct step *s, struct vkd_error *err) {
   return vkd_graph_status(g, err);
 }
 
-// Adds to a "does not fit" error the largest micro-batch that would.
-static enum vkd_status explain_memory(struct step *s, struct vkd_error *err) {
+// The largest micro-batch below this one that would fit, and the bytes it takes; 0: none.
+static int fitting_micro(struct step *s, uint64_t *need) {
   const struct vkd_device_caps *caps = vkd_device_get_caps(s->params->dev);
   uint64_t used = vkd_device_allocated(s->params->dev, NULL), left = caps->memory_budget > used ? caps->memory_budget - used : 0;
-  char fits[128] = "no micro-batch fits: lower model.dim, depth or the clip's size";
   for (int micro = s->micro / 2; micro >= 1; micro /= 2) {
     if (s->config->train.batch % micro) continue;
     struct vkd_graph *g = NULL;
-    struct vkd_plan_info info;
+    struct vkd_plan_info info = {0};
     enum vkd_status st = build_pass(s, micro, &g, NULL);
     if (st == VKD_OK) st = vkd_plan_query(&(struct vkd_program_params){.device = s->params->dev, .graph = g, .slots = SLOTS}, &info, NULL);
     vkd_graph_destroy(&g);
-    uint64_t need = info.temporaries + info.inputs + info.outputs + info.constants + info.staging;
-    if (st != VKD_OK || need > left) continue;
-    snprintf(fits, sizeof fits, "train.micro_batch=%d would fit (%.1f MiB)", micro, (double)need / 1048576);
-    break;
+    *need = info.temporaries + info.inputs + info.outputs + info.constants + info.staging;
+    if (s->passes == 1) *need += (uint64_t)s->params->numel * 4; // the gradients' sum
+    if (st == VKD_OK && *need <= left) return micro;
   }
+  return 0;
+}
+
+// Adds to a "does not fit" error what would.  A graph of tensors with too many elements counts as one where a smaller
+// micro-batch helps.
+static enum vkd_status explain_memory(struct step *s, struct vkd_error *err) {
+  uint64_t need = 0;
+  int micro = fitting_micro(s, &need);
+  char fits[128] = "no micro-batch fits: lower model.dim, depth or the clip's size";
+  if (!micro && err->status != VKD_ERR_DEVICE_MEMORY) return err->status;
+  if (micro) snprintf(fits, sizeof fits, "train.micro_batch=%d would fit (%.1f MiB)", micro, (double)need / 1048576);
   struct vkd_error whole = {0};
   vkd_fail(&whole, VKD_ERR_DEVICE_MEMORY, "train.batch %d in passes of %d: %.700s; %s", s->config->train.batch, s->micro, err->what, fits);
   *err = whole;
@@ -112,6 +121,7 @@ static enum vkd_status create(struct step **out, const struct config *config, st
   s->micro = config_micro_batch(config);
   struct vkd_error why = {0};
   enum vkd_status st = build_pass(s, s->micro, &s->graph, &why);
+  if (st == VKD_ERR_SHAPE) st = explain_memory(s, &why);
   if (st == VKD_OK && s->passes > 1) st = build_update(s, &why);
   if (st == VKD_OK) s->flops = vkd_graph_flops(s->graph) * s->passes + (s->update_graph ? vkd_graph_flops(s->update_graph) : 0);
   if (st == VKD_OK && programs) st = create_programs(s, &why);
@@ -232,7 +242,7 @@ static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, 
   if (st != VKD_OK) return st;
   write_hyper(s->update, 0, s, number, lr);
   if ((st = vkd_program_run(s->update, err)) != VKD_OK) return st;
-  *result = (struct step_result){number, sum / s->passes, sqrt(first_float(s->update, 0, s->norm2)) / s->passes};
+  *result = (struct step_result){number, (float)(sum / s->passes), sqrt(first_float(s->update, 0, s->norm2)) / s->passes};
   return VKD_OK;
 }
 
