@@ -23,8 +23,8 @@ struct step {
   int64_t pending[SLOTS]; // step in flight in each slot; 0: none
 };
 
-enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights, vkd_tensor loss,
-                               struct vkd_error *err) {
+enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
+                               vkd_tensor loss, struct vkd_error *err) {
   int n = params->count;
   vkd_tensor *grads = calloc(2 * (size_t)n, sizeof *grads), *places = grads + n;
   if (!grads) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d gradients", n);
@@ -73,13 +73,17 @@ static enum vkd_status build_update(struct step *s, struct vkd_error *err) {
 // The largest micro-batch below this one that would fit, and the bytes it takes; 0: none.
 static int fitting_micro(struct step *s, uint64_t *need) {
   const struct vkd_device_caps *caps = vkd_device_get_caps(s->params->dev);
-  uint64_t used = vkd_device_allocated(s->params->dev, NULL), left = caps->memory_budget > used ? caps->memory_budget - used : 0;
-  for (int micro = s->micro / 2; micro >= 1; micro /= 2) {
-    if (s->config->train.batch % micro) continue;
+  uint64_t used = vkd_device_allocated(s->params->dev, NULL),
+           left = caps->memory_budget > used ? caps->memory_budget - used : 0;
+  for (int parts = 2, batch = s->config->train.batch; parts <= batch; parts++) {
+    int micro = batch / parts;
+    if (batch % parts || micro >= s->micro) continue;
     struct vkd_graph *g = NULL;
     struct vkd_plan_info info = {0};
     enum vkd_status st = build_pass(s, micro, &g, NULL);
-    if (st == VKD_OK) st = vkd_plan_query(&(struct vkd_program_params){.device = s->params->dev, .graph = g, .slots = SLOTS}, &info, NULL);
+    if (st == VKD_OK)
+      st = vkd_plan_query(&(struct vkd_program_params){.device = s->params->dev, .graph = g, .slots = SLOTS}, &info,
+                          NULL);
     vkd_graph_destroy(&g);
     *need = info.temporaries + info.inputs + info.outputs + info.constants + info.staging;
     if (s->passes == 1) *need += (uint64_t)s->params->numel * 4; // the gradients' sum
@@ -97,22 +101,24 @@ static enum vkd_status explain_memory(struct step *s, struct vkd_error *err) {
   if (!micro && err->status != VKD_ERR_DEVICE_MEMORY) return err->status;
   if (micro) snprintf(fits, sizeof fits, "train.micro_batch=%d would fit (%.1f MiB)", micro, (double)need / 1048576);
   struct vkd_error whole = {0};
-  vkd_fail(&whole, VKD_ERR_DEVICE_MEMORY, "train.batch %d in passes of %d: %.700s; %s", s->config->train.batch, s->micro, err->what, fits);
+  vkd_fail(&whole, VKD_ERR_DEVICE_MEMORY, "train.batch %d in passes of %d: %.700s; %s", s->config->train.batch,
+           s->micro, err->what, fits);
   *err = whole;
   return whole.status;
 }
 
 static enum vkd_status create_programs(struct step *s, struct vkd_error *err) {
   struct vkd_device *dev = s->params->dev;
-  enum vkd_status st =
-      vkd_program_create(&s->program, &(struct vkd_program_params){.device = dev, .graph = s->graph, .slots = SLOTS}, err);
+  enum vkd_status st = vkd_program_create(
+      &s->program, &(struct vkd_program_params){.device = dev, .graph = s->graph, .slots = SLOTS}, err);
   if (st == VKD_ERR_DEVICE_MEMORY) return explain_memory(s, err);
   if (st == VKD_OK && s->update_graph)
     st = vkd_program_create(&s->update, &(struct vkd_program_params){.device = dev, .graph = s->update_graph}, err);
   return st;
 }
 
-static enum vkd_status create(struct step **out, const struct config *config, struct params *params, bool programs, struct vkd_error *err) {
+static enum vkd_status create(struct step **out, const struct config *config, struct params *params, bool programs,
+                              struct vkd_error *err) {
   struct step *s = *out = calloc(1, sizeof *s);
   if (!s) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a training step");
   s->config = config;
@@ -123,7 +129,8 @@ static enum vkd_status create(struct step **out, const struct config *config, st
   enum vkd_status st = build_pass(s, s->micro, &s->graph, &why);
   if (st == VKD_ERR_SHAPE) st = explain_memory(s, &why);
   if (st == VKD_OK && s->passes > 1) st = build_update(s, &why);
-  if (st == VKD_OK) s->flops = vkd_graph_flops(s->graph) * s->passes + (s->update_graph ? vkd_graph_flops(s->update_graph) : 0);
+  if (st == VKD_OK)
+    s->flops = vkd_graph_flops(s->graph) * s->passes + (s->update_graph ? vkd_graph_flops(s->update_graph) : 0);
   if (st == VKD_OK && programs) st = create_programs(s, &why);
   if (st != VKD_OK) {
     step_destroy(out);
@@ -132,21 +139,25 @@ static enum vkd_status create(struct step **out, const struct config *config, st
   return VKD_OK;
 }
 
-enum vkd_status step_create(struct step **out, const struct config *config, struct params *params, struct vkd_error *err) {
+enum vkd_status step_create(struct step **out, const struct config *config, struct params *params,
+                            struct vkd_error *err) {
   return create(out, config, params, true, err);
 }
 
-enum vkd_status step_create_plan(struct step **out, const struct config *config, struct params *params, struct vkd_error *err) {
+enum vkd_status step_create_plan(struct step **out, const struct config *config, struct params *params,
+                                 struct vkd_error *err) {
   return create(out, config, params, false, err);
 }
 
-enum vkd_status step_parts(const struct step *s, struct step_part parts[STEP_PARTS], int *count, struct vkd_error *err) {
+enum vkd_status step_parts(const struct step *s, struct step_part parts[STEP_PARTS], int *count,
+                           struct vkd_error *err) {
   *count = s->update_graph ? 2 : 1;
   for (int i = 0; i < *count; i++) {
     struct vkd_graph *graph = i ? s->update_graph : s->graph;
     parts[i] = (struct step_part){.graph = graph, .program = i ? s->update : s->program, .repeats = i ? 1 : s->passes};
-    enum vkd_status st = vkd_plan_query(
-        &(struct vkd_program_params){.device = s->params->dev, .graph = graph, .slots = i ? 1 : SLOTS}, &parts[i].plan, err);
+    enum vkd_status st =
+        vkd_plan_query(&(struct vkd_program_params){.device = s->params->dev, .graph = graph, .slots = i ? 1 : SLOTS},
+                       &parts[i].plan, err);
     if (st != VKD_OK) return st;
   }
   return VKD_OK;
@@ -165,8 +176,8 @@ void step_destroy(struct step **ps) {
 
 double step_flops(const struct step *s) { return s->flops; }
 
-void step_write_inputs(struct vkd_program *program, int slot, const struct flow_inputs *in, const struct step_draw *draw,
-                       const struct data_batch *data, uint32_t first) {
+void step_write_inputs(struct vkd_program *program, int slot, const struct flow_inputs *in,
+                       const struct step_draw *draw, const struct data_batch *data, uint32_t first) {
   const struct dit_config *m = draw->model;
   size_t numel = (size_t)m->in_channels * (size_t)(m->latent[0] * m->latent[1] * m->latent[2]);
   size_t text = (size_t)m->text_len * (size_t)m->text_dim;
@@ -181,17 +192,21 @@ void step_write_inputs(struct vkd_program *program, int slot, const struct flow_
   for (uint32_t i = 0; i < batch; i++) {
     uint32_t id = first + i;
     double level = flow_sigma(draw->config, flow_uniform(draw->seed, FLOW_STREAM_SIGMA, draw->step, id));
-    bool drop = draw->drop && flow_uniform(draw->seed, FLOW_STREAM_DROP, draw->step, id) < draw->config->train.cond_drop;
+    bool drop =
+        draw->drop && flow_uniform(draw->seed, FLOW_STREAM_DROP, draw->step, id) < draw->config->train.cond_drop;
     sigma[i] = (float)level;
     sample[i] = (int32_t)id;
     dit_timestep_embedding(m->freq_dim, 1000.0 * (double)sigma[i], s + (size_t)i * (size_t)m->freq_dim);
     if (m->class_rows) {
       int32_t label = data->labels ? data->labels[id] : -1, null_row = m->class_rows - 1;
-      ((int32_t *)vkd_program_input(program, slot, in->labels))[i] = drop || label < 0 || label >= null_row ? null_row : label;
+      ((int32_t *)vkd_program_input(program, slot, in->labels))[i] =
+          drop || label < 0 || label >= null_row ? null_row : label;
     } else {
       float *dst = (float *)vkd_program_input(program, slot, in->text) + i * text;
-      if (drop) memset(dst, 0, text * sizeof *dst);
-      else memcpy(dst, data->text + id * text, text * sizeof *dst);
+      if (drop)
+        memset(dst, 0, text * sizeof *dst);
+      else
+        memcpy(dst, data->text + id * text, text * sizeof *dst);
     }
   }
 }
@@ -214,7 +229,8 @@ static double first_float(struct vkd_program *program, int slot, vkd_tensor t) {
 }
 
 // Waits for a slot and takes over what it computed.
-static enum vkd_status collect(struct step *s, int slot, struct step_result *results, int *count, struct vkd_error *err) {
+static enum vkd_status collect(struct step *s, int slot, struct step_result *results, int *count,
+                               struct vkd_error *err) {
   if (!s->pending[slot]) return VKD_OK;
   enum vkd_status st = vkd_program_wait(s->program, slot, err);
   if (st != VKD_OK) return st;
@@ -225,8 +241,9 @@ static enum vkd_status collect(struct step *s, int slot, struct step_result *res
   return VKD_OK;
 }
 
-static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, const struct step_draw *draw, const struct data_batch *batch,
-                                     struct step_result *result, struct vkd_error *err) {
+static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, const struct step_draw *draw,
+                                     const struct data_batch *batch, struct step_result *result,
+                                     struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
   double sum = 0;
   for (int pass = 0; pass < s->passes + SLOTS && st == VKD_OK; pass++) {
@@ -242,12 +259,13 @@ static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, 
   if (st != VKD_OK) return st;
   write_hyper(s->update, 0, s, number, lr);
   if ((st = vkd_program_run(s->update, err)) != VKD_OK) return st;
-  *result = (struct step_result){number, (float)(sum / s->passes), sqrt(first_float(s->update, 0, s->norm2)) / s->passes};
+  *result =
+      (struct step_result){number, (float)(sum / s->passes), sqrt(first_float(s->update, 0, s->norm2)) / s->passes};
   return VKD_OK;
 }
 
-enum vkd_status step_submit(struct step *s, int64_t number, double lr, const struct data_batch *batch, struct step_result *results,
-                            int *count, struct vkd_error *err) {
+enum vkd_status step_submit(struct step *s, int64_t number, double lr, const struct data_batch *batch,
+                            struct step_result *results, int *count, struct vkd_error *err) {
   struct step_draw draw = {s->config, &s->params->config, (uint64_t)s->config->train.seed, (uint64_t)number, true};
   *count = 0;
   if (s->passes > 1) {

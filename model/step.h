@@ -15,11 +15,13 @@ struct step_result {
 struct step;
 
 // Errors: VKD_ERR_DEVICE_MEMORY with the micro-batch that would fit.
-enum vkd_status step_create(struct step **out, const struct config *config, struct params *params, struct vkd_error *err);
+enum vkd_status step_create(struct step **out, const struct config *config, struct params *params,
+                            struct vkd_error *err);
 void step_destroy(struct step **step);
 
 // The graphs alone, on a fake device too: nothing can be submitted.
-enum vkd_status step_create_plan(struct step **out, const struct config *config, struct params *params, struct vkd_error *err);
+enum vkd_status step_create_plan(struct step **out, const struct config *config, struct params *params,
+                                 struct vkd_error *err);
 
 double step_flops(const struct step *step); // of one update, as the op table counts
 
@@ -32,15 +34,17 @@ struct step_part {
 };
 enum { STEP_PARTS = 2 };
 // *count: 1 or 2
-enum vkd_status step_parts(const struct step *step, struct step_part parts[STEP_PARTS], int *count, struct vkd_error *err);
+enum vkd_status step_parts(const struct step *step, struct step_part parts[STEP_PARTS], int *count,
+                           struct vkd_error *err);
 
 // Gradients of `loss` with respect to every parameter, into the arena PARAMS_GRAD.  weights: of params_tensors().
-enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights, vkd_tensor loss,
-                               struct vkd_error *err);
+enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
+                               vkd_tensor loss, struct vkd_error *err);
 
-// Submits update `number` (from 1).  Results come later, in order: `results` [2] takes those that are ready, *count how many.
-enum vkd_status step_submit(struct step *step, int64_t number, double lr, const struct data_batch *batch, struct step_result *results,
-                            int *count, struct vkd_error *err);
+// Submits update `number` (from 1).  Results come later, in order: `results` [2] takes those that are ready, *count how
+// many.
+enum vkd_status step_submit(struct step *step, int64_t number, double lr, const struct data_batch *batch,
+                            struct step_result *results, int *count, struct vkd_error *err);
 // Waits for what is in flight.
 enum vkd_status step_flush(struct step *step, struct step_result *results, int *count, struct vkd_error *err);
 
@@ -51,7 +55,7 @@ struct step_draw {
   uint64_t seed, step;
   bool drop; // conditions are dropped at train.cond_drop
 };
-void step_write_inputs(struct vkd_program *program, int slot, const struct flow_inputs *in, const struct step_draw *draw,
-                       const struct data_batch *data, uint32_t first);
+void step_write_inputs(struct vkd_program *program, int slot, const struct flow_inputs *in,
+                       const struct step_draw *draw, const struct data_batch *data, uint32_t first);
 
 #endif

@@ -11,12 +11,13 @@
 #include "vkdm/sample.h"
 #include "verify_case.h"
 
-// ‖x - ref‖ / ‖ref‖ of outputs, gradients and samples in fp32.  Plain fp32 PyTorch is within 1.2e-6 of these references for
-// gradients; a wrong epsilon or another GELU costs 1e-4 or more.  Samples are judged the same way and not by the case's largest
-// absolute difference: their scale grows with the guidance, that of the rounding with it.
+// ‖x - ref‖ / ‖ref‖ of outputs, gradients and samples in fp32.  Plain fp32 PyTorch is within 1.2e-6 of these references
+// for gradients; a wrong epsilon or another GELU costs 1e-4 or more.  Samples are judged the same way and not by the
+// case's largest absolute difference: their scale grows with the guidance, that of the rounding with it.
 static const double tolerance_relative = 2e-5;
-// ‖Δ - Δref‖ / ‖Δref‖ of the first updates Δ = p - p0 over all stored tensors.  Rounding the parameters to fp32 alone costs up to
-// 1e-4 of an update of size lr = 1e-4, and plain fp32 PyTorch is at 1.3e-4; to leave out a weight decay of 0.01 costs 2e-3.
+// ‖Δ - Δref‖ / ‖Δref‖ of the first updates Δ = p - p0 over all stored tensors.  Rounding the parameters to fp32 alone
+// costs up to 1e-4 of an update of size lr = 1e-4, and plain fp32 PyTorch is at 1.3e-4; to leave out a weight decay of
+// 0.01 costs 2e-3.
 static const double tolerance_update = 1e-3;
 
 enum file { FILE_WEIGHTS, FILE_IO, FILE_GRADS, FILE_ADAMW1, FILE_ADAMW3, FILE_SAMPLE, FILES };
@@ -88,8 +89,8 @@ static double checks_difference(const float *x, uint64_t n, const double ref[3])
   return isnan(a + b + c) ? NAN : fmax(a, fmax(b, c));
 }
 
-static enum vkd_status add_row(struct verify *v, enum verify_group group, enum verify_measure measure, const char *name, double error,
-                               double tolerance, struct vkd_error *err) {
+static enum vkd_status add_row(struct verify *v, enum verify_group group, enum verify_measure measure, const char *name,
+                               double error, double tolerance, struct vkd_error *err) {
   struct verify_report *r = v->report;
   if ((r->count & (r->count - 1)) == 0) {
     struct verify_row *more = realloc(r->rows, (size_t)(r->count ? 2 * r->count : 1) * sizeof *more);
@@ -97,7 +98,8 @@ static enum vkd_status add_row(struct verify *v, enum verify_group group, enum v
     r->rows = more;
   }
   struct verify_row *row = &r->rows[r->count++];
-  *row = (struct verify_row){.group = group, .measure = measure, .error = error, .tolerance = tolerance, .pass = error <= tolerance};
+  *row = (struct verify_row){
+      .group = group, .measure = measure, .error = error, .tolerance = tolerance, .pass = error <= tolerance};
   snprintf(row->name, sizeof row->name, "%s", name);
   r->failed += !row->pass;
   return VKD_OK;
@@ -123,8 +125,8 @@ static enum vkd_status require(const struct verify *v, enum file file, const cha
   return st_require(v->files[file], name, shape->rank, dims, out, err);
 }
 
-static enum vkd_status read_tensor(const struct verify *v, enum file file, const char *name, const struct vkd_shape *shape, float *dst,
-                                   struct vkd_error *err) {
+static enum vkd_status read_tensor(const struct verify *v, enum file file, const char *name,
+                                   const struct vkd_shape *shape, float *dst, struct vkd_error *err) {
   const struct st_tensor *t;
   enum vkd_status st = require(v, file, name, shape, &t, err);
   return st == VKD_OK ? st_read_f32(t, dst, err) : st;
@@ -151,8 +153,9 @@ static enum vkd_status check_sizes(const struct verify *v, struct vkd_error *err
   for (size_t i = 0; i < st_count(v->files[FILE_WEIGHTS]); i++) stored += st_at(v->files[FILE_WEIGHTS], i)->numel;
   free(rows);
   if (numel != v->c.params || (uint64_t)numel != stored)
-    return vkd_fail(err, VKD_ERR_INPUT, "%s: \"params\" %lld, but \"model\" has %lld and %s holds %llu", v->c.path, (long long)v->c.params,
-                    (long long)numel, st_path(v->files[FILE_WEIGHTS]), (unsigned long long)stored);
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: \"params\" %lld, but \"model\" has %lld and %s holds %llu", v->c.path,
+                    (long long)v->c.params, (long long)numel, st_path(v->files[FILE_WEIGHTS]),
+                    (unsigned long long)stored);
   const struct st_tensor *t;
   struct vkd_shape latent = latent_of(v, v->c.batch), context = context_of(v, v->c.batch);
   st = require(v, FILE_IO, "x_t", &latent, &t, err);
@@ -165,13 +168,14 @@ static enum vkd_status load_weights(struct verify *v, struct vkd_device *dev, st
   if (st == VKD_OK) st = params_load(v->params, PARAMS_WEIGHT, v->files[FILE_WEIGHTS], &naming, err);
   if (st == VKD_OK) st = params_load(v->params, PARAMS_EMA, v->files[FILE_WEIGHTS], NULL, err);
   if (st == VKD_OK && naming != v->c.naming)
-    st = vkd_fail(err, VKD_ERR_INPUT, "%s: its tensors are not named as %s says", st_path(v->files[FILE_WEIGHTS]), v->c.path);
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: its tensors are not named as %s says", st_path(v->files[FILE_WEIGHTS]),
+                  v->c.path);
   return st;
 }
 
 // ---- comparisons ---------------------------------------------------------------------------------------------------
-static enum vkd_status compare(struct verify *v, enum verify_group group, const char *label, const float *x, enum file file, const char *name,
-                               const struct vkd_shape *shape, struct vkd_error *err) {
+static enum vkd_status compare(struct verify *v, enum verify_group group, const char *label, const float *x,
+                               enum file file, const char *name, const struct vkd_shape *shape, struct vkd_error *err) {
   const struct st_tensor *t;
   enum vkd_status st = require(v, file, name, shape, &t, err);
   if (st != VKD_OK) return st;
@@ -204,18 +208,20 @@ static enum vkd_status compare_gradients(struct verify *v, struct vkd_error *err
   for (int i = 0; i < v->params->count && st == VKD_OK; i++) {
     const struct dit_param *p = &v->params->rows[i];
     st = params_read(v->params, PARAMS_GRAD, i, x, err);
-    if (st == VKD_OK) st = compare(v, VERIFY_GRADIENT, p->name[v->c.naming], x, FILE_GRADS, p->name[v->c.naming], &p->shape, err);
+    if (st == VKD_OK)
+      st = compare(v, VERIFY_GRADIENT, p->name[v->c.naming], x, FILE_GRADS, p->name[v->c.naming], &p->shape, err);
   }
   free(x);
   return st;
 }
 
-// Parameters after an update: stored tensors element by element, every tensor by its checks, and the whole update p - p0.
-// AdamW's first steps are about lr * g / |g| whatever the size of g, so that where a gradient is of the size of its own rounding
-// the sign is noise and the parameter is off by up to 2 lr per step.  A relative measure of one tensor would therefore show chance;
-// the case's tolerance (5 to 10 times what plain fp32 PyTorch does to its worst element) bounds the single element, and the update
-// of all stored tensors together is compared relatively.
-static enum vkd_status compare_adamw(struct verify *v, enum verify_group group, enum file file, const char *key, struct vkd_error *err) {
+// Parameters after an update: stored tensors element by element, every tensor by its checks, and the whole update p -
+// p0. AdamW's first steps are about lr * g / |g| whatever the size of g, so that where a gradient is of the size of its
+// own rounding the sign is noise and the parameter is off by up to 2 lr per step.  A relative measure of one tensor
+// would therefore show chance; the case's tolerance (5 to 10 times what plain fp32 PyTorch does to its worst element)
+// bounds the single element, and the update of all stored tensors together is compared relatively.
+static enum vkd_status compare_adamw(struct verify *v, enum verify_group group, enum file file, const char *key,
+                                     struct vkd_error *err) {
   float *x, *ref, *before;
   int64_t most;
   double d2 = 0, r2 = 0, sums[3];
@@ -243,8 +249,11 @@ static enum vkd_status compare_adamw(struct verify *v, enum verify_group group, 
     st = add_row(v, group, VERIFY_ABSOLUTE, name, largest(x, ref, (uint64_t)p->numel), v->c.tol_adamw, err);
   }
   free(x);
-  if (st == VKD_OK && !stored) st = vkd_fail(err, VKD_ERR_INPUT, "%s: holds no parameter of the model", st_path(v->files[file]));
-  return st == VKD_OK ? add_row(v, group, VERIFY_RELATIVE, "update of all stored tensors", sqrt(d2 / r2), tolerance_update, err) : st;
+  if (st == VKD_OK && !stored)
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: holds no parameter of the model", st_path(v->files[file]));
+  return st == VKD_OK
+             ? add_row(v, group, VERIFY_RELATIVE, "update of all stored tensors", sqrt(d2 / r2), tolerance_update, err)
+             : st;
 }
 
 static enum vkd_status compare_ema(struct verify *v, struct vkd_error *err) {
@@ -258,15 +267,16 @@ static enum vkd_status compare_ema(struct verify *v, struct vkd_error *err) {
     st = params_read(v->params, PARAMS_EMA, i, x, err);
     if (st == VKD_OK) st = verify_case_checks(&v->c, "ema3", name, sums, err);
     if (st == VKD_OK)
-      st = add_row(v, VERIFY_EMA3, VERIFY_CHECKS, name, checks_difference(x, (uint64_t)p->numel, sums), v->c.tol_checks, err);
+      st = add_row(v, VERIFY_EMA3, VERIFY_CHECKS, name, checks_difference(x, (uint64_t)p->numel, sums), v->c.tol_checks,
+                   err);
   }
   free(x);
   return st;
 }
 
 // ---- the training step ---------------------------------------------------------------------------------------------
-// As training builds it, but for x_t, target and t, which come from the case; that the mix of x0 and noise gives the same is
-// compared beside it.
+// As training builds it, but for x_t, target and t, which come from the case; that the mix of x0 and noise gives the
+// same is compared beside it.
 static enum vkd_status build_step(struct verify *v, struct vkd_error *err) {
   const struct dit_config *m = &v->c.model;
   struct vkd_shape latent = latent_of(v, v->c.batch);
@@ -297,8 +307,11 @@ static enum vkd_status build_step(struct verify *v, struct vkd_error *err) {
 }
 
 static enum vkd_status write_step(struct verify *v, struct vkd_error *err) {
-  const struct { const char *name; vkd_tensor input; } inputs[] = {{"x_t", v->xt}, {"target", v->target}, {"context", v->context},
-                                                                  {"x0", v->x0},  {"noise", v->noise},   {"sigma", v->sigma}};
+  const struct {
+    const char *name;
+    vkd_tensor input;
+  } inputs[] = {{"x_t", v->xt}, {"target", v->target}, {"context", v->context},
+                {"x0", v->x0},  {"noise", v->noise},   {"sigma", v->sigma}};
   enum vkd_status st = VKD_OK;
   for (size_t i = 0; i < sizeof inputs / sizeof inputs[0] && st == VKD_OK; i++) {
     struct vkd_shape shape = vkd_tensor_shape(v->graph, inputs[i].input);
@@ -309,7 +322,8 @@ static enum vkd_status write_step(struct verify *v, struct vkd_error *err) {
   if (st == VKD_OK) st = read_tensor(v, FILE_IO, "timestep", &VKD_SHAPE(v->c.batch), t, err);
   float *s = vkd_program_input(v->program, 0, v->s);
   int freq = v->c.model.freq_dim;
-  for (int i = 0; i < v->c.batch && st == VKD_OK; i++) dit_timestep_embedding(freq, (double)t[i], s + (size_t)i * (size_t)freq);
+  for (int i = 0; i < v->c.batch && st == VKD_OK; i++)
+    dit_timestep_embedding(freq, (double)t[i], s + (size_t)i * (size_t)freq);
   free(t);
   return st;
 }
@@ -330,7 +344,8 @@ static enum vkd_status train(struct verify *v, struct vkd_error *err) {
     }
     double loss = (double)*(const float *)vkd_program_output(v->program, 0, v->loss);
     snprintf(name, sizeof name, "loss at step %d", step);
-    if (st == VKD_OK) st = add_row(v, VERIFY_LOSS, VERIFY_ABSOLUTE, name, fabs(loss - v->c.loss[step - 1]), v->c.tol_loss, err);
+    if (st == VKD_OK)
+      st = add_row(v, VERIFY_LOSS, VERIFY_ABSOLUTE, name, fabs(loss - v->c.loss[step - 1]), v->c.tol_loss, err);
   }
   if (st == VKD_OK) st = compare_adamw(v, VERIFY_ADAMW3, FILE_ADAMW3, "adamw3", err);
   return st == VKD_OK ? compare_ema(v, err) : st;
@@ -370,7 +385,8 @@ static enum vkd_status read_sampling(const struct verify *v, struct sampling *s,
 }
 
 // The guided velocity of the first step, from one pass over both conditions.
-static enum vkd_status first_velocity(const struct verify *v, const struct sampling *s, float *out, struct vkd_error *err) {
+static enum vkd_status first_velocity(const struct verify *v, const struct sampling *s, float *out,
+                                      struct vkd_error *err) {
   const struct dit_config *m = &v->c.model;
   struct vkd_graph *g;
   struct vkd_program *program = NULL;
@@ -383,7 +399,8 @@ static enum vkd_status first_velocity(const struct verify *v, const struct sampl
   }
   params_tensors(v->params, g, PARAMS_WEIGHT, weights);
   vkd_tensor x = vkd_input(g, "x", VKD_F32, latent_of(v, 2)), e = vkd_input(g, "s", VKD_F32, VKD_SHAPE(2, m->freq_dim));
-  vkd_tensor context = vkd_input(g, "context", VKD_F32, context_of(v, 2)), velocity = dit_forward(g, m, weights, x, e, context);
+  vkd_tensor context = vkd_input(g, "context", VKD_F32, context_of(v, 2)),
+             velocity = dit_forward(g, m, weights, x, e, context);
   vkd_output(g, velocity);
   st = vkd_program_create(&program, &(struct vkd_program_params){.device = v->params->dev, .graph = g}, err);
   if (st != VKD_OK) goto done;
@@ -391,7 +408,8 @@ static enum vkd_status first_velocity(const struct verify *v, const struct sampl
   double t = 1000 * flow_shift(1, v->c.sample_shift);
   for (size_t i = 0; i < 2; i++) { // null, wanted
     memcpy((float *)vkd_program_input(program, 0, x) + i * numel, s->noise, numel * sizeof(float));
-    memcpy((float *)vkd_program_input(program, 0, context) + i * text, i ? s->text : s->null_text, text * sizeof(float));
+    memcpy((float *)vkd_program_input(program, 0, context) + i * text, i ? s->text : s->null_text,
+           text * sizeof(float));
     dit_timestep_embedding(m->freq_dim, t, (float *)vkd_program_input(program, 0, e) + i * (size_t)m->freq_dim);
   }
   st = vkd_program_run(program, err);
@@ -410,7 +428,8 @@ static enum vkd_status sample(struct verify *v, struct vkd_error *err) {
   struct vkd_shape latent = latent_of(v, 1);
   enum vkd_status st = read_sampling(v, &s, err);
   if (st == VKD_OK) st = first_velocity(v, &s, s.latents, err);
-  if (st == VKD_OK) st = compare(v, VERIFY_SAMPLE, "guided velocity at step 0", s.latents, FILE_SAMPLE, "v_cfg_step0", &latent, err);
+  if (st == VKD_OK)
+    st = compare(v, VERIFY_SAMPLE, "guided velocity at step 0", s.latents, FILE_SAMPLE, "v_cfg_step0", &latent, err);
   struct sample_params p = {.params = v->params,
                             .kind = PARAMS_WEIGHT,
                             .count = 1,
@@ -426,7 +445,8 @@ static enum vkd_status sample(struct verify *v, struct vkd_error *err) {
   for (int i = 0; i < v->c.sample_steps && st == VKD_OK; i++) {
     char name[48];
     snprintf(name, sizeof name, "latent after step %d", i);
-    double e = relative(s.steps + (size_t)i * (size_t)s.numel, s.steps_ref + (size_t)i * (size_t)s.numel, (uint64_t)s.numel);
+    double e =
+        relative(s.steps + (size_t)i * (size_t)s.numel, s.steps_ref + (size_t)i * (size_t)s.numel, (uint64_t)s.numel);
     st = add_row(v, VERIFY_SAMPLE, VERIFY_RELATIVE, name, e, tolerance_relative, err);
   }
   free(s.noise);
@@ -438,12 +458,14 @@ static enum vkd_status sample(struct verify *v, struct vkd_error *err) {
 static int by_group_and_excess(const void *a, const void *b) {
   const struct verify_row *x = a, *y = b;
   if (x->group != y->group) return x->group < y->group ? -1 : 1;
-  double p = isnan(x->error) ? INFINITY : x->error / x->tolerance, q = isnan(y->error) ? INFINITY : y->error / y->tolerance;
+  double p = isnan(x->error) ? INFINITY : x->error / x->tolerance,
+         q = isnan(y->error) ? INFINITY : y->error / y->tolerance;
   if (p != q) return p > q ? -1 : 1;
   return strcmp(x->name, y->name);
 }
 
-enum vkd_status verify_case(struct vkd_device *dev, const char *folder, struct verify_report *report, struct vkd_error *err) {
+enum vkd_status verify_case(struct vkd_device *dev, const char *folder, struct verify_report *report,
+                            struct vkd_error *err) {
   *report = (struct verify_report){0};
   struct verify v = {.report = report};
   char *path = fileio_join(folder, "case.json");
@@ -458,8 +480,10 @@ enum vkd_status verify_case(struct vkd_device *dev, const char *folder, struct v
   snprintf(report->family, sizeof report->family, "%s", v.c.family);
   snprintf(report->naming, sizeof report->naming, "%s", v.c.naming == DIT_NAMING_WAN ? "wan" : "diffusers");
   report->params = v.c.params;
-  if (st == VKD_OK) qsort(report->rows, (size_t)report->count, sizeof *report->rows, by_group_and_excess);
-  else verify_report_free(report);
+  if (st == VKD_OK)
+    qsort(report->rows, (size_t)report->count, sizeof *report->rows, by_group_and_excess);
+  else
+    verify_report_free(report);
   vkd_program_destroy(&v.program);
   vkd_graph_destroy(&v.graph);
   params_destroy(&v.params);

@@ -39,7 +39,8 @@ static int int_of(struct reader *r, const json_t *v, const char *key, int lo, in
   json_int_t x = json_integer_value(v);
   if (json_is_integer(v) && x >= lo && x <= hi) return (int)x;
   if (r->status == VKD_OK)
-    r->status = vkd_fail(r->err, VKD_ERR_INPUT, "%s: \"%s\": a whole number from %d to %d wanted", r->path, key, lo, hi);
+    r->status =
+        vkd_fail(r->err, VKD_ERR_INPUT, "%s: \"%s\": a whole number from %d to %d wanted", r->path, key, lo, hi);
   return 0;
 }
 
@@ -66,14 +67,19 @@ static void true_at(struct reader *r, const json_t *parent, const char *key) {
 static void read_identity(struct reader *r, struct verify_case *c) {
   const char *family = json_string_value(json_object_get(c->root, "family"));
   const char *naming = json_string_value(json_object_get(c->root, "naming"));
-  if (!family) fail_key(r, "family", "a name");
+  if (!family)
+    fail_key(r, "family", "a name");
   else if (strcmp(family, "wan_t2v") != 0 && r->status == VKD_OK)
-    r->status = vkd_fail(r->err, VKD_ERR_UNSUPPORTED, "%s: family \"%.40s\" is not supported, only wan_t2v", r->path, family);
+    r->status =
+        vkd_fail(r->err, VKD_ERR_UNSUPPORTED, "%s: family \"%.40s\" is not supported, only wan_t2v", r->path, family);
   if (r->status != VKD_OK) return;
   strcpy(c->family, "wan_t2v");
-  if (naming && strcmp(naming, "wan") == 0) c->naming = DIT_NAMING_WAN;
-  else if (naming && strcmp(naming, "diffusers") == 0) c->naming = DIT_NAMING_DIFFUSERS;
-  else fail_key(r, "naming", "wan or diffusers");
+  if (naming && strcmp(naming, "wan") == 0)
+    c->naming = DIT_NAMING_WAN;
+  else if (naming && strcmp(naming, "diffusers") == 0)
+    c->naming = DIT_NAMING_DIFFUSERS;
+  else
+    fail_key(r, "naming", "wan or diffusers");
 }
 
 static void read_model(struct reader *r, struct verify_case *c) {
@@ -94,7 +100,8 @@ static void read_model(struct reader *r, struct verify_case *c) {
     c->model.patch[i] = int_of(r, json_array_get(patch, i), "patch_size", 1, 64);
     c->model.latent[i] = int_of(r, json_array_get(latent, i + 1), "latent", 1, 4096);
   }
-  if (int_of(r, json_array_get(latent, 0), "latent", 1, BIG) != c->model.in_channels || c->model.in_channels != c->model.out_channels)
+  if (int_of(r, json_array_get(latent, 0), "latent", 1, BIG) != c->model.in_channels ||
+      c->model.in_channels != c->model.out_channels)
     fail_key(r, "latent", "as many channels as in_dim and out_dim");
   true_at(r, m, "qk_norm");
   true_at(r, m, "cross_attn_norm");
@@ -112,7 +119,8 @@ static void read_training(struct reader *r, struct verify_case *c) {
                                      .weight_decay = real_at(r, a, "weight_decay", 0, 100),
                                      .ema = real_at(r, a, "ema_decay", 0, 1),
                                      .grad_scale = 1};
-  for (size_t i = 0; i < VERIFY_STEPS; i++) c->loss[i] = real_of(r, json_array_get(losses, i), "loss_at_steps_1_2_3", 0, 1e30);
+  for (size_t i = 0; i < VERIFY_STEPS; i++)
+    c->loss[i] = real_of(r, json_array_get(losses, i), "loss_at_steps_1_2_3", 0, 1e30);
 }
 
 // The stated noise levels must be the grid that the sampler makes of steps and shift.
@@ -164,7 +172,8 @@ void verify_case_free(struct verify_case *c) {
   c->root = NULL;
 }
 
-enum vkd_status verify_case_checks(const struct verify_case *c, const char *group, const char *tensor, double out[3], struct vkd_error *err) {
+enum vkd_status verify_case_checks(const struct verify_case *c, const char *group, const char *tensor, double out[3],
+                                   struct vkd_error *err) {
   const json_t *v = json_object_get(json_object_get(c->checks, group), tensor);
   bool ok = json_is_array(v) && json_array_size(v) == 3;
   for (size_t i = 0; i < 3 && ok; i++) {

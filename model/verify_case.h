@@ -30,6 +30,7 @@ enum vkd_status verify_case_read(struct verify_case *c, const char *path, struct
 void verify_case_free(struct verify_case *c);
 
 // checks[group][tensor].  Errors: VKD_ERR_INPUT where it is missing or not three numbers.
-enum vkd_status verify_case_checks(const struct verify_case *c, const char *group, const char *tensor, double out[3], struct vkd_error *err);
+enum vkd_status verify_case_checks(const struct verify_case *c, const char *group, const char *tensor, double out[3],
+                                   struct vkd_error *err);
 
 #endif

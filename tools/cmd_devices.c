@@ -20,7 +20,9 @@ static const struct cmd_opt opts[] = {CMD_OPT_JSON, {0}};
 
 static double mib(uint64_t bytes) { return (double)bytes / 1048576; }
 
-static void version(uint32_t v, char text[32]) { snprintf(text, 32, "%u.%u.%u", v >> 22 & 0x7f, v >> 12 & 0x3ff, v & 0xfff); }
+static void version(uint32_t v, char text[32]) {
+  snprintf(text, 32, "%u.%u.%u", v >> 22 & 0x7f, v >> 12 & 0x3ff, v & 0xfff);
+}
 
 static void print_abilities(const struct vkd_device_caps *c, bool wanted) {
   const char *separator = "";
@@ -54,14 +56,19 @@ static enum vkd_status print_device(const struct vkd_device_caps *c, struct vkd_
   version(c->api_version, api);
   printf("%u: %s (%s)%s\n", c->index, c->name, vkd_device_kind_name(c->kind), c->unusable[0] ? ", not usable" : "");
   if (c->unusable[0]) printf("   not usable   %s\n", c->unusable);
-  printf("   driver       %s %s, Vulkan %s, vendor %04x, device %04x\n", c->driver, c->driver_info, api, c->vendor_id, c->device_id);
-  printf("   memory       %.0f MiB, %.0f MiB of it free, %.0f MiB in one buffer\n", mib(c->memory_bytes), mib(c->memory_budget), mib(c->max_allocation));
-  printf("   workgroup    %u lanes (%u x %u x %u), subgroup %u, %u KiB shared, %u bytes of push constants\n", c->max_workgroup_invocations,
-         c->max_workgroup_size[0], c->max_workgroup_size[1], c->max_workgroup_size[2], c->subgroup_size, c->max_shared_bytes / 1024,
-         c->max_push_bytes);
-  printf("   dispatch     %u x %u x %u workgroups\n", c->max_workgroup_count[0], c->max_workgroup_count[1], c->max_workgroup_count[2]);
-  if (c->timestamp_ns > 0) printf("   timestamps   every %g ns\n", c->timestamp_ns);
-  else printf("   timestamps   none: vkdit profile counts but does not time\n");
+  printf("   driver       %s %s, Vulkan %s, vendor %04x, device %04x\n", c->driver, c->driver_info, api, c->vendor_id,
+         c->device_id);
+  printf("   memory       %.0f MiB, %.0f MiB of it free, %.0f MiB in one buffer\n", mib(c->memory_bytes),
+         mib(c->memory_budget), mib(c->max_allocation));
+  printf("   workgroup    %u lanes (%u x %u x %u), subgroup %u, %u KiB shared, %u bytes of push constants\n",
+         c->max_workgroup_invocations, c->max_workgroup_size[0], c->max_workgroup_size[1], c->max_workgroup_size[2],
+         c->subgroup_size, c->max_shared_bytes / 1024, c->max_push_bytes);
+  printf("   dispatch     %u x %u x %u workgroups\n", c->max_workgroup_count[0], c->max_workgroup_count[1],
+         c->max_workgroup_count[2]);
+  if (c->timestamp_ns > 0)
+    printf("   timestamps   every %g ns\n", c->timestamp_ns);
+  else
+    printf("   timestamps   none: vkdit profile counts but does not time\n");
   printf("   has          ");
   print_abilities(c, true);
   printf("   lacks        ");
@@ -69,7 +76,9 @@ static enum vkd_status print_device(const struct vkd_device_caps *c, struct vkd_
   return print_kernels(c, err);
 }
 
-static json_t *triple(const uint32_t v[3]) { return json_pack("[I,I,I]", (json_int_t)v[0], (json_int_t)v[1], (json_int_t)v[2]); }
+static json_t *triple(const uint32_t v[3]) {
+  return json_pack("[I,I,I]", (json_int_t)v[0], (json_int_t)v[1], (json_int_t)v[2]);
+}
 
 static json_t *device_json(const struct vkd_device_caps *c, struct vkd_error *err) {
   char api[32];
@@ -83,20 +92,22 @@ static json_t *device_json(const struct vkd_device_caps *c, struct vkd_error *er
   }
   json_t *kernels = json_array(), *abilities = json_object();
   for (uint32_t i = 0; i < count; i++)
-    json_array_append_new(kernels, json_pack("{s:s,s:b,s:s*}", "name", names[i], "usable", !reasons[i], "reason", reasons[i]));
+    json_array_append_new(kernels,
+                          json_pack("{s:s,s:b,s:s*}", "name", names[i], "usable", !reasons[i], "reason", reasons[i]));
 #define X(field, name) json_object_set_new(abilities, #field, json_boolean(c->field));
   ABILITY_MAP(X)
 #undef X
   free(names);
   free(reasons);
-  json_t *o = json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:b,s:s*,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:o,s:o}", "index", (json_int_t)c->index,
-                        "name", c->name, "kind", vkd_device_kind_name(c->kind), "driver", c->driver, "driver_info", c->driver_info, "api", api,
-                        "vendor_id", (json_int_t)c->vendor_id, "device_id", (json_int_t)c->device_id, "usable", !c->unusable[0], "unusable",
-                        c->unusable[0] ? c->unusable : NULL, "memory_bytes", (json_int_t)c->memory_bytes, "memory_budget",
-                        (json_int_t)c->memory_budget, "max_allocation", (json_int_t)c->max_allocation, "subgroup_size",
-                        (json_int_t)c->subgroup_size, "max_workgroup_invocations", (json_int_t)c->max_workgroup_invocations,
-                        "max_shared_bytes", (json_int_t)c->max_shared_bytes, "max_push_bytes", (json_int_t)c->max_push_bytes, "timestamp_ns",
-                        c->timestamp_ns, "abilities", abilities, "kernels", kernels);
+  json_t *o = json_pack(
+      "{s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:b,s:s*,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:o,s:o}", "index",
+      (json_int_t)c->index, "name", c->name, "kind", vkd_device_kind_name(c->kind), "driver", c->driver, "driver_info",
+      c->driver_info, "api", api, "vendor_id", (json_int_t)c->vendor_id, "device_id", (json_int_t)c->device_id,
+      "usable", !c->unusable[0], "unusable", c->unusable[0] ? c->unusable : NULL, "memory_bytes",
+      (json_int_t)c->memory_bytes, "memory_budget", (json_int_t)c->memory_budget, "max_allocation",
+      (json_int_t)c->max_allocation, "subgroup_size", (json_int_t)c->subgroup_size, "max_workgroup_invocations",
+      (json_int_t)c->max_workgroup_invocations, "max_shared_bytes", (json_int_t)c->max_shared_bytes, "max_push_bytes",
+      (json_int_t)c->max_push_bytes, "timestamp_ns", c->timestamp_ns, "abilities", abilities, "kernels", kernels);
   if (o) {
     json_object_set_new(o, "max_workgroup_size", triple(c->max_workgroup_size));
     json_object_set_new(o, "max_workgroup_count", triple(c->max_workgroup_count));
@@ -108,10 +119,13 @@ static enum vkd_status print_json(const struct vkd_device_caps *list, uint32_t c
   json_t *all = json_array();
   enum vkd_status st = VKD_OK;
   for (uint32_t i = 0; i < count && st == VKD_OK; i++)
-    if (json_array_append_new(all, device_json(&list[i], err)) != 0) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "devices: no memory for a report");
+    if (json_array_append_new(all, device_json(&list[i], err)) != 0)
+      st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "devices: no memory for a report");
   char *text = st == VKD_OK ? json_dumps(all, JSON_INDENT(1)) : NULL;
-  if (text) puts(text);
-  else if (st == VKD_OK) st = vkd_fail(err, VKD_ERR_INTERNAL, "devices: a name is not UTF-8");
+  if (text)
+    puts(text);
+  else if (st == VKD_OK)
+    st = vkd_fail(err, VKD_ERR_INTERNAL, "devices: a name is not UTF-8");
   free(text);
   json_decref(all);
   return st;
@@ -121,7 +135,8 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct vkd_device_caps *list = NULL;
   uint32_t count = 0;
   enum vkd_status st = vkd_device_list(&list, &count, err);
-  if (st == VKD_OK && cmd_has(args, "json")) st = print_json(list, count, err);
+  if (st == VKD_OK && cmd_has(args, "json"))
+    st = print_json(list, count, err);
   else if (st == VKD_OK) {
     for (uint32_t i = 0; i < count && st == VKD_OK; i++) st = print_device(&list[i], err);
     if (!count) printf("no Vulkan device; a software one comes with Mesa (package mesa-vulkan-drivers)\n");

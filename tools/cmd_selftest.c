@@ -21,8 +21,8 @@ static void print_case(void *user, const struct vkd_selftest_result *r) {
   char backward[16] = "-";
   t->cases++;
   if (r->backward >= 0 || r->backward != r->backward) snprintf(backward, sizeof backward, "%.2e", r->backward);
-  printf("%-4s %-18s %-24s forward %.2e  backward %8s  at most %.1e%s%s\n", r->pass ? "ok" : "MISS", r->op, r->name, r->forward, backward,
-         r->tolerance, r->pass ? "" : "  ", r->pass ? "" : r->what);
+  printf("%-4s %-18s %-24s forward %.2e  backward %8s  at most %.1e%s%s\n", r->pass ? "ok" : "MISS", r->op, r->name,
+         r->forward, backward, r->tolerance, r->pass ? "" : "  ", r->pass ? "" : r->what);
   fflush(stdout);
 }
 
@@ -50,8 +50,10 @@ static enum vkd_status compile_rows(struct vkd_device *dev, struct vkd_error *er
     failed += !ok;
     printf("%-4s %-24s %s\n", ok ? "ok" : "MISS", names[i], why.what);
   }
-  if (st == VKD_OK) printf("%u kernel rows on %s: %u skipped, %u missed\n", count, vkd_device_get_caps(dev)->name, skipped, failed);
-  if (st == VKD_OK && failed) st = vkd_fail(err, VKD_ERR_MISMATCH, "selftest: %u of %u kernel rows do not compile", failed, count);
+  if (st == VKD_OK)
+    printf("%u kernel rows on %s: %u skipped, %u missed\n", count, vkd_device_get_caps(dev)->name, skipped, failed);
+  if (st == VKD_OK && failed)
+    st = vkd_fail(err, VKD_ERR_MISMATCH, "selftest: %u of %u kernel rows do not compile", failed, count);
   free(names);
   free(reasons);
   return st;
@@ -59,10 +61,12 @@ static enum vkd_status compile_rows(struct vkd_device *dev, struct vkd_error *er
 
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (cmd_has(args, "op") && cmd_has(args, "compile-only"))
-    return vkd_fail(err, VKD_ERR_USAGE, "selftest: --op chooses cases to run, --compile-only runs none; give one of them");
+    return vkd_fail(err, VKD_ERR_USAGE,
+                    "selftest: --op chooses cases to run, --compile-only runs none; give one of them");
   struct vkd_device *dev = NULL;
   enum vkd_status st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
-  if (st == VKD_OK) st = cmd_has(args, "compile-only") ? compile_rows(dev, err) : run_cases(dev, cmd_string(args, "op"), err);
+  if (st == VKD_OK)
+    st = cmd_has(args, "compile-only") ? compile_rows(dev, err) : run_cases(dev, cmd_string(args, "op"), err);
   char complaint[400] = "";
   if (st == VKD_OK && vkd_device_validation(dev, complaint, sizeof complaint))
     st = vkd_fail(err, VKD_ERR_VULKAN, "selftest: the validation layer complained: %s", complaint);

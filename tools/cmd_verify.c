@@ -20,8 +20,11 @@ static void print_rows(const struct verify_report *r, bool all) {
     printf("%s: %d of %d ok\n", verify_group_title(group), end - i - missed, end - i);
     for (int k = i; k < end; k++) {
       const struct verify_row *row = &r->rows[k];
-      if (!all && k - i >= SHOWN && row->pass) hidden++;
-      else printf("  %-4s %9.2e  (%s, at most %.1e)  %s\n", row->pass ? "ok" : "MISS", row->error, verify_measure_name(row->measure), row->tolerance, row->name);
+      if (!all && k - i >= SHOWN && row->pass)
+        hidden++;
+      else
+        printf("  %-4s %9.2e  (%s, at most %.1e)  %s\n", row->pass ? "ok" : "MISS", row->error,
+               verify_measure_name(row->measure), row->tolerance, row->name);
     }
     if (hidden) printf("  ...  %d better ones; --verbose shows them\n", hidden);
     i = end;
@@ -36,11 +39,13 @@ static json_t *row_json(const struct verify_row *row) {
   return o;
 }
 
-static enum vkd_status print_json(const char *folder, const char *device, const struct verify_report *r, struct vkd_error *err) {
+static enum vkd_status print_json(const char *folder, const char *device, const struct verify_report *r,
+                                  struct vkd_error *err) {
   json_t *rows = json_array();
   for (int i = 0; i < r->count; i++) json_array_append_new(rows, row_json(&r->rows[i]));
-  json_t *root = json_pack("{s:s,s:s,s:s,s:s,s:I,s:i,s:i,s:o}", "case", folder, "device", device, "family", r->family, "naming", r->naming,
-                           "params", (json_int_t)r->params, "compared", r->count, "failed", r->failed, "rows", rows);
+  json_t *root =
+      json_pack("{s:s,s:s,s:s,s:s,s:I,s:i,s:i,s:o}", "case", folder, "device", device, "family", r->family, "naming",
+                r->naming, "params", (json_int_t)r->params, "compared", r->count, "failed", r->failed, "rows", rows);
   char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
   if (text) puts(text);
   free(text);
@@ -59,11 +64,13 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (cmd_has(args, "json")) {
     if ((st = print_json(folder, device, &report, err)) != VKD_OK) goto done;
   } else {
-    printf("%s: %s, %s names, %lld parameters, on %s\n", folder, report.family, report.naming, (long long)report.params, device);
+    printf("%s: %s, %s names, %lld parameters, on %s\n", folder, report.family, report.naming, (long long)report.params,
+           device);
     print_rows(&report, args->verbose);
     printf("%d compared, %d missed\n", report.count, report.failed);
   }
-  if (report.failed) st = vkd_fail(err, VKD_ERR_MISMATCH, "%s: %d of %d comparisons missed", folder, report.failed, report.count);
+  if (report.failed)
+    st = vkd_fail(err, VKD_ERR_MISMATCH, "%s: %d of %d comparisons missed", folder, report.failed, report.count);
 done:
   verify_report_free(&report);
   vkd_device_destroy(&dev);
@@ -74,7 +81,8 @@ const struct cmd cmd_verify = {
     .name = "verify",
     .summary = "Compares forward pass, gradients, optimiser steps and samples with a folder of reference values",
     .usage = "CASE_DIR",
-    .details = "CASE_DIR holds case.json and weights, io, grads, adamw1, adamw3 and sample.safetensors.  Each group shows its\n"
+    .details = "CASE_DIR holds case.json and weights, io, grads, adamw1, adamw3 and sample.safetensors.  Each group "
+               "shows its\n"
                "worst comparisons first.",
     .min_pos = 1,
     .max_pos = 1,

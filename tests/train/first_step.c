@@ -1,5 +1,5 @@
-// The first step from the trainer's initial weights, whose output layer is zero: the loss is mean(target^2) of the noise that the
-// generator gives, only the output layer has a gradient, and several passes make the same update as one.
+// The first step from the trainer's initial weights, whose output layer is zero: the loss is mean(target^2) of the
+// noise that the generator gives, only the output layer has a gradient, and several passes make the same update as one.
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,8 +9,18 @@
 
 enum { BATCH = 4, SEED = 12, STEP = 1 };
 
-static const struct dit_config model = {.dim = 24, .depth = 2, .heads = 2, .ffn = 40, .freq_dim = 16, .text_dim = 9, .text_len = 3,
-                                        .in_channels = 2, .out_channels = 2, .patch = {1, 2, 2}, .latent = {2, 6, 4}, .eps = 1e-6f};
+static const struct dit_config model = {.dim = 24,
+                                        .depth = 2,
+                                        .heads = 2,
+                                        .ffn = 40,
+                                        .freq_dim = 16,
+                                        .text_dim = 9,
+                                        .text_len = 3,
+                                        .in_channels = 2,
+                                        .out_channels = 2,
+                                        .patch = {1, 2, 2},
+                                        .latent = {2, 6, 4},
+                                        .eps = 1e-6f};
 enum { NUMEL = 2 * 2 * 6 * 4, TEXT = 3 * 9 };
 
 static float latents[BATCH * NUMEL], text[BATCH * TEXT];
@@ -40,7 +50,8 @@ static double target_square(void) {
 }
 
 // One update; head: the gradient of the output layer is all there is.
-static enum vkd_status one_step(struct vkd_device *dev, int micro, struct params **params, struct step_result *result, struct vkd_error *err) {
+static enum vkd_status one_step(struct vkd_device *dev, int micro, struct params **params, struct step_result *result,
+                                struct vkd_error *err) {
   struct config c = settings(micro);
   struct step *step = NULL;
   struct step_result results[2];
@@ -73,8 +84,10 @@ static void check_gradients(const struct params *p) {
     float *g = values_of(p, PARAMS_GRAD, i);
     int64_t zeros = 0;
     for (int64_t k = 0; k < p->rows[i].numel; k++) zeros += g[k] == 0; // exactly
-    if (output_layer) CHECK(zeros == 0, "%s: %lld gradients are zero", name, (long long)zeros);
-    else CHECK(zeros == p->rows[i].numel, "%s has a gradient", name);
+    if (output_layer)
+      CHECK(zeros == 0, "%s: %lld gradients are zero", name, (long long)zeros);
+    else
+      CHECK(zeros == p->rows[i].numel, "%s has a gradient", name);
     free(g);
   }
 }

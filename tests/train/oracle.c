@@ -16,13 +16,15 @@ static void run_case(struct vkd_device *dev, const char *folder) {
   int rows[VERIFY_GROUPS] = {0};
   for (int i = 0; i < r.count; i++) {
     const struct verify_row *row = &r.rows[i];
-    CHECK(row->error <= row->tolerance, "%s: %s, %s: %g, at most %g", folder, verify_group_title(row->group), row->name, row->error, row->tolerance);
+    CHECK(row->error <= row->tolerance, "%s: %s, %s: %g, at most %g", folder, verify_group_title(row->group), row->name,
+          row->error, row->tolerance);
     rows[row->group]++;
     worst[row->group] = fmax(worst[row->group], row->error / row->tolerance);
   }
   for (int g = 0; g < VERIFY_GROUPS; g++) {
     CHECK(rows[g] > 0, "%s: nothing was compared of %s", folder, verify_group_title((enum verify_group)g));
-    printf("%s: %-18s %3d compared, worst at %.3f of its tolerance\n", folder, verify_group_title((enum verify_group)g), rows[g], worst[g]);
+    printf("%s: %-18s %3d compared, worst at %.3f of its tolerance\n", folder, verify_group_title((enum verify_group)g),
+           rows[g], worst[g]);
   }
   verify_report_free(&r);
 }

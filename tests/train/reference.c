@@ -1,5 +1,5 @@
-// The whole training graph of small random models, loss and every gradient, on the device against the float64 interpreter.
-// Odd sizes, two samples of different noise levels, ragged text; conditioned by text and by classes.
+// The whole training graph of small random models, loss and every gradient, on the device against the float64
+// interpreter. Odd sizes, two samples of different noise levels, ragged text; conditioned by text and by classes.
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +13,30 @@ enum { BATCH = 2 };
 // fp32 against float64: sums of up to some hundred terms over about 60 ops; a wrong term of any op is at 1e-3 or more.
 static const double tolerance = 2e-5;
 
-static const struct dit_config text_model = {.dim = 42, .depth = 2, .heads = 3, .ffn = 53, .freq_dim = 10, .text_dim = 7, .text_len = 5,
-                                             .in_channels = 3, .out_channels = 3, .patch = {1, 2, 3}, .latent = {3, 4, 9}, .eps = 1e-6f};
-static const struct dit_config class_model = {.dim = 36, .depth = 1, .heads = 2, .ffn = 144, .freq_dim = 8, .text_dim = 11, .text_len = 1,
-                                              .class_rows = 4, .in_channels = 5, .out_channels = 5, .patch = {1, 1, 1}, .latent = {1, 5, 7},
+static const struct dit_config text_model = {.dim = 42,
+                                             .depth = 2,
+                                             .heads = 3,
+                                             .ffn = 53,
+                                             .freq_dim = 10,
+                                             .text_dim = 7,
+                                             .text_len = 5,
+                                             .in_channels = 3,
+                                             .out_channels = 3,
+                                             .patch = {1, 2, 3},
+                                             .latent = {3, 4, 9},
+                                             .eps = 1e-6f};
+static const struct dit_config class_model = {.dim = 36,
+                                              .depth = 1,
+                                              .heads = 2,
+                                              .ffn = 144,
+                                              .freq_dim = 8,
+                                              .text_dim = 11,
+                                              .text_len = 1,
+                                              .class_rows = 4,
+                                              .in_channels = 5,
+                                              .out_channels = 5,
+                                              .patch = {1, 1, 1},
+                                              .latent = {1, 5, 7},
                                               .eps = 1e-6f};
 
 static uint32_t draws;
@@ -91,8 +111,10 @@ static enum vkd_status fill(struct trial *t, struct vkd_error *err) {
   put(t, t->in.x0, any);
   put(t, t->in.sigma, level);
   put(t, t->in.s, embedded);
-  if (t->model->class_rows) put_int(t, t->in.labels, (const int32_t[]){2, 3}, BATCH);
-  else put(t, t->in.text, ragged);
+  if (t->model->class_rows)
+    put_int(t, t->in.labels, (const int32_t[]){2, 3}, BATCH);
+  else
+    put(t, t->in.text, ragged);
   put_int(t, t->in.key, (const int32_t[]){11, 0, 3, FLOW_STREAM_NOISE}, 4);
   put_int(t, t->in.sample, (const int32_t[]){6, 7}, BATCH);
   return st;
@@ -138,7 +160,8 @@ static void run_model(struct vkd_device *dev, const char *name, const struct dit
       const float *grad = vkd_program_output(t.program, 0, t.grads[i]);
       if (without_effect(model, p->name[DIT_NAMING_WAN])) {
         // rounding of <dout, v> - <dout, o>, beside gradients of 0.1 and more
-        CHECK(norm(grad, p->numel) <= 1e-6, "%s: gradient of %s is %g, not 0", name, p->name[DIT_NAMING_WAN], norm(grad, p->numel));
+        CHECK(norm(grad, p->numel) <= 1e-6, "%s: gradient of %s is %g, not 0", name, p->name[DIT_NAMING_WAN],
+              norm(grad, p->numel));
         continue;
       }
       e = relative(grad, t.values[t.grads[i].id], p->numel);

@@ -1,5 +1,5 @@
-// A case folder against this implementation: reference values of the forward pass, loss, gradients, AdamW steps, EMA and
-// samples of one small model, as case.json and safetensors files beside it.
+// A case folder against this implementation: reference values of the forward pass, loss, gradients, AdamW steps, EMA
+// and samples of one small model, as case.json and safetensors files beside it.
 #ifndef VKDM_VERIFY_H
 #define VKDM_VERIFY_H
 
@@ -50,7 +50,8 @@ struct verify_report {
 
 // Runs the case on the device.  Misses are no error: they are counted in report->failed.
 // Errors: VKD_ERR_INPUT naming the file and what is wrong in it; VKD_ERR_UNSUPPORTED on another model family.
-enum vkd_status verify_case(struct vkd_device *dev, const char *folder, struct verify_report *report, struct vkd_error *err);
+enum vkd_status verify_case(struct vkd_device *dev, const char *folder, struct verify_report *report,
+                            struct vkd_error *err);
 void verify_report_free(struct verify_report *report);
 
 #endif

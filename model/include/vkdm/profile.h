@@ -1,0 +1,78 @@
+// What a training step or a sampler's pass costs: FLOPs, bytes and time of every op, memory by kind, and the FLOPs
+// beside the paper's formula.
+#ifndef VKDM_PROFILE_H
+#define VKDM_PROFILE_H
+
+#include "vkd/device.h"
+#include "vkdm/config.h"
+#include "vkdm/dataset.h"
+#include "vkdm/dit.h"
+
+struct profile_params {
+  struct vkd_device *device; // a fake one with runs = 0: counts and memory only
+  const struct config *config;
+  const struct dataset_info *data; // shapes only; the numbers are random
+  bool sample;                     // a forward pass over config.train.batch latents in place of a training step
+  int runs;                        // timed runs; 0: nothing runs
+};
+
+struct profile_row {
+  const char *op, *label; // owned by the profile
+  double flops, bytes;    // of one run
+  double ns;              // of one run, median; 0: not measured
+  uint32_t dispatches;    // 0: not measured, or done by another node
+  int repeats;            // runs per step
+};
+
+// arenas, and what the programs take beside them
+#define PROFILE_MEMORY_MAP(X)                                                                                          \
+  X(weights) X(gradients) X(gradient_sums) X(moments) X(ema) X(activations) X(inputs) X(outputs) X(constants) X(staging)
+
+struct profile_memory {
+#define X(kind) uint64_t kind;
+  PROFILE_MEMORY_MAP(X)
+#undef X
+  uint64_t activations_raw; // without reuse of storage
+};
+
+// Parts of the model: every op belongs to exactly one, so counted adds up to the step and formula to C_token * tokens.
+// name, title, what the formula leaves out or counts otherwise
+#define PROFILE_SHARE_MAP(X)                                                                                           \
+  X(SELF_PROJ, "self-attention projections", "8 d^2 per token, layer and pass: as counted")                            \
+  X(SELF_ATTENTION, "self-attention", "backward: scores twice and dout v' once more, dout . o")                        \
+  X(CROSS_PROJ, "cross-attention projections", "keys and values of the context, 4 m d^2 per clip, are left out")       \
+  X(CROSS_ATTENTION, "cross-attention", "4 n m d per clip, and its recomputation, are left out")                       \
+  X(FFN, "feed-forward", "4 d ffn per token, layer and pass: as counted")                                              \
+  X(EMBEDDINGS, "embeddings and head", "patches, time, text, output layer are left out")                               \
+  X(ELEMENTWISE, "norms and elementwise", "norms, rotary, gates, biases, noise, loss are left out")                    \
+  X(OPTIMISER, "optimiser", "gradient norm, AdamW, EMA are left out")
+
+enum profile_share_id {
+#define X(name, title, why) PROFILE_##name,
+  PROFILE_SHARE_MAP(X)
+#undef X
+      PROFILE_SHARES
+};
+
+struct profile_share {
+  const char *title, *why;
+  double counted, formula, ns; // of a step
+};
+
+struct profile {
+  struct dit_config model;
+  int64_t params;
+  int batch;      // samples per step
+  double formula; // FLOPs of a step as the paper counts
+  struct profile_row *rows;
+  uint32_t count;
+  struct profile_memory memory;
+  struct profile_share shares[PROFILE_SHARES];
+  struct profile_graphs *graphs; // what the rows' names live in
+};
+
+// Errors: as train_model_config() and step by step; VKD_ERR_UNSUPPORTED where the device has no timestamps.
+enum vkd_status profile_create(struct profile **out, const struct profile_params *params, struct vkd_error *err);
+void profile_destroy(struct profile **profile); // NULL inside is fine
+
+#endif

@@ -1,0 +1,209 @@
+#include "vkdm/profile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "step.h"
+#include "vkd/random.h"
+#include "vkdm/train.h"
+
+enum { SEED = 1, STREAM = 0x9f0f }; // of the random inputs
+
+struct profile_graphs {
+  struct params *params;
+  struct step *step;
+  // of a forward pass
+  struct vkd_graph *forward;
+  struct vkd_program *program;
+  struct flow_inputs in;
+};
+
+// ---- random inputs -------------------------------------------------------------------------------------------------
+static void draw(float *dst, size_t n, uint32_t which) {
+  for (size_t i = 0; i < n; i += 4) {
+    double z[4];
+    vkd_normal4(SEED, which, STREAM, (uint32_t)(i >> 32), (uint32_t)(i / 4), z);
+    for (size_t k = 0; k < 4 && i + k < n; k++) dst[i + k] = (float)z[k];
+  }
+}
+
+static size_t latent_numel(const struct dit_config *m) {
+  return (size_t)m->in_channels * (size_t)m->latent[0] * (size_t)m->latent[1] * (size_t)m->latent[2];
+}
+
+// One real step, which leaves random inputs in slot 0.
+static enum vkd_status run_step(const struct profile *p, struct vkd_error *err) {
+  const struct dit_config *m = &p->model;
+  size_t batch = (size_t)p->batch, latents = batch * latent_numel(m);
+  size_t text = m->class_rows ? 0 : batch * (size_t)m->text_len * (size_t)m->text_dim;
+  float *values = malloc((latents + text + 1) * sizeof *values);
+  int32_t *labels = calloc(batch, sizeof *labels);
+  enum vkd_status st =
+      values && labels ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %zu random clips", batch);
+  if (st == VKD_OK) {
+    struct step_result results[2];
+    int count;
+    draw(values, latents + text, 0);
+    struct data_batch data = {.size = (uint32_t)batch, .latents = values, .labels = labels, .text = values + latents};
+    st = step_submit(p->graphs->step, 2, 1e-6, &data, results, &count, err); // step 2 is one of slot 0
+    if (st == VKD_OK) st = step_flush(p->graphs->step, results, &count, err);
+  }
+  free(values);
+  free(labels);
+  return st;
+}
+
+static void write_forward(const struct profile *p) {
+  const struct profile_graphs *g = p->graphs;
+  const struct dit_config *m = &p->model;
+  size_t batch = (size_t)p->batch;
+  draw(vkd_program_input(g->program, 0, g->in.x0), batch * latent_numel(m), 0);
+  for (size_t i = 0; i < batch; i++)
+    dit_timestep_embedding(m->freq_dim, 500,
+                           (float *)vkd_program_input(g->program, 0, g->in.s) + i * (size_t)m->freq_dim);
+  if (m->class_rows)
+    memset(vkd_program_input(g->program, 0, g->in.labels), 0, batch * sizeof(int32_t));
+  else
+    draw(vkd_program_input(g->program, 0, g->in.text), batch * (size_t)m->text_len * (size_t)m->text_dim, 1);
+}
+
+// ---- rows ----------------------------------------------------------------------------------------------------------
+static enum vkd_status add_rows(struct profile *p, const struct step_part *part, int runs, struct vkd_error *err) {
+  struct vkd_op_profile *ops = NULL;
+  uint32_t count = 0;
+  enum vkd_status st = runs > 0 ? vkd_program_profile(part->program, runs, &ops, &count, err)
+                                : vkd_graph_profile(part->graph, &ops, &count, err);
+  if (st != VKD_OK) return st;
+  struct profile_row *more = realloc(p->rows, (p->count + count + 1) * sizeof *more);
+  if (more)
+    p->rows = more;
+  else
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a profile of %u ops", count);
+  for (uint32_t i = 0; i < count && more; i++)
+    p->rows[p->count++] = (struct profile_row){
+        ops[i].op,    ops[i].label ? ops[i].label : "", ops[i].flops, ops[i].bytes, ops[i].ns, ops[i].dispatches,
+        part->repeats};
+  free(ops);
+  struct profile_memory *m = &p->memory;
+  m->activations += part->plan.temporaries;
+  m->activations_raw += part->plan.temporaries_raw;
+  m->inputs += part->plan.inputs;
+  m->outputs += part->plan.outputs;
+  m->constants += part->plan.constants;
+  m->staging += part->plan.staging;
+  return st;
+}
+
+static enum vkd_status profile_step(struct profile *p, const struct profile_params *params, struct vkd_error *err) {
+  struct step_part parts[STEP_PARTS];
+  int count = 0;
+  struct profile_graphs *g = p->graphs;
+  enum vkd_status st = params->runs > 0 ? step_create(&g->step, params->config, g->params, err)
+                                        : step_create_plan(&g->step, params->config, g->params, err);
+  if (st == VKD_OK && params->runs > 0) st = run_step(p, err);
+  if (st == VKD_OK) st = step_parts(g->step, parts, &count, err);
+  for (int i = 0; i < count && st == VKD_OK; i++) st = add_rows(p, &parts[i], params->runs, err);
+  return st;
+}
+
+static enum vkd_status profile_forward(struct profile *p, const struct profile_params *params, struct vkd_error *err) {
+  struct profile_graphs *g = p->graphs;
+  enum vkd_status st = vkd_graph_create(&g->forward, err);
+  if (st != VKD_OK) return st;
+  vkd_tensor *weights = calloc((size_t)g->params->count, sizeof *weights);
+  if (!weights) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a forward pass");
+  flow_make_inputs(g->forward, &p->model, p->batch, &g->in);
+  params_tensors(g->params, g->forward, PARAMS_WEIGHT, weights);
+  vkd_output(g->forward, flow_velocity(g->forward, &p->model, weights, &g->in, g->in.x0));
+  free(weights);
+  struct vkd_program_params wanted = {.device = params->device, .graph = g->forward};
+  struct step_part part = {.graph = g->forward, .repeats = 1};
+  st = vkd_plan_query(&wanted, &part.plan, err);
+  if (st == VKD_OK && params->runs > 0) {
+    st = vkd_program_create(&g->program, &wanted, err);
+    if (st == VKD_OK) write_forward(p);
+    part.program = g->program;
+  }
+  return st == VKD_OK ? add_rows(p, &part, params->runs, err) : st;
+}
+
+// ---- shares --------------------------------------------------------------------------------------------------------
+static enum profile_share_id share_of(const struct profile_row *row) {
+  bool matmul = strcmp(row->op, "matmul") == 0, attention = strncmp(row->op, "attention", 9) == 0;
+  if (strncmp(row->label, "optim", 5) == 0 || strcmp(row->op, "accumulate") == 0 || strcmp(row->op, "zero") == 0)
+    return PROFILE_OPTIMISER;
+  if (!matmul && !attention) return PROFILE_ELEMENTWISE;
+  if (strstr(row->label, "/self_attn")) return matmul ? PROFILE_SELF_PROJ : PROFILE_SELF_ATTENTION;
+  if (strstr(row->label, "/cross_attn")) return matmul ? PROFILE_CROSS_PROJ : PROFILE_CROSS_ATTENTION;
+  return strstr(row->label, "/ffn") ? PROFILE_FFN : PROFILE_EMBEDDINGS;
+}
+
+static void fill_shares(struct profile *p, bool sample) {
+  static const struct profile_share texts[PROFILE_SHARES] = {
+#define X(name, text, reason) {.title = text, .why = reason},
+      PROFILE_SHARE_MAP(X)
+#undef X
+  };
+  memcpy(p->shares, texts, sizeof texts);
+  const struct dit_config *m = &p->model;
+  // Terms of dit_token_flops(), whose passes are one forward and a backward of twice that.
+  double passes = sample ? 1 : 3, d = m->dim, n = (double)dit_tokens(m), each = passes * m->depth * n * p->batch;
+  p->shares[PROFILE_SELF_PROJ].formula = each * 8 * d * d;
+  p->shares[PROFILE_SELF_ATTENTION].formula = each * 4 * n * d;
+  p->shares[PROFILE_CROSS_PROJ].formula = each * 4 * d * d;
+  p->shares[PROFILE_FFN].formula = each * 4 * d * m->ffn;
+  p->formula = dit_token_flops(m) / 3 * passes * n * p->batch;
+  for (uint32_t i = 0; i < p->count; i++) {
+    struct profile_share *s = &p->shares[share_of(&p->rows[i])];
+    s->counted += p->rows[i].flops * p->rows[i].repeats;
+    s->ns += p->rows[i].ns * p->rows[i].repeats;
+  }
+}
+
+static void fill_arenas(struct profile *p, unsigned kinds) {
+  uint64_t arena = 0;
+  for (uint32_t s = 0; s < p->graphs->params->segments; s++) arena += p->graphs->params->segment_bytes[s];
+  p->memory.weights = arena;
+  p->memory.gradients = kinds >> PARAMS_GRAD & 1 ? arena : 0;
+  p->memory.gradient_sums = kinds >> PARAMS_GRAD_SUM & 1 ? arena : 0;
+  p->memory.moments = (kinds >> PARAMS_M & 1 ? arena : 0) + (kinds >> PARAMS_V & 1 ? arena : 0);
+  p->memory.ema = kinds >> PARAMS_EMA & 1 ? arena : 0;
+}
+
+enum vkd_status profile_create(struct profile **out, const struct profile_params *params, struct vkd_error *err) {
+  struct profile *p = *out = calloc(1, sizeof *p);
+  if (p) p->graphs = calloc(1, sizeof *p->graphs);
+  enum vkd_status st = p && p->graphs ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a profile");
+  if (st == VKD_OK) st = train_model_config(params->config, params->data, &p->model, err);
+  if (st != VKD_OK) goto fail;
+  unsigned kinds = PARAMS_FOR_INFERENCE;
+  if (!params->sample)
+    kinds = PARAMS_FOR_TRAINING | (config_accumulation(params->config) > 1 ? 1u << PARAMS_GRAD_SUM : 0);
+  p->batch = params->config->train.batch;
+  if ((st = params_create(&p->graphs->params, params->device, &p->model, kinds, err)) != VKD_OK) goto fail;
+  p->params = p->graphs->params->numel;
+  fill_arenas(p, kinds);
+  if (params->runs > 0 && (st = params_init(p->graphs->params, SEED, err)) != VKD_OK) goto fail;
+  st = params->sample ? profile_forward(p, params, err) : profile_step(p, params, err);
+  if (st != VKD_OK) goto fail;
+  fill_shares(p, params->sample);
+  return VKD_OK;
+fail:
+  profile_destroy(out);
+  return st;
+}
+
+void profile_destroy(struct profile **pp) {
+  struct profile *p = *pp;
+  if (!p) return;
+  if (p->graphs) {
+    vkd_program_destroy(&p->graphs->program);
+    vkd_graph_destroy(&p->graphs->forward);
+    step_destroy(&p->graphs->step);
+    params_destroy(&p->graphs->params);
+  }
+  free(p->graphs);
+  free(p->rows);
+  free(p);
+  *pp = NULL;
+}

@@ -1,0 +1,278 @@
+// vkdit profile: what a step of a configuration costs, op by op, and where its memory goes.
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "config_arg.h"
+#include "vkdm/profile.h"
+
+static const struct cmd_opt opts[] = {
+    {.name = "train", .help = "a training step (the default)"},
+    {.name = "sample", .help = "a forward pass over train.batch latents; guidance needs two per sample and step"},
+    {.name = "runs",
+     .kind = CMD_INT,
+     .metavar = "N",
+     .fallback = "5",
+     .min = 1,
+     .max = 1000,
+     .help = "runs whose median is reported"},
+    {.name = "nodes", .help = "every node of the graph on a line of its own, in place of ops"},
+    {.name = "plan-only", .help = "count and plan without a device; nothing runs"},
+    CMD_OPT_DEVICE,
+    CMD_OPT_JSON,
+    {0},
+};
+
+// For --plan-only: common limits, and more memory than any model needs.
+static const struct vkd_device_caps plan_caps = {.name = "no device",
+                                                 .subgroup_size = 32,
+                                                 .max_workgroup_invocations = 1024,
+                                                 .max_workgroup_size = {1024, 1024, 64},
+                                                 .max_workgroup_count = {65535, 65535, 65535},
+                                                 .max_shared_bytes = 48 << 10,
+                                                 .max_push_bytes = 128,
+                                                 .max_allocation = (uint64_t)1 << 32,
+                                                 .memory_bytes = (uint64_t)1 << 50,
+                                                 .memory_budget = (uint64_t)1 << 50,
+                                                 .subgroup_arithmetic = true,
+                                                 .buffer_device_address = true,
+                                                 .timeline_semaphore = true};
+
+// One line of the table of ops.
+struct line {
+  const char *op, *label; // label: NULL where nodes are summed
+  uint32_t count;
+  double flops, bytes, ns;
+};
+
+// "1.23 G"; an exact 0 is "0"
+static const char *si(double x, char text[16]) {
+  static const char *const units[] = {"", "k", "M", "G", "T", "P", "E"};
+  size_t u = 0;
+  double size = x < 0 ? -x : x;
+  while (size >= 999.5 && u + 1 < sizeof units / sizeof units[0]) {
+    size /= 1000;
+    u++;
+  }
+  snprintf(text, 16, u || size != (int)size ? "%s%.3g %s" : "%s%.0f %s", x < 0 ? "-" : "", size, units[u]);
+  return text;
+}
+
+// The shapes of the clips: those of data.path, or of the synthetic set, which need not exist.
+static enum vkd_status open_shapes(const struct config *c, struct dataset **data, struct dataset_info *info,
+                                   struct vkd_error *err) {
+  *data = NULL;
+  if (*c->data.path) {
+    enum vkd_status st = dataset_open(c->data.path, data, err);
+    if (st == VKD_OK) *info = *dataset_get_info(*data);
+    return st;
+  }
+  *info = (struct dataset_info){.classes = (uint32_t)c->data.classes};
+  if (c->model.text_len > 0 && c->model.text_dim > 0) {
+    info->text_len = (uint32_t)c->model.text_len;
+    info->text_dim = (uint32_t)c->model.text_dim;
+  }
+  uint32_t t = (uint32_t)c->data.frames, h = (uint32_t)c->data.size[0], w = (uint32_t)c->data.size[1];
+  uint32_t levels_t = c->data.levels_t == CONFIG_AUTO ? t % 2 == 0 : (uint32_t)c->data.levels_t;
+  uint32_t levels_s = c->data.levels_s == CONFIG_AUTO ? h % 2 == 0 && w % 2 == 0 : (uint32_t)c->data.levels_s;
+  bool haar = c->data.codec == CONFIG_HAAR;
+  return latent_codec_init(&info->codec, haar ? LATENT_HAAR : LATENT_PIXEL, 0, t, h, w, haar ? levels_t : 0,
+                           haar ? levels_s : 0, err);
+}
+
+static int by_cost(const void *a, const void *b) {
+  const struct line *x = a, *y = b;
+  if (x->ns != y->ns) return x->ns > y->ns ? -1 : 1;
+  if (x->flops != y->flops) return x->flops > y->flops ? -1 : 1;
+  return x->bytes > y->bytes ? -1 : x->bytes < y->bytes;
+}
+
+// By op, the dearest first; or by node, in the order they run.  *count lines, freed by the caller.
+static struct line *make_lines(const struct profile *p, bool nodes, uint32_t *count) {
+  struct line *lines = calloc(p->count + 1, sizeof *lines);
+  *count = 0;
+  for (uint32_t i = 0; lines && i < p->count; i++) {
+    const struct profile_row *row = &p->rows[i];
+    uint32_t k = nodes ? *count : 0;
+    while (k < *count && strcmp(lines[k].op, row->op) != 0) k++;
+    if (k == *count) lines[(*count)++] = (struct line){.op = row->op, .label = nodes ? row->label : NULL};
+    lines[k].count += (uint32_t)row->repeats;
+    lines[k].flops += row->flops * row->repeats;
+    lines[k].bytes += row->bytes * row->repeats;
+    lines[k].ns += row->ns * row->repeats;
+  }
+  if (lines && !nodes) qsort(lines, *count, sizeof *lines, by_cost);
+  return lines;
+}
+
+static void print_line(const struct line *l, const struct line *total) {
+  char flops[16], bytes[16];
+  printf("%-18s %6u %9s %9s", l->op, l->count, si(l->flops, flops), si(l->bytes, bytes));
+  if (total->ns > 0) printf(" %10.3f %6.1f", l->ns / 1e6, 100 * l->ns / total->ns);
+  if (total->ns > 0 && l->ns > 0)
+    printf(" %9.2f %9.2f", l->flops / l->ns, l->bytes / l->ns);
+  else if (total->ns > 0)
+    printf(" %9s %9s", "-", "-");
+  printf("%s%s\n", l->label ? "  " : "", l->label ? l->label : "");
+}
+
+static enum vkd_status print_ops(const struct profile *p, bool nodes, struct line *total, struct vkd_error *err) {
+  uint32_t count;
+  struct line *lines = make_lines(p, nodes, &count);
+  if (!lines) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "profile: no memory for a table");
+  for (uint32_t i = 0; i < count; i++) {
+    total->count += lines[i].count;
+    total->flops += lines[i].flops;
+    total->bytes += lines[i].bytes;
+    total->ns += lines[i].ns;
+  }
+  printf("\n%-18s %6s %9s %9s", "op", "nodes", "FLOPs", "bytes");
+  if (total->ns > 0) printf(" %10s %6s %9s %9s", "ms", "%", "GFLOP/s", "GB/s");
+  printf("\n");
+  for (uint32_t i = 0; i < count; i++) print_line(&lines[i], total);
+  print_line(total, total);
+  free(lines);
+  return VKD_OK;
+}
+
+static uint64_t memory_total(const struct profile_memory *m) {
+  uint64_t total = 0;
+#define X(kind) total += m->kind;
+  PROFILE_MEMORY_MAP(X)
+#undef X
+  return total;
+}
+
+static void print_memory(const struct profile_memory *m) {
+  printf("\nmemory                MiB\n");
+#define X(kind)                                                                                                        \
+  if (m->kind) {                                                                                                       \
+    printf("%-14s %10.3f", #kind, (double)m->kind / 1048576);                                                          \
+    if (&m->kind == &m->activations) printf("  (%.3f without reuse)", (double)m->activations_raw / 1048576);           \
+    putchar('\n');                                                                                                     \
+  }
+  PROFILE_MEMORY_MAP(X)
+#undef X
+  printf("%-14s %10.3f\n", "total", (double)memory_total(m) / 1048576);
+}
+
+static void print_shares(const struct profile *p, const struct line *total) {
+  char a[16], b[16], c[16];
+  printf("\n%-28s %9s %9s %10s%s\n", "FLOPs of", "counted", "formula", "difference", total->ns > 0 ? "  time %" : "");
+  for (int i = 0; i < PROFILE_SHARES; i++) {
+    const struct profile_share *s = &p->shares[i];
+    if (s->counted == 0 && s->formula == 0) continue;
+    printf("%-28s %9s %9s %10s", s->title, si(s->counted, a), si(s->formula, b), si(s->counted - s->formula, c));
+    if (total->ns > 0) printf(" %7.1f", 100 * s->ns / total->ns);
+    printf("  %s\n", s->why);
+  }
+  printf("%-28s %9s %9s %10s\n", "total", si(total->flops, a), si(p->formula, b), si(total->flops - p->formula, c));
+  printf("counted / formula = %.4f\n", total->flops / p->formula);
+}
+
+static enum vkd_status print_text(const struct profile *p, bool sample, bool nodes, const char *device,
+                                  struct vkd_error *err) {
+  const struct dit_config *m = &p->model;
+  struct line total = {.op = "total"};
+  char a[16], b[16];
+  printf("%s of %d: %lld parameters, d %d, %d layers, %d heads, ffn %d, %lld tokens of %d x %d x %d x %d, context %d, "
+         "on %s\n",
+         sample ? "forward pass" : "training step", p->batch, (long long)p->params, m->dim, m->depth, m->heads, m->ffn,
+         (long long)dit_tokens(m), m->in_channels, m->latent[0], m->latent[1], m->latent[2], m->text_len, device);
+  enum vkd_status st = print_ops(p, nodes, &total, err);
+  if (st != VKD_OK) return st;
+  print_memory(&p->memory);
+  print_shares(p, &total);
+  double tokens = (double)dit_tokens(m) * p->batch;
+  printf("per token: %sFLOPs counted, %sFLOPs by the formula (C_token%s)\n", si(total.flops / tokens, a),
+         si(p->formula / tokens, b), sample ? " / 3" : "");
+  if (total.ns > 0)
+    printf("%.3f ms, %.2f GFLOP/s, %.0f tokens/s\n", total.ns / 1e6, total.flops / total.ns, tokens / (total.ns / 1e9));
+  return VKD_OK;
+}
+
+static json_t *lines_json(const struct line *lines, uint32_t count) {
+  json_t *all = json_array();
+  for (uint32_t i = 0; i < count; i++)
+    json_array_append_new(all, json_pack("{s:s,s:s*,s:I,s:f,s:f,s:f}", "op", lines[i].op, "label", lines[i].label,
+                                         "nodes", (json_int_t)lines[i].count, "flops", lines[i].flops, "bytes",
+                                         lines[i].bytes, "ns", lines[i].ns));
+  return all;
+}
+
+static enum vkd_status print_json(const struct profile *p, bool sample, bool nodes, const char *device,
+                                  struct vkd_error *err) {
+  uint32_t count;
+  struct line *lines = make_lines(p, nodes, &count);
+  if (!lines) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "profile: no memory for a table");
+  double flops = 0, ns = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    flops += lines[i].flops;
+    ns += lines[i].ns;
+  }
+  json_t *memory = json_object(), *shares = json_array();
+#define X(kind) json_object_set_new(memory, #kind, json_integer((json_int_t)p->memory.kind));
+  PROFILE_MEMORY_MAP(X)
+#undef X
+  json_object_set_new(memory, "activations_raw", json_integer((json_int_t)p->memory.activations_raw));
+  json_object_set_new(memory, "total", json_integer((json_int_t)memory_total(&p->memory)));
+  for (int i = 0; i < PROFILE_SHARES; i++)
+    json_array_append_new(shares,
+                          json_pack("{s:s,s:f,s:f,s:f}", "part", p->shares[i].title, "counted", p->shares[i].counted,
+                                    "formula", p->shares[i].formula, "ns", p->shares[i].ns));
+  json_t *root = json_pack("{s:s,s:s,s:I,s:i,s:I,s:f,s:f,s:f,s:o,s:o,s:o}", "of", sample ? "sample" : "train", "device",
+                           device, "params", (json_int_t)p->params, "batch", p->batch, "tokens",
+                           (json_int_t)(dit_tokens(&p->model) * p->batch), "flops", flops, "formula", p->formula, "ns",
+                           ns, "memory", memory, "parts", shares, nodes ? "nodes" : "ops", lines_json(lines, count));
+  char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+  if (text) puts(text);
+  free(text);
+  json_decref(root);
+  free(lines);
+  return text ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "profile: no memory for a report");
+}
+
+static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
+  bool sample = cmd_has(args, "sample"), plan_only = cmd_has(args, "plan-only"), nodes = cmd_has(args, "nodes");
+  if (sample && cmd_has(args, "train"))
+    return vkd_fail(err, VKD_ERR_USAGE, "profile: give --train or --sample, not both");
+  if (plan_only && (cmd_has(args, "device") || cmd_has(args, "runs")))
+    return vkd_fail(err, VKD_ERR_USAGE,
+                    "profile: --plan-only uses no device and runs nothing; leave out --device and --runs");
+  struct vkd_device *dev = NULL;
+  struct dataset *data = NULL;
+  struct profile *profile = NULL;
+  struct config config;
+  struct dataset_info info;
+  enum vkd_status st = config_arg_load(args, &config, err);
+  if (st == VKD_OK) st = open_shapes(&config, &data, &info, err);
+  struct vkd_device_params wanted = {.select = cmd_string(args, "device"), .fake = plan_only ? &plan_caps : NULL};
+  if (st == VKD_OK) st = vkd_device_create(&dev, &wanted, err);
+  if (st != VKD_OK) goto done;
+  const struct vkd_device_caps *caps = vkd_device_get_caps(dev);
+  int runs = plan_only ? 0 : (int)cmd_int(args, "runs");
+  struct profile_params params = {.device = dev, .config = &config, .data = &info, .sample = sample, .runs = runs};
+  if ((st = profile_create(&profile, &params, err)) != VKD_OK) goto done;
+  st = cmd_has(args, "json") ? print_json(profile, sample, nodes, caps->name, err)
+                             : print_text(profile, sample, nodes, caps->name, err);
+done:
+  profile_destroy(&profile);
+  vkd_device_destroy(&dev);
+  dataset_close(&data);
+  return st;
+}
+
+const struct cmd cmd_profile = {
+    .name = "profile",
+    .summary = "Tells what a step costs op by op, its memory, and its FLOPs beside the paper's formula",
+    .usage = CONFIG_ARG_USAGE,
+    .details = "The formula is C_token = 3/4 N (7 + n/d), N = 16 L d^2, per token (another ffn width: 3 L (12 d^2 + 4 "
+               "d ffn + 4 n d)).\n"
+               "Inputs are random; shapes come from data.path, or from the synthetic settings of the configuration.",
+    .min_pos = 1,
+    .max_pos = -1,
+    .opts = opts,
+    .run = run,
+};
