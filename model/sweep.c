@@ -253,12 +253,25 @@ static enum vkd_status take_lock(struct sweep_job *job, struct vkd_error *err) {
   return status;
 }
 
+char *sweep_data_path(const char *folder, const struct config *c) {
+  // FNV-1a of the section that the set is made by: another set never takes its place
+  char *text = *c->data.path ? NULL : config_to_string(c), name[48];
+  uint32_t hash = 2166136261u;
+  if (*c->data.path) return strdup(c->data.path);
+  if (!text) return NULL;
+  const char *from = strstr(text, "data:\n"), *to = strstr(text, "train:\n");
+  for (const char *p = from; p && p < to; p++) hash = (hash ^ (unsigned char)*p) * 16777619u;
+  free(text);
+  snprintf(name, sizeof name, "synthetic-%08" PRIx32 ".vkd", hash);
+  return fileio_join(folder, name);
+}
+
 static enum vkd_status open_data(struct sweep_job *job, struct vkd_error *err) {
   const struct config *c = &job->sweep->cells[0].config;
   struct dataset *data = NULL;
   if (!job->sweep->shared_data) return VKD_OK;
-  job->data = *c->data.path ? strdup(c->data.path) : job->p->data ? strdup(job->p->data) : fileio_join(job->p->folder, "data.vkd");
-  if (!job->data) return no_memory("data.vkd", err);
+  job->data = sweep_data_path(job->p->data ? job->p->data : job->p->folder, c);
+  if (!job->data) return no_memory(job->p->folder, err);
   enum vkd_status status = train_open_data(c, job->data, &data, err);
   if (!status) job->fingerprint = dataset_get_info(data)->fingerprint;
   dataset_close(&data);

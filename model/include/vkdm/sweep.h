@@ -1,5 +1,5 @@
 // A sweep: one training run per cell of a grid, and the runs table that they make.  The file's format: docs/sweep.md.
-// DIR/: sweep.yaml data.vkd runs.csv runs/CELL/ (as vkdm/train.h tells, and cell.json, what the table needs of it).
+// DIR/: synthetic-HASH.vkd runs.csv runs/CELL/ (as vkdm/train.h tells, and cell.json, what the table needs of it).
 #ifndef VKDM_SWEEP_H
 #define VKDM_SWEEP_H
 
@@ -65,7 +65,7 @@ struct sweep_progress {
 struct sweep_params {
   const struct sweep *sweep; // planned
   const char *folder;        // DIR; created
-  const char *data;          // where the shared synthetic set lies or will; NULL: DIR/data.vkd
+  const char *data;          // folder of the shared synthetic set; NULL: DIR
   bool no_checkpoints;       // a cell that was cut off then starts anew
   // Runs one after another on `device`; or, where it is NULL, in `workers` forked processes, worker w on the device chosen by
   // devices[w mod device_count] (none: spread over the devices of the best kind).  The caller has touched no device before.
@@ -83,6 +83,10 @@ struct sweep_params {
 // Errors: VKD_ERR_INPUT where another sweep is running in DIR; VKD_ERR_IO; not those of single runs.
 enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcome *outcomes, struct vkd_error *err);
 void sweep_outcomes_free(struct sweep_outcome *outcomes, int count);
+
+// Where the shared data set lies or will: data.path, or FOLDER/synthetic-HASH.vkd, its hash that of the data section.  malloc'd;
+// NULL: out of memory.
+char *sweep_data_path(const char *folder, const struct config *config);
 
 // The points of a run that are rows of the table: indices into result->points, [point_count].  Returns how many.
 int sweep_rows(const struct sweep *sweep, const struct sweep_cell *cell, const struct train_result *result, int *index);
