@@ -195,11 +195,22 @@ static enum vkd_status check_folder(const struct train_params *p, const char *co
   return st == VKD_OK && !p->resume ? ckpt_remove_all(p->run, err) : st;
 }
 
+// A synthetic set that an earlier configuration left in the folder must not be taken for this one's.
+static enum vkd_status drop_old_data(const struct train_params *p, const char *config_path, const char *data_path, struct vkd_error *err) {
+  char *newest = NULL;
+  enum vkd_status st = p->resume ? ckpt_newest(p->run, &newest, err) : VKD_OK;
+  bool anew = p->resume ? !newest : p->overwrite || !fileio_is_file(config_path);
+  if (st == VKD_OK && anew) unlink(data_path);
+  free(newest);
+  return st;
+}
+
 static enum vkd_status open_run(struct run *r, struct vkd_error *err) {
   const struct train_params *p = r->p;
   char *config_path = fileio_join(p->run, "config.yaml"), *data_path = fileio_join(p->run, "data.vkd");
   enum vkd_status st = config_path && data_path ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
   if (st == VKD_OK && !*r->config->data.path) st = fileio_make_dirs(p->run, err);
+  if (st == VKD_OK && !*r->config->data.path) st = drop_old_data(p, config_path, data_path, err);
   if (st == VKD_OK) st = train_open_data(r->config, data_path, &r->data, err);
   if (st == VKD_OK) st = train_model_config(r->config, dataset_get_info(r->data), &r->model, err);
   if (st == VKD_OK) st = check_folder(p, config_path, err);
