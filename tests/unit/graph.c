@@ -229,8 +229,11 @@ static void test_slices(void) {
     vkd_tensor x = rg_leaf(&r, 11, 3), loss = mse_to(&r, vkd_gelu(r.g, vkd_slice(r.g, x, 7, 2)));
     if (seed & 1) loss = vkd_add(r.g, loss, mse_to(&r, vkd_silu(r.g, vkd_slice(r.g, x, 1, 3))));
     if (seed & 1) loss = vkd_add(r.g, loss, mse_to(&r, vkd_slice(r.g, vkd_slice(r.g, x, 1, 3), 1, 1)));
+    if (seed & 1) loss = vkd_add(r.g, loss, mse_to(&r, vkd_slice(r.g, x, 5, 1)));
     if (seed & 2) loss = vkd_add(r.g, loss, mse_to(&r, vkd_gelu(r.g, x)));
+    int before = graphs_checked;
     check_gradients(&r, loss, "slices", seed);
+    CHECK(graphs_checked == before + 1, "slices that do not overlap are refused: %s", r.g->error.what);
     vkd_graph_destroy(&r.g);
   }
 }
