@@ -1,0 +1,89 @@
+#!/bin/bash
+# profile, verify, selftest and devices: what they print without a device, and their error texts.
+set -u
+vkdit=$1
+failed=0
+temp=$(mktemp -d)
+trap 'rm -rf "$temp"' EXIT
+
+# refuse WORDS ARGS...: exit 2 and WORDS in one line on stderr
+refuse() {
+  local words=$1 got
+  shift
+  "$vkdit" "$@" > "$temp/out" 2> "$temp/err"
+  got=$?
+  if [ $got -ne 2 ] || [ -s "$temp/out" ] || [ "$(wc -l < "$temp/err")" -ne 1 ] || ! grep -qF -- "$words" "$temp/err"; then
+    echo "vkdit $*: exit $got (want 2), want '$words' in:" >&2
+    cat "$temp/out" "$temp/err" >&2
+    failed=1
+  fi
+}
+say() {
+  echo "$*" >&2
+  failed=1
+}
+
+refuse "not both" profile tiny-video --train --sample
+refuse "uses no device" profile tiny-video --plan-only --runs 3
+refuse "nosuch.yaml: " profile nosuch.yaml --plan-only
+refuse "nosuch.vkd" profile tiny-video --plan-only data.path=nosuch.vkd
+refuse "model.heads" profile tiny-video --plan-only model.heads=14 model.dim=98
+refuse "give one of them" selftest --op gelu --compile-only
+refuse "too few arguments" verify
+refuse "too few arguments" profile
+
+# The parts of the model add up to the whole, in FLOPs counted and in those of the formula; matmuls of self-attention and the
+# feed-forward layer are what the formula counts.
+cat > "$temp/model.yaml" << 'END'
+model: {dim: 48, depth: 3, heads: 2, ffn_ratio: 4, patch: [1, 2, 2]}
+data: {frames: 4, size: [12, 8]}
+train: {steps: 1, batch: 6, micro_batch: 3}
+END
+if ! "$vkdit" profile "$temp/model.yaml" --plan-only --json > "$temp/profile.json" 2> "$temp/err"; then
+  say "profile --plan-only: $(cat "$temp/err")"
+elif command -v python3 > /dev/null; then
+  python3 - "$temp/profile.json" << 'END' || failed=1
+import json, sys
+p = json.load(open(sys.argv[1]))
+parts = {x["part"]: x for x in p["parts"]}
+# n = 4*6*4 tokens, N = 16 L d^2, C_token = 3/4 N (7 + n/d)
+n, d, layers, batch = 4 * 6 * 4, 48, 3, 6
+want = 0.75 * 16 * layers * d * d * (7 + n / d) * n * batch
+assert p["tokens"] == n * batch, p["tokens"]
+assert abs(p["formula"] - want) <= 1e-9 * want, (p["formula"], want)
+assert sum(x["counted"] for x in p["parts"]) == p["flops"] == sum(x["flops"] for x in p["ops"])
+assert abs(sum(x["formula"] for x in p["parts"]) - p["formula"]) <= 1e-9 * want
+for name in "self-attention projections", "feed-forward":
+    assert parts[name]["counted"] == parts[name]["formula"] > 0, parts[name]
+# keys and values of one row of context per clip: 4 d^2, three passes
+extra = parts["cross-attention projections"]
+assert extra["counted"] - extra["formula"] == 3 * 4 * d * d * layers * batch, extra
+# scores and dout v' are computed again: 7 for 4 products of 2 n^2 d; dout . o costs 2 d per token
+again = parts["self-attention"]
+assert again["counted"] - again["formula"] == (3 * 2 * n * n * d + 2 * n * d) * layers * batch, again
+m = p["memory"]
+assert m["weights"] == m["gradients"] == m["gradient_sums"] == m["ema"] == m["moments"] / 2 >= 4 * p["params"]
+assert 0 < m["activations"] < m["activations_raw"]
+assert m["total"] == sum(v for k, v in m.items() if k not in ("total", "activations_raw"))
+END
+  [ $failed -eq 0 ] || say "profile --plan-only --json: numbers that do not add up"
+fi
+if ! "$vkdit" profile "$temp/model.yaml" --plan-only --sample --nodes > "$temp/out" 2> "$temp/err" || ! grep -q "block2/ffn" "$temp/out"; then
+  say "profile --sample --nodes: $(cat "$temp/out" "$temp/err")"
+fi
+
+# Where there is a device: one line per device and per case, and broken cases.
+if "$vkdit" devices > "$temp/out" 2> "$temp/err" && grep -q "^0: " "$temp/out"; then
+  "$vkdit" selftest --op gelu > "$temp/out" 2> "$temp/err" && grep -q "^ok *gelu" "$temp/out" || say "selftest --op gelu: $(cat "$temp/out" "$temp/err")"
+  refuse "no self-test of an op 'nosuch'" selftest --op nosuch
+  refuse "no such folder" verify "$temp/none"
+  mkdir "$temp/case"
+  refuse "case.json" verify "$temp/case"
+  echo '{"family": "other"}' > "$temp/case/case.json"
+  refuse 'family "other" is not supported' verify "$temp/case"
+  echo '{"family": "wan_t2v", "naming": "wan"}' > "$temp/case/case.json"
+  refuse '"model": an object wanted' verify "$temp/case"
+else
+  echo "no device: selftest and verify are not looked at"
+fi
+exit $failed

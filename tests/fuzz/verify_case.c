@@ -1,0 +1,80 @@
+// Broken case.json files: every truncation and random damage end in success, VKD_ERR_INPUT or VKD_ERR_UNSUPPORTED with
+// a message that names the file, and what is read is within the bounds that the rest relies on.
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../model/verify_case.h"
+#include "check.h"
+
+static const char sound[] =
+    "{\"family\":\"wan_t2v\",\"naming\":\"wan\",\"model\":{\"patch_size\":[1,2,2],\"text_len\":8,\"in_dim\":4,\"out_"
+    "dim\":4,"
+    "\"dim\":24,\"ffn_dim\":96,\"freq_dim\":16,\"text_dim\":6,\"num_heads\":2,\"num_layers\":2,\"eps\":1e-06,"
+    "\"qk_norm\":true,\"cross_attn_norm\":true},\"params\":99,\"batch\":2,\"latent\":[4,3,4,6],"
+    "\"train\":{\"adamw\":{\"lr\":0.001,\"betas\":[0.9,0.95],\"eps\":1e-8,\"weight_decay\":0.1,\"ema_decay\":0.9},"
+    "\"loss_at_steps_1_2_3\":[3.5,3.25,3.0]},\"sample\":{\"steps\":2,\"shift\":3.0,\"guidance\":5.0,"
+    "\"euler\":{\"sigmas\":[1.0,0.75,0.0]}},\"suggested_fp32_tolerance\":{\"loss_abs\":5e-6,\"adamw_max_abs\":2e-4,"
+    "\"adamw_checks_abs\":3e-4},\"checks\":{\"ema3\":{\"head.modulation\":[1,2.5,-3]}}}";
+
+static char path[64];
+static uint64_t rng_state = 0x9e3779b97f4a7c15u;
+static uint32_t rng(void) {
+  rng_state ^= rng_state << 13;
+  rng_state ^= rng_state >> 7;
+  rng_state ^= rng_state << 17;
+  return (uint32_t)(rng_state >> 32);
+}
+
+static int read_well, refused;
+
+static void try_bytes(const char *data, size_t size) {
+  FILE *out = fopen(path, "wb");
+  if (!out || fwrite(data, 1, size, out) != size || fclose(out)) exit(1);
+  struct vkd_error err = {0};
+  struct verify_case c;
+  enum vkd_status st = verify_case_read(&c, path, &err);
+  if (st != VKD_OK) {
+    refused++;
+    CHECK((st == VKD_ERR_INPUT || st == VKD_ERR_UNSUPPORTED) && strstr(err.what, path), "%s: %s", vkd_status_name(st),
+          err.what);
+    return;
+  }
+  read_well++;
+  double sums[3];
+  CHECK(dit_config_check(&c.model, NULL) == VKD_OK && c.batch >= 1 && c.sample_steps >= 1, "a case out of bounds");
+  CHECK(c.tol_loss <= 1e-3 && c.tol_adamw <= 1e-3 && c.tol_checks <= 1e-2, "tolerances that pass everything");
+  st = verify_case_checks(&c, "ema3", "head.modulation", sums, &err);
+  CHECK(st == VKD_OK || st == VKD_ERR_INPUT, "%s", err.what);
+  verify_case_free(&c);
+}
+
+int main(void) {
+  snprintf(path, sizeof path, "/tmp/vkdit-case-%ld.json", (long)getpid());
+  static const char *const tokens[] = {"-1",   "0",      "1e999", "99999999999999999999", "null", "[]", "{}", "\"x\"",
+                                       "true", "1e-300", "7"};
+  size_t size = sizeof sound - 1;
+  char *text = malloc(2 * sizeof sound);
+  try_bytes(sound, size);
+  CHECK(read_well == 1, "the sound case was refused");
+  for (size_t n = 0; n < size; n++) try_bytes(sound, n);
+  for (int round = 0; round < 3000; round++) {
+    memcpy(text, sound, size);
+    size_t length = size, at = rng() % size;
+    if (round % 2) {
+      for (uint32_t k = 1 + rng() % 3; k; k--) text[rng() % size] = (char)rng();
+    } else { // a value gives way to another: from a colon, comma or bracket to the end of what follows
+      while (at > 0 && !strchr(":,[", text[at])) at--;
+      size_t end = at + 1;
+      while (end < size && !strchr(",]}", text[end])) end++;
+      const char *token = tokens[rng() % (sizeof tokens / sizeof tokens[0])];
+      length = (size_t)sprintf(text + at + 1, "%s%s", token, sound + end) + at + 1;
+    }
+    try_bytes(text, length);
+  }
+  free(text);
+  unlink(path);
+  CHECK(read_well > 50 && refused > 1000, "%d read, %d refused: the damage is of no use", read_well, refused);
+  printf("%d read, %d refused\n", read_well, refused);
+  return check_done();
+}
