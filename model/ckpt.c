@@ -35,13 +35,14 @@ static enum vkd_status make_path(char *out, const char *folder, const char *name
 }
 
 static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_error *err) {
+  errno = 0;
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   struct stat info;
   void *map = MAP_FAILED;
   if (fd >= 0 && fstat(fd, &info) == 0 && info.st_size > 0) map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
   int why = errno;
   if (fd >= 0) close(fd);
-  if (map == MAP_FAILED) return vkd_fail(err, VKD_ERR_INPUT, "%s: cannot be read: %s", path, strerror(why));
+  if (map == MAP_FAILED) return vkd_fail(err, VKD_ERR_INPUT, "%s: cannot be read: %s", path, why ? strerror(why) : "it is empty");
   snprintf(hex, 17, "%016" PRIx64, hash_xxh64(map, (size_t)info.st_size, 0));
   munmap(map, (size_t)info.st_size);
   return VKD_OK;
@@ -117,6 +118,15 @@ static enum vkd_status read_names(const json_t *names, struct ckpt_state *s, str
   return s->class_names && s->class_count == json_array_size(names) ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for class names");
 }
 
+// Samples of the model become video through the codec.
+static enum vkd_status check_latent(const struct ckpt_state *s, struct vkd_error *err) {
+  struct latent_shape l = latent_shape(&s->codec);
+  const struct dit_config *m = &s->model;
+  if ((int)l.c == m->in_channels && (int)l.t == m->latent[0] && (int)l.h == m->latent[1] && (int)l.w == m->latent[2]) return VKD_OK;
+  return vkd_fail(err, VKD_ERR_INPUT, "codec: latents of %u x %u x %u x %u, the model's are %d x %d x %d x %d", l.c, l.t, l.h, l.w, m->in_channels,
+                  m->latent[0], m->latent[1], m->latent[2]);
+}
+
 static enum vkd_status parse_state(const json_t *root, const char *folder, struct ckpt_state *s, struct vkd_error *err) {
   const json_t *step = json_object_get(root, "step"), *hashes = json_object_get(root, "files");
   const char *config = json_string_value(json_object_get(root, "config")), *data = json_string_value(json_object_get(root, "data"));
@@ -129,6 +139,7 @@ static enum vkd_status parse_state(const json_t *root, const char *folder, struc
   if (!(s->config = strdup(config))) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a checkpoint's state");
   enum vkd_status st = model_from_json(json_object_get(root, "model"), &s->model, err);
   if (st == VKD_OK) st = latent_codec_from_json(json_object_get(root, "codec"), &s->codec, err);
+  if (st == VKD_OK) st = check_latent(s, err);
   if (st == VKD_OK) st = read_names(json_object_get(root, "classes"), s, err);
   for (int i = 0; i < FILES && st == VKD_OK; i++) {
     char path[PATH_SIZE], hex[17];
