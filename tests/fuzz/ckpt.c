@@ -1,0 +1,186 @@
+// Broken checkpoints: a state of random damage, files cut short, changed or missing end in VKD_ERR_INPUT that names the
+// file; what opens holds what the program relies on.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "hash.h"
+#include "vkdm/ckpt.h"
+
+static const char *const files[] = {"weights.safetensors", "ema.safetensors", "m.safetensors", "v.safetensors"};
+static char run[] = "/tmp/vkdit-ckpt-XXXXXX", folder[64];
+
+static uint64_t rng_state = 0x9e3779b97f4a7c15u;
+static uint32_t rng(void) {
+  rng_state ^= rng_state << 13;
+  rng_state ^= rng_state >> 7;
+  rng_state ^= rng_state << 17;
+  return (uint32_t)(rng_state >> 32);
+}
+
+static void write_file(const char *name, const void *data, size_t size) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  FILE *f = fopen(path, "wb");
+  if (!f || fwrite(data, 1, size, f) != size || fclose(f)) exit(1);
+}
+
+// What is hashed is not read yet: any bytes will do.
+static void write_files(void) {
+  for (int i = 0; i < 4; i++) {
+    char data[64];
+    memset(data, 'a' + i, sizeof data);
+    write_file(files[i], data, sizeof data);
+  }
+}
+
+static size_t make_state(char *text, size_t size) {
+  size_t n = (size_t)snprintf(
+      text, size,
+      "{\"format\": 1, \"step\": 40, \"model\": {\"dim\": 32, \"depth\": 1, \"heads\": 2, \"ffn\": 128, \"freq_dim\": "
+      "256, \"text_dim\": 32,"
+      " \"text_len\": 1, \"class_rows\": 3, \"in_channels\": 3, \"out_channels\": 3, \"patch[0]\": 1, \"patch[1]\": 2, "
+      "\"patch[2]\": 2,"
+      " \"latent[0]\": 2, \"latent[1]\": 8, \"latent[2]\": 8, \"eps\": 1e-6}, \"codec\": {\"kind\": \"pixel\", "
+      "\"channels\": 3, \"frames\": 2,"
+      " \"height\": 8, \"width\": 8, \"levels_t\": 0, \"levels_s\": 0, \"mean\": [0, 0, 0], \"scale\": [1, 1, 1]},"
+      " \"data\": \"cad739f7ce624b30\", \"classes\": [\"a\", \"b\"], \"config\": \"model:\\n  dim: 32\\n\", \"files\": "
+      "{");
+  for (int i = 0; i < 4; i++) {
+    char data[64];
+    memset(data, 'a' + i, sizeof data);
+    n += (size_t)snprintf(text + n, size - n, "%s\"%s\": \"%016" PRIx64 "\"", i ? ", " : "", files[i],
+                          hash_xxh64(data, sizeof data, 0));
+  }
+  return n + (size_t)snprintf(text + n, size - n, "}}");
+}
+
+static int opened, refused;
+
+static void try_open(const char *what) {
+  struct ckpt_state s;
+  struct vkd_error err = {0};
+  enum vkd_status st = ckpt_open(folder, &s, &err);
+  if (st != VKD_OK) {
+    refused++;
+    CHECK(st == VKD_ERR_INPUT && strstr(err.what, folder) && !strchr(err.what, '\n'), "%s: %s: %s", what,
+          vkd_status_name(st), err.what);
+    CHECK(!s.config && !s.class_names, "%s: a refused checkpoint keeps memory", what);
+    return;
+  }
+  opened++;
+  struct latent_shape l = latent_shape(&s.codec);
+  CHECK(s.step >= 0 && s.config && dit_config_check(&s.model, NULL) == VKD_OK, "%s: taken", what);
+  CHECK((int)l.c == s.model.in_channels && (int)l.t == s.model.latent[0] && (int)l.h == s.model.latent[1] &&
+            (int)l.w == s.model.latent[2],
+        "%s: a codec of other latents is taken", what);
+  for (uint32_t i = 0; i < s.class_count; i++) CHECK(s.class_names[i] != NULL, "%s: class %u has no name", what, i);
+  ckpt_state_free(&s);
+}
+
+// `now` in place of the first `was`: refused with `word` in the message.
+static void refuse(const char *was, const char *now, const char *word) {
+  char text[4096], changed[4200];
+  struct ckpt_state s;
+  struct vkd_error err = {0};
+  make_state(text, sizeof text);
+  char *at = strstr(text, was);
+  CHECK(at != NULL, "%s is not in the state", was);
+  if (!at) return;
+  int n = snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, now, at + strlen(was));
+  write_file("state.json", changed, (size_t)n);
+  CHECK(ckpt_open(folder, &s, &err) == VKD_ERR_INPUT && strstr(err.what, word) && strstr(err.what, "state.json"),
+        "%s: %s", now, err.what);
+}
+
+static void test_known(void) {
+  write_files();
+  refuse("\"format\": 1", "\"format\": 2", "another version");
+  refuse("\"step\": 40", "\"step\": -1", "step");
+  refuse("\"step\": 40", "\"step\": 1e3", "step");
+  refuse("\"heads\": 2", "\"heads\": 3", "heads");
+  refuse("\"dim\": 32", "\"dim\": 999999999999", "model.dim");
+  refuse("\"eps\": 1e-6", "\"eps\": 0", "model.eps");
+  refuse("\"height\": 8", "\"height\": 16", "latents of 3 x 2 x 16 x 8");
+  refuse("[\"a\", \"b\"]", "[\"a\", 7]", "classes[1]");
+  refuse("\"files\"", "\"filos\"", "damaged");
+  refuse("\"step\": 40", "\"step\": 40, \"step\": 41", "not JSON");
+}
+
+static void test_files(const char *text, size_t size) {
+  char path[128];
+  write_file("state.json", text, size);
+  for (int i = 0; i < 4; i++) {
+    struct ckpt_state s;
+    struct vkd_error err = {0};
+    write_files();
+    try_open("whole");
+    CHECK(opened == i + 1, "a whole checkpoint is refused");
+    write_file(files[i], "aaaa", 4);
+    CHECK(ckpt_open(folder, &s, &err) == VKD_ERR_INPUT && strstr(err.what, files[i]) && strstr(err.what, "damaged"),
+          "cut: %s", err.what);
+    err = (struct vkd_error){0};
+    write_file(files[i], "", 0);
+    CHECK(ckpt_open(folder, &s, &err) == VKD_ERR_INPUT && strstr(err.what, files[i]) && strstr(err.what, "empty"),
+          "empty: %s", err.what);
+    err = (struct vkd_error){0};
+    snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+    unlink(path);
+    CHECK(ckpt_open(folder, &s, &err) == VKD_ERR_INPUT && strstr(err.what, files[i]) &&
+              strstr(err.what, "No such file"),
+          "missing: %s", err.what);
+  }
+  write_files();
+}
+
+static void damage(char *text, size_t *size) {
+  static const char *const tokens[] = {
+      "-1", "0", "1048577", "9223372036854775807", "1e400", "null", "{}", "[", "\"", "\\u0000", "\xff", "3", "8"};
+  for (uint32_t edits = 1 + rng() % 3; edits; edits--) {
+    size_t at = rng() % *size;
+    const char *token = tokens[rng() % (sizeof tokens / sizeof tokens[0])];
+    if (rng() % 8 == 0)
+      *size = at + 1;
+    else if (rng() & 1)
+      text[at] = (char)(rng() & 1 ? rng() : (uint32_t)text[at] ^ 1u << rng() % 8);
+    else
+      for (size_t i = 0; token[i] && at + i < *size; i++) text[at + i] = token[i];
+  }
+}
+
+int main(void) {
+  char text[4096], broken[4096], what[32];
+  if (!mkdtemp(run)) return 1;
+  snprintf(folder, sizeof folder, "%s/step", run);
+  if (mkdir(folder, 0777)) return 1;
+  size_t size = make_state(text, sizeof text);
+  test_known();
+  test_files(text, size);
+  for (size_t cut = 0; cut < size; cut += 3) {
+    snprintf(what, sizeof what, "cut at %zu", cut);
+    write_file("state.json", text, cut);
+    try_open(what);
+  }
+  for (int i = 0; i < 4000; i++) {
+    size_t n = size;
+    memcpy(broken, text, size);
+    damage(broken, &n);
+    snprintf(what, sizeof what, "damage %d", i);
+    write_file("state.json", broken, n);
+    try_open(what);
+  }
+  CHECK(opened > 4 && refused > 1000, "%d opened, %d refused", opened, refused);
+  char path[96];
+  for (int i = 0; i < 4; i++) {
+    snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+    unlink(path);
+  }
+  snprintf(path, sizeof path, "%s/state.json", folder);
+  unlink(path);
+  rmdir(folder);
+  rmdir(run);
+  return check_done();
+}
