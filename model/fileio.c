@@ -14,7 +14,7 @@ static atomic_uint temp_counter;
 static enum vkd_status fail_errno(const char *doing, const char *path, struct vkd_error *err) {
   int code = errno;
   bool input = code == ENOENT || code == ENOTDIR || code == EISDIR || code == EACCES || code == ENAMETOOLONG ||
-               code == ELOOP || code == EROFS || code == EPERM;
+               code == ELOOP || code == EROFS || code == EPERM || code == EEXIST;
   return vkd_fail(err, input ? VKD_ERR_INPUT : VKD_ERR_IO, "%s: cannot %s: %s", path, doing, strerror(code));
 }
 
