@@ -7,6 +7,7 @@
 #include "progress.h"
 #include "run_model.h"
 #include "vkd/nearest.h"
+#include "vkdm/fileio.h"
 #include "vkdm/media.h"
 #include "vkdm/sample.h"
 
@@ -37,6 +38,16 @@ static enum vkd_status find_format(const char *path, enum format *out, struct vk
       return VKD_OK;
     }
   return vkd_fail(err, VKD_ERR_USAGE, "sample: %s: the ending tells the format: .gif, .png, .mp4 or .safetensors", path);
+}
+
+// Found out before the work, not after it.
+static enum vkd_status check_folder(const char *path, struct vkd_error *err) {
+  const char *slash = strrchr(path, '/');
+  char *folder = slash && slash > path ? strndup(path, (size_t)(slash - path)) : strdup(slash ? "/" : ".");
+  enum vkd_status st = folder ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  if (st == VKD_OK && !fileio_is_dir(folder)) st = vkd_fail(err, VKD_ERR_INPUT, "%s: no such folder: %s", path, folder);
+  free(folder);
+  return st;
 }
 
 static enum vkd_status find_labels(const struct cmd_args *args, const struct run_model *m, int count, int32_t *labels, struct vkd_error *err) {
@@ -122,6 +133,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   int32_t *labels = calloc((size_t)count, sizeof *labels);
   float *latents = NULL, *text = NULL;
   enum vkd_status st = labels ? find_format(path, &format, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for labels");
+  if (st == VKD_OK) st = check_folder(path, err);
   if (st == VKD_OK && strcmp(cmd_string(args, "sampler"), "euler") != 0)
     st = vkd_fail(err, VKD_ERR_USAGE, "sample: --sampler %s: only euler is there yet", cmd_string(args, "sampler"));
   if (st == VKD_OK) st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
