@@ -19,7 +19,10 @@ enum { FORMAT = 1, STATE_LIMIT = 16 << 20, PATH_SIZE = 4096 };
 static const struct {
   enum params_kind kind;
   const char *name;
-} files[] = {{PARAMS_WEIGHT, "weights.safetensors"}, {PARAMS_EMA, "ema.safetensors"}, {PARAMS_M, "m.safetensors"}, {PARAMS_V, "v.safetensors"}};
+} files[] = {{PARAMS_WEIGHT, "weights.safetensors"},
+             {PARAMS_EMA, "ema.safetensors"},
+             {PARAMS_M, "m.safetensors"},
+             {PARAMS_V, "v.safetensors"}};
 enum { FILES = sizeof files / sizeof files[0] };
 
 void ckpt_state_free(struct ckpt_state *s) {
@@ -39,10 +42,12 @@ static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_erro
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   struct stat info;
   void *map = MAP_FAILED;
-  if (fd >= 0 && fstat(fd, &info) == 0 && info.st_size > 0) map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (fd >= 0 && fstat(fd, &info) == 0 && info.st_size > 0)
+    map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
   int why = errno;
   if (fd >= 0) close(fd);
-  if (map == MAP_FAILED) return vkd_fail(err, VKD_ERR_INPUT, "%s: cannot be read: %s", path, why ? strerror(why) : "it is empty");
+  if (map == MAP_FAILED)
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: cannot be read: %s", path, why ? strerror(why) : "it is empty");
   snprintf(hex, 17, "%016" PRIx64, hash_xxh64(map, (size_t)info.st_size, 0));
   munmap(map, (size_t)info.st_size);
   return VKD_OK;
@@ -51,8 +56,9 @@ static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_erro
 // ---- state as JSON -------------------------------------------------------------------------------------------------
 // The integers of struct dit_config, by name.
 #define MODEL_FIELDS(X)                                                                                                \
-  X(dim) X(depth) X(heads) X(ffn) X(freq_dim) X(text_dim) X(text_len) X(class_rows) X(in_channels) X(out_channels)     \
-  X(patch[0]) X(patch[1]) X(patch[2]) X(latent[0]) X(latent[1]) X(latent[2])
+  X(dim)                                                                                                               \
+  X(depth) X(heads) X(ffn) X(freq_dim) X(text_dim) X(text_len) X(class_rows) X(in_channels) X(out_channels)            \
+      X(patch[0]) X(patch[1]) X(patch[2]) X(latent[0]) X(latent[1]) X(latent[2])
 
 static json_t *model_to_json(const struct dit_config *c) {
   json_t *o = json_object();
@@ -73,7 +79,8 @@ static enum vkd_status model_from_json(const json_t *o, struct dit_config *c, st
   MODEL_FIELDS(X)
 #undef X
   v = json_object_get(o, "eps");
-  if (!json_is_number(v) || !(json_number_value(v) > 0)) return vkd_fail(err, VKD_ERR_INPUT, "model.eps is missing or not above 0");
+  if (!json_is_number(v) || !(json_number_value(v) > 0))
+    return vkd_fail(err, VKD_ERR_INPUT, "model.eps is missing or not above 0");
   c->eps = (float)json_number_value(v);
   return dit_config_check(c, err);
 }
@@ -98,7 +105,8 @@ static enum vkd_status write_state(const char *folder, const struct ckpt_state *
   json_object_set_new(root, "classes", names);
   json_object_set_new(root, "config", json_string(s->config));
   json_object_set_new(root, "files", hashes);
-  if (st == VKD_OK && !(text = json_dumps(root, JSON_INDENT(1)))) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a checkpoint's state");
+  if (st == VKD_OK && !(text = json_dumps(root, JSON_INDENT(1))))
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a checkpoint's state");
   if (st == VKD_OK) st = make_path(path, folder, "state.json", err);
   if (st == VKD_OK) st = fileio_write_whole(path, text, strlen(text), err);
   free(text);
@@ -115,21 +123,26 @@ static enum vkd_status read_names(const json_t *names, struct ckpt_state *s, str
     if (!(s->class_names[i] = strdup(name))) break;
     s->class_count++;
   }
-  return s->class_names && s->class_count == json_array_size(names) ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for class names");
+  return s->class_names && s->class_count == json_array_size(names)
+             ? VKD_OK
+             : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for class names");
 }
 
 // Samples of the model become video through the codec.
 static enum vkd_status check_latent(const struct ckpt_state *s, struct vkd_error *err) {
   struct latent_shape l = latent_shape(&s->codec);
   const struct dit_config *m = &s->model;
-  if ((int)l.c == m->in_channels && (int)l.t == m->latent[0] && (int)l.h == m->latent[1] && (int)l.w == m->latent[2]) return VKD_OK;
-  return vkd_fail(err, VKD_ERR_INPUT, "codec: latents of %u x %u x %u x %u, the model's are %d x %d x %d x %d", l.c, l.t, l.h, l.w, m->in_channels,
-                  m->latent[0], m->latent[1], m->latent[2]);
+  if ((int)l.c == m->in_channels && (int)l.t == m->latent[0] && (int)l.h == m->latent[1] && (int)l.w == m->latent[2])
+    return VKD_OK;
+  return vkd_fail(err, VKD_ERR_INPUT, "codec: latents of %u x %u x %u x %u, the model's are %d x %d x %d x %d", l.c,
+                  l.t, l.h, l.w, m->in_channels, m->latent[0], m->latent[1], m->latent[2]);
 }
 
-static enum vkd_status parse_state(const json_t *root, const char *folder, struct ckpt_state *s, struct vkd_error *err) {
+static enum vkd_status parse_state(const json_t *root, const char *folder, struct ckpt_state *s,
+                                   struct vkd_error *err) {
   const json_t *step = json_object_get(root, "step"), *hashes = json_object_get(root, "files");
-  const char *config = json_string_value(json_object_get(root, "config")), *data = json_string_value(json_object_get(root, "data"));
+  const char *config = json_string_value(json_object_get(root, "config")),
+             *data = json_string_value(json_object_get(root, "data"));
   if (json_integer_value(json_object_get(root, "format")) != FORMAT)
     return vkd_fail(err, VKD_ERR_INPUT, "format is not %d: made by another version", FORMAT);
   if (!json_is_integer(step) || json_integer_value(step) < 0 || !config || !data)
@@ -147,7 +160,8 @@ static enum vkd_status parse_state(const json_t *root, const char *folder, struc
     st = make_path(path, folder, files[i].name, err);
     if (st == VKD_OK) st = hash_file(path, hex, err);
     if (st == VKD_OK && (!want || strcmp(want, hex) != 0))
-      st = vkd_fail(err, VKD_ERR_INPUT, "%s is damaged: its hash is %s, not %s; remove the folder to go on from an earlier checkpoint",
+      st = vkd_fail(err, VKD_ERR_INPUT,
+                    "%s is damaged: its hash is %s, not %s; remove the folder to go on from an earlier checkpoint",
                     files[i].name, hex, want ? want : "(missing)");
   }
   return st;
@@ -169,7 +183,8 @@ enum vkd_status ckpt_open(const char *folder, struct ckpt_state *s, struct vkd_e
   return st;
 }
 
-enum vkd_status ckpt_load(const char *folder, struct params *params, enum params_kind from, enum params_kind into, struct vkd_error *err) {
+enum vkd_status ckpt_load(const char *folder, struct params *params, enum params_kind from, enum params_kind into,
+                          struct vkd_error *err) {
   char path[PATH_SIZE];
   struct st_file *file = NULL;
   enum vkd_status st = VKD_OK;
@@ -187,7 +202,9 @@ static void remove_folder(const char *folder) {
   DIR *dir = opendir(folder);
   if (!dir) return;
   for (struct dirent *e; (e = readdir(dir));)
-    if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && make_path(path, folder, e->d_name, NULL) == VKD_OK) unlink(path);
+    if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+        make_path(path, folder, e->d_name, NULL) == VKD_OK)
+      unlink(path);
   closedir(dir);
   rmdir(folder);
 }
@@ -199,13 +216,15 @@ static void remove_partial(const char *parent) {
   if (!dir) return;
   for (struct dirent *e; (e = readdir(dir));) {
     const char *end = strrchr(e->d_name, '.');
-    if (strncmp(e->d_name, ".step-", 6) == 0 && strcmp(end, ".partial") == 0 && make_path(path, parent, e->d_name, NULL) == VKD_OK)
+    if (strncmp(e->d_name, ".step-", 6) == 0 && strcmp(end, ".partial") == 0 &&
+        make_path(path, parent, e->d_name, NULL) == VKD_OK)
       remove_folder(path);
   }
   closedir(dir);
 }
 
-enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const struct params *params, struct vkd_error *err) {
+enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const struct params *params,
+                          struct vkd_error *err) {
   char parent[PATH_SIZE], name[64], temp[PATH_SIZE], final[PATH_SIZE], path[PATH_SIZE];
   enum vkd_status st = make_path(parent, run, "checkpoints", err);
   if (st == VKD_OK) st = fileio_make_dirs(parent, err);
@@ -223,10 +242,13 @@ enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const str
   if (st == VKD_OK) st = write_state(temp, s, err);
   if (st == VKD_OK) {
     remove_folder(final); // the same step saved before
-    if (rename(temp, final) != 0) st = vkd_fail(err, VKD_ERR_IO, "%s: cannot be renamed from its temporary name: %s", final, strerror(errno));
+    if (rename(temp, final) != 0)
+      st = vkd_fail(err, VKD_ERR_IO, "%s: cannot be renamed from its temporary name: %s", final, strerror(errno));
   }
-  if (st == VKD_OK) st = fileio_sync_dir(parent, err);
-  else remove_folder(temp);
+  if (st == VKD_OK)
+    st = fileio_sync_dir(parent, err);
+  else
+    remove_folder(temp);
   return st;
 }
 
@@ -254,7 +276,8 @@ enum vkd_status ckpt_newest(const char *run, char **path, struct vkd_error *err)
   enum vkd_status st = make_path(parent, run, "checkpoints", err);
   if (st != VKD_OK) return st;
   int n = scandir(parent, &list, is_step, by_step);
-  if (n > 0 && !(*path = fileio_join(parent, list[n - 1]->d_name))) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  if (n > 0 && !(*path = fileio_join(parent, list[n - 1]->d_name)))
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
   free_list(list, n);
   return st;
 }
@@ -271,5 +294,7 @@ static enum vkd_status remove_oldest(const char *run, int keep, struct vkd_error
   return VKD_OK;
 }
 
-enum vkd_status ckpt_prune(const char *run, int keep, struct vkd_error *err) { return keep > 0 ? remove_oldest(run, keep, err) : VKD_OK; }
+enum vkd_status ckpt_prune(const char *run, int keep, struct vkd_error *err) {
+  return keep > 0 ? remove_oldest(run, keep, err) : VKD_OK;
+}
 enum vkd_status ckpt_remove_all(const char *run, struct vkd_error *err) { return remove_oldest(run, 0, err); }

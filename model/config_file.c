@@ -128,8 +128,8 @@ static enum vkd_status fail_parser(const char *name, const yaml_parser_t *parser
                   parser->problem ? parser->problem : "malformed");
 }
 
-enum vkd_status config__parse_yaml(const char *name, const char *text, size_t size, config__document_fn read, void *user,
-                                   struct vkd_error *err) {
+enum vkd_status config__parse_yaml(const char *name, const char *text, size_t size, config__document_fn read,
+                                   void *user, struct vkd_error *err) {
   enum vkd_status status = VKD_OK;
   yaml_parser_t parser;
   yaml_document_t document, second;

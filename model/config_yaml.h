@@ -10,8 +10,8 @@ typedef enum vkd_status (*config__document_fn)(const char *name, yaml_document_t
                                                struct vkd_error *err);
 
 // Parses one document, which may be empty, and hands it to `read`.
-enum vkd_status config__parse_yaml(const char *name, const char *text, size_t size, config__document_fn read, void *user,
-                                   struct vkd_error *err);
+enum vkd_status config__parse_yaml(const char *name, const char *text, size_t size, config__document_fn read,
+                                   void *user, struct vkd_error *err);
 
 // The sections at the root over *config; root keys in foreign (ended by NULL, or NULL) are the caller's.
 enum vkd_status config__read_sections(const char *name, yaml_document_t *document, const char *const *foreign,

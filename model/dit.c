@@ -14,10 +14,12 @@ struct build {
 };
 
 static vkd_tensor outer(const struct build *b, enum dit_outer_row row) { return b->params[row]; }
-static vkd_tensor block_row(const struct build *b, int block, int row) { return b->params[dit_block_param(block, (enum dit_block_row)row)]; }
+static vkd_tensor block_row(const struct build *b, int block, int row) {
+  return b->params[dit_block_param(block, (enum dit_block_row)row)];
+}
 
-// (cos, sin) of every pair of a head vector: pairs of the frame axis first, then rows, then columns; each axis has its own
-// frequency ladder.  Public code computes them in double.
+// (cos, sin) of every pair of a head vector: pairs of the frame axis first, then rows, then columns; each axis has its
+// own frequency ladder.  Public code computes them in double.
 static vkd_tensor rope_table(struct vkd_graph *g, const struct dit_config *c) {
   int hd = c->dim / c->heads, third = hd / 6;
   const int size[3] = {hd - 4 * third, 2 * third, 2 * third};
@@ -92,7 +94,8 @@ static vkd_tensor block(const struct build *b, int i, vkd_tensor z, vkd_tensor e
   return z;
 }
 
-vkd_tensor dit_class_context(struct vkd_graph *g, const struct dit_config *c, const vkd_tensor *params, vkd_tensor labels) {
+vkd_tensor dit_class_context(struct vkd_graph *g, const struct dit_config *c, const vkd_tensor *params,
+                             vkd_tensor labels) {
   vkd_graph_label_push(g, "class_embedding");
   vkd_tensor rows = vkd_embed(g, params[dit_class_param(c)], labels);
   int64_t batch = vkd_tensor_shape(g, labels).dim[0];
@@ -101,8 +104,8 @@ vkd_tensor dit_class_context(struct vkd_graph *g, const struct dit_config *c, co
   return context;
 }
 
-vkd_tensor dit_forward(struct vkd_graph *g, const struct dit_config *c, const vkd_tensor *params, vkd_tensor x, vkd_tensor s,
-                       vkd_tensor context) {
+vkd_tensor dit_forward(struct vkd_graph *g, const struct dit_config *c, const vkd_tensor *params, vkd_tensor x,
+                       vkd_tensor s, vkd_tensor context) {
   struct build b = {.g = g, .c = c, .params = params, .tokens = dit_tokens(c), .batch = vkd_tensor_shape(g, x).dim[0]};
   b.rope = rope_table(g, c);
   int64_t patch_volume = (int64_t)c->patch[0] * c->patch[1] * c->patch[2] * c->in_channels;
@@ -134,7 +137,8 @@ vkd_tensor dit_forward(struct vkd_graph *g, const struct dit_config *c, const vk
   vkd_tensor mod = vkd_modulation(g, e, table); // shift, scale: both from the same e
   vkd_tensor y = vkd_layernorm(g, z, chunk(&b, mod, 1), chunk(&b, mod, 0), c->eps, true);
   y = vkd_linear(g, y, outer(&b, DIT_HEAD_W), outer(&b, DIT_HEAD_B));
-  vkd_tensor out = vkd_unpatchify(g, y, VKD_SHAPE(b.batch, c->out_channels, c->latent[0], c->latent[1], c->latent[2]), c->patch, true);
+  vkd_tensor out = vkd_unpatchify(g, y, VKD_SHAPE(b.batch, c->out_channels, c->latent[0], c->latent[1], c->latent[2]),
+                                  c->patch, true);
   vkd_graph_label_pop(g);
   return out;
 }

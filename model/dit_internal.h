@@ -22,7 +22,9 @@ enum dit_block_row {
   DIT_BLOCK_ROWS
 };
 
-static inline int dit_block_param(int block, enum dit_block_row row) { return DIT_OUTER_ROWS + block * DIT_BLOCK_ROWS + (int)row; }
+static inline int dit_block_param(int block, enum dit_block_row row) {
+  return DIT_OUTER_ROWS + block * DIT_BLOCK_ROWS + (int)row;
+}
 // The class table, the last row where there are classes.
 static inline int dit_class_param(const struct dit_config *c) { return DIT_OUTER_ROWS + c->depth * DIT_BLOCK_ROWS; }
 

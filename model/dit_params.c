@@ -6,7 +6,22 @@
 #include "dit_internal.h"
 #include "vkd/random.h"
 
-enum dim_symbol { DIM_END, DIM_DIM, DIM_FFN, DIM_FREQ, DIM_TEXT, DIM_CIN, DIM_PT, DIM_PH, DIM_PW, DIM_HEAD, DIM_DIM6, DIM_ONE, DIM_TWO, DIM_SIX };
+enum dim_symbol {
+  DIM_END,
+  DIM_DIM,
+  DIM_FFN,
+  DIM_FREQ,
+  DIM_TEXT,
+  DIM_CIN,
+  DIM_PT,
+  DIM_PH,
+  DIM_PW,
+  DIM_HEAD,
+  DIM_DIM6,
+  DIM_ONE,
+  DIM_TWO,
+  DIM_SIX
+};
 
 struct row {
   const char *name[DIT_NAMINGS];
@@ -40,16 +55,19 @@ static const struct row block_rows[] = {
 };
 
 enum vkd_status dit_config_check(const struct dit_config *c, struct vkd_error *err) {
-  const int small[] = {c->dim, c->depth, c->heads, c->ffn, c->freq_dim, c->text_dim, c->text_len, c->in_channels, c->out_channels};
+  const int small[] = {c->dim,      c->depth,    c->heads,       c->ffn,         c->freq_dim,
+                       c->text_dim, c->text_len, c->in_channels, c->out_channels};
   for (size_t i = 0; i < sizeof small / sizeof small[0]; i++)
-    if (small[i] < 1 || small[i] > 1 << 20) return vkd_fail(err, VKD_ERR_INPUT, "model: a size of %d (it must be 1 to %d)", small[i], 1 << 20);
+    if (small[i] < 1 || small[i] > 1 << 20)
+      return vkd_fail(err, VKD_ERR_INPUT, "model: a size of %d (it must be 1 to %d)", small[i], 1 << 20);
   if (c->dim % c->heads || c->dim / c->heads % 2)
     return vkd_fail(err, VKD_ERR_INPUT, "model.heads %d: dim %d / heads must be an even number", c->heads, c->dim);
   if (c->freq_dim % 2) return vkd_fail(err, VKD_ERR_INPUT, "model.freq_dim %d must be even", c->freq_dim);
   for (int i = 0; i < 3; i++)
     if (c->patch[i] < 1 || c->latent[i] < 1 || c->latent[i] % c->patch[i])
-      return vkd_fail(err, VKD_ERR_INPUT, "model.patch %d,%d,%d does not divide the latent %d x %d x %d (frames, rows, columns)", c->patch[0],
-                      c->patch[1], c->patch[2], c->latent[0], c->latent[1], c->latent[2]);
+      return vkd_fail(err, VKD_ERR_INPUT,
+                      "model.patch %d,%d,%d does not divide the latent %d x %d x %d (frames, rows, columns)",
+                      c->patch[0], c->patch[1], c->patch[2], c->latent[0], c->latent[1], c->latent[2]);
   return VKD_OK;
 }
 
@@ -66,9 +84,18 @@ double dit_token_flops(const struct dit_config *c) {
 
 static int64_t dim_value(const struct dit_config *c, enum dim_symbol s) {
   int64_t volume = (int64_t)c->patch[0] * c->patch[1] * c->patch[2];
-  const int64_t values[] = {[DIM_DIM] = c->dim,     [DIM_FFN] = c->ffn,     [DIM_FREQ] = c->freq_dim, [DIM_TEXT] = c->text_dim,
-                            [DIM_CIN] = c->in_channels, [DIM_PT] = c->patch[0], [DIM_PH] = c->patch[1],   [DIM_PW] = c->patch[2],
-                            [DIM_HEAD] = c->out_channels * volume, [DIM_DIM6] = 6 * (int64_t)c->dim, [DIM_ONE] = 1, [DIM_TWO] = 2,
+  const int64_t values[] = {[DIM_DIM] = c->dim,
+                            [DIM_FFN] = c->ffn,
+                            [DIM_FREQ] = c->freq_dim,
+                            [DIM_TEXT] = c->text_dim,
+                            [DIM_CIN] = c->in_channels,
+                            [DIM_PT] = c->patch[0],
+                            [DIM_PH] = c->patch[1],
+                            [DIM_PW] = c->patch[2],
+                            [DIM_HEAD] = c->out_channels * volume,
+                            [DIM_DIM6] = 6 * (int64_t)c->dim,
+                            [DIM_ONE] = 1,
+                            [DIM_TWO] = 2,
                             [DIM_SIX] = 6};
   return values[s];
 }
@@ -76,7 +103,8 @@ static int64_t dim_value(const struct dit_config *c, enum dim_symbol s) {
 static void fill_row(const struct dit_config *c, const struct row *row, int block, struct dit_param *p) {
   for (int n = 0; n < DIT_NAMINGS; n++) {
     // The format is a row of the table above.
-    if (block < 0) snprintf(p->name[n], sizeof p->name[n], "%s", row->name[n]);
+    if (block < 0)
+      snprintf(p->name[n], sizeof p->name[n], "%s", row->name[n]);
     else {
       const char *rest = row->name[n] + sizeof "blocks.%d" - 1;
       snprintf(p->name[n], sizeof p->name[n], "blocks.%d%s", block, rest);
@@ -99,7 +127,8 @@ enum vkd_status dit_params(const struct dit_config *c, struct dit_param **rows, 
   if (!p) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d parameters", *count);
   for (int i = 0; i < DIT_OUTER_ROWS; i++) fill_row(c, &outer_rows[i], -1, &p[i]);
   for (int b = 0; b < c->depth; b++)
-    for (int i = 0; i < DIT_BLOCK_ROWS; i++) fill_row(c, &block_rows[i], b, &p[dit_block_param(b, (enum dit_block_row)i)]);
+    for (int i = 0; i < DIT_BLOCK_ROWS; i++)
+      fill_row(c, &block_rows[i], b, &p[dit_block_param(b, (enum dit_block_row)i)]);
   if (c->class_rows > 0) {
     struct dit_param *t = &p[dit_class_param(c)];
     for (int n = 0; n < DIT_NAMINGS; n++) snprintf(t->name[n], sizeof t->name[n], "class_embedding.weight");
@@ -118,21 +147,33 @@ void dit_param_init(const struct dit_config *c, const struct dit_param *p, int i
   int64_t rest = p->numel / p->shape.dim[0];
   double volume = (double)c->patch[0] * c->patch[1] * c->patch[2] * c->in_channels, bound = 0, std = 0;
   switch (p->init) {
-  case DIT_INIT_XAVIER: bound = sqrt(6.0 / (double)(p->shape.dim[0] + rest)); break;
-  case DIT_INIT_FAN_IN: bound = 1 / sqrt(volume); break;
-  case DIT_INIT_NORMAL: std = p->init_scale; break;
-  case DIT_INIT_MODULATION: std = 1 / sqrt((double)c->dim); break;
-  default: break;
+  case DIT_INIT_XAVIER:
+    bound = sqrt(6.0 / (double)(p->shape.dim[0] + rest));
+    break;
+  case DIT_INIT_FAN_IN:
+    bound = 1 / sqrt(volume);
+    break;
+  case DIT_INIT_NORMAL:
+    std = p->init_scale;
+    break;
+  case DIT_INIT_MODULATION:
+    std = 1 / sqrt((double)c->dim);
+    break;
+  default:
+    break;
   }
   for (int64_t i = 0; i < p->numel; i += 4) {
-    const uint32_t counter[4] = {(uint32_t)(i / 4), 0, (uint32_t)index, INIT_STREAM}, key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+    const uint32_t counter[4] = {(uint32_t)(i / 4), 0, (uint32_t)index, INIT_STREAM},
+                   key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     uint32_t word[4];
     double z[4];
     vkd_philox(counter, key, word);
     vkd_normal(word[0], word[1], z);
     vkd_normal(word[2], word[3], z + 2);
     for (int k = 0; k < 4 && i + k < p->numel; k++)
-      dst[i + k] = p->init == DIT_INIT_ONE ? 1 : bound > 0 ? (float)(bound * (2 * vkd_uniform(word[k]) - 1)) : (float)(std * z[k]);
+      dst[i + k] = p->init == DIT_INIT_ONE ? 1
+                   : bound > 0             ? (float)(bound * (2 * vkd_uniform(word[k]) - 1))
+                                           : (float)(std * z[k]);
   }
 }
 

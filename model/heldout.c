@@ -20,8 +20,8 @@ struct heldout {
   uint32_t clips, batches;
 };
 
-enum vkd_status heldout_create(struct heldout **out, const struct config *config, const struct dataset *dataset, struct params *params,
-                               enum params_kind kind, struct vkd_error *err) {
+enum vkd_status heldout_create(struct heldout **out, const struct config *config, const struct dataset *dataset,
+                               struct params *params, enum params_kind kind, struct vkd_error *err) {
   struct heldout *h = *out = calloc(1, sizeof *h);
   vkd_tensor *tensors = calloc((size_t)params->count, sizeof *tensors);
   enum vkd_status st = VKD_OK;
@@ -69,10 +69,13 @@ static enum vkd_status write_sample(struct heldout *h, uint32_t i, uint32_t j, s
   size_t numel = (size_t)m->in_channels * (size_t)(m->latent[0] * m->latent[1] * m->latent[2]);
   uint32_t clip = dataset_split_clip(h->dataset, DATA_HELDOUT, j % h->clips);
   float *x0 = (float *)vkd_program_input(h->program, 0, h->in.x0) + i * numel, *text = NULL;
-  if (!m->class_rows) text = (float *)vkd_program_input(h->program, 0, h->in.text) + (size_t)i * (size_t)m->text_len * (size_t)m->text_dim;
+  if (!m->class_rows)
+    text =
+        (float *)vkd_program_input(h->program, 0, h->in.text) + (size_t)i * (size_t)m->text_len * (size_t)m->text_dim;
   else {
     int32_t label = dataset_get_clip(h->dataset, clip).label;
-    ((int32_t *)vkd_program_input(h->program, 0, h->in.labels))[i] = label < 0 || label >= m->class_rows - 1 ? m->class_rows - 1 : label;
+    ((int32_t *)vkd_program_input(h->program, 0, h->in.labels))[i] =
+        label < 0 || label >= m->class_rows - 1 ? m->class_rows - 1 : label;
   }
   double u = (j + 0.5) * 0.6180339887498949;
   float *sigma = (float *)vkd_program_input(h->program, 0, h->in.sigma) + i;

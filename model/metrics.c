@@ -19,8 +19,8 @@ struct metrics {
 };
 
 // Rewrites the file with the lines that stay.  A line that a kill cut short goes too.
-static enum vkd_status keep_lines(const char *path, int64_t keep, void (*kept)(void *user, const json_t *line), void *user,
-                                  struct vkd_error *err) {
+static enum vkd_status keep_lines(const char *path, int64_t keep, void (*kept)(void *user, const json_t *line),
+                                  void *user, struct vkd_error *err) {
   char *text = NULL;
   struct fileio out = {0};
   enum vkd_status st = fileio_begin(&out, path, err);
@@ -43,15 +43,16 @@ static enum vkd_status keep_lines(const char *path, int64_t keep, void (*kept)(v
   return st;
 }
 
-enum vkd_status metrics_open(struct metrics **out, const char *run, int64_t keep, void (*kept)(void *user, const json_t *line), void *user,
-                             struct vkd_error *err) {
+enum vkd_status metrics_open(struct metrics **out, const char *run, int64_t keep,
+                             void (*kept)(void *user, const json_t *line), void *user, struct vkd_error *err) {
   struct metrics *m = *out = calloc(1, sizeof *m);
   enum vkd_status st = VKD_OK;
   if (!m) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for metrics");
   if (snprintf(m->path, sizeof m->path, "%s/metrics.jsonl", run) >= (int)sizeof m->path)
     st = vkd_fail(err, VKD_ERR_INPUT, "%.200s...: the path is too long", run);
   if (st == VKD_OK) st = keep_lines(m->path, keep, kept, user, err);
-  if (st == VKD_OK && !(m->file = fopen(m->path, "ab"))) st = vkd_fail(err, VKD_ERR_IO, "%s: %s", m->path, strerror(errno));
+  if (st == VKD_OK && !(m->file = fopen(m->path, "ab")))
+    st = vkd_fail(err, VKD_ERR_IO, "%s: %s", m->path, strerror(errno));
   if (st == VKD_OK) st = tfevents_open(&m->events, run, err);
   if (st != VKD_OK) metrics_close(out, NULL);
   return st;
@@ -68,12 +69,15 @@ enum vkd_status metrics_close(struct metrics **pm, struct vkd_error *err) {
   return st == VKD_OK ? events : st;
 }
 
-enum vkd_status metrics_write(struct metrics *m, int64_t step, const struct metric *values, int count, struct vkd_error *err) {
+enum vkd_status metrics_write(struct metrics *m, int64_t step, const struct metric *values, int count,
+                              struct vkd_error *err) {
   fprintf(m->file, "{\"step\": %" PRId64, step);
   for (int i = 0; i < count; i++) {
     // JSON has no NaN; 17 digits, since a resumed run reads its measurements back to the bit
-    if (isfinite(values[i].value)) fprintf(m->file, ", \"%s\": %.17g", values[i].name, values[i].value);
-    else fprintf(m->file, ", \"%s\": null", values[i].name);
+    if (isfinite(values[i].value))
+      fprintf(m->file, ", \"%s\": %.17g", values[i].name, values[i].value);
+    else
+      fprintf(m->file, ", \"%s\": null", values[i].name);
   }
   fputs("}\n", m->file);
   if (fflush(m->file) != 0) return vkd_fail(err, VKD_ERR_IO, "%s: %s", m->path, strerror(errno));

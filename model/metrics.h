@@ -8,9 +8,10 @@
 
 struct metrics;
 
-// Opens RUN/metrics.jsonl.  Lines of steps up to `keep` stay (a resumed run; 0: none) and are shown to `kept`; later ones go.
-enum vkd_status metrics_open(struct metrics **out, const char *run, int64_t keep, void (*kept)(void *user, const json_t *line), void *user,
-                             struct vkd_error *err);
+// Opens RUN/metrics.jsonl.  Lines of steps up to `keep` stay (a resumed run; 0: none) and are shown to `kept`; later
+// ones go.
+enum vkd_status metrics_open(struct metrics **out, const char *run, int64_t keep,
+                             void (*kept)(void *user, const json_t *line), void *user, struct vkd_error *err);
 enum vkd_status metrics_close(struct metrics **metrics, struct vkd_error *err); // NULL inside is fine
 
 struct metric {
@@ -18,6 +19,7 @@ struct metric {
   double value;
 };
 // {"step": step, name: value, ...}; in the event file each as a scalar.
-enum vkd_status metrics_write(struct metrics *metrics, int64_t step, const struct metric *values, int count, struct vkd_error *err);
+enum vkd_status metrics_write(struct metrics *metrics, int64_t step, const struct metric *values, int count,
+                              struct vkd_error *err);
 
 #endif

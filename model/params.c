@@ -23,8 +23,8 @@ static void layout(struct params *p) {
   p->segment_bytes[p->segments - 1] = at;
 }
 
-enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config, unsigned kinds,
-                              struct vkd_error *err) {
+enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config,
+                              unsigned kinds, struct vkd_error *err) {
   struct params *p = *out = calloc(1, sizeof *p);
   enum vkd_status st = VKD_OK;
   if (!p) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for parameters");
@@ -44,9 +44,10 @@ enum vkd_status params_create(struct params **out, struct vkd_device *dev, const
   int kept = 0;
   for (int k = 0; k < PARAMS_KINDS; k++) kept += kinds >> k & 1;
   if (total * (uint64_t)kept > budget - (used < budget ? used : budget)) {
-    st = vkd_fail(err, VKD_ERR_DEVICE_MEMORY, "%.1f M parameters take %.1f MiB (%d arenas of %.1f MiB), %s has %.1f MiB; lower model.dim or depth",
-                  (double)p->numel / 1e6, (double)total * kept / 1048576, kept, (double)total / 1048576, vkd_device_get_caps(dev)->name,
-                  (double)budget / 1048576);
+    st = vkd_fail(err, VKD_ERR_DEVICE_MEMORY,
+                  "%.1f M parameters take %.1f MiB (%d arenas of %.1f MiB), %s has %.1f MiB; lower model.dim or depth",
+                  (double)p->numel / 1e6, (double)total * kept / 1048576, kept, (double)total / 1048576,
+                  vkd_device_get_caps(dev)->name, (double)budget / 1048576);
     goto fail;
   }
   for (int k = 0; k < PARAMS_KINDS; k++) {
@@ -97,18 +98,21 @@ enum vkd_status params_init(struct params *p, uint64_t seed, struct vkd_error *e
 
 void params_tensors(const struct params *p, struct vkd_graph *g, enum params_kind kind, vkd_tensor *out) {
   for (int i = 0; i < p->count; i++)
-    out[i] = vkd_bound(g, p->rows[i].name[DIT_NAMING_WAN], VKD_F32, p->rows[i].shape, p->buffers[kind][p->places[i].segment],
-                       p->places[i].offset);
+    out[i] = vkd_bound(g, p->rows[i].name[DIT_NAMING_WAN], VKD_F32, p->rows[i].shape,
+                       p->buffers[kind][p->places[i].segment], p->places[i].offset);
 }
 
 vkd_tensor params_segment(const struct params *p, struct vkd_graph *g, enum params_kind kind, uint32_t segment) {
-  return vkd_bound(g, "arena", VKD_F32, VKD_SHAPE((int64_t)(p->segment_bytes[segment] / 4)), p->buffers[kind][segment], 0);
+  return vkd_bound(g, "arena", VKD_F32, VKD_SHAPE((int64_t)(p->segment_bytes[segment] / 4)), p->buffers[kind][segment],
+                   0);
 }
 
 enum vkd_status params_write(struct params *p, enum params_kind kind, int i, const float *src, struct vkd_error *err) {
-  return vkd_buffer_write(p->buffers[kind][p->places[i].segment], p->places[i].offset, src, (uint64_t)p->rows[i].numel * 4, err);
+  return vkd_buffer_write(p->buffers[kind][p->places[i].segment], p->places[i].offset, src,
+                          (uint64_t)p->rows[i].numel * 4, err);
 }
 
 enum vkd_status params_read(const struct params *p, enum params_kind kind, int i, float *dst, struct vkd_error *err) {
-  return vkd_buffer_read(p->buffers[kind][p->places[i].segment], p->places[i].offset, dst, (uint64_t)p->rows[i].numel * 4, err);
+  return vkd_buffer_read(p->buffers[kind][p->places[i].segment], p->places[i].offset, dst,
+                         (uint64_t)p->rows[i].numel * 4, err);
 }

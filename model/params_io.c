@@ -46,14 +46,16 @@ static void append(char *list, size_t size, int *count, const char *name, const 
 }
 
 // Every tensor that is missing, of another shape, or unknown, in one message.
-static enum vkd_status check_names(const struct params *p, const struct st_file *file, enum dit_naming naming, const char *prefix,
-                                   struct vkd_error *err) {
+static enum vkd_status check_names(const struct params *p, const struct st_file *file, enum dit_naming naming,
+                                   const char *prefix, struct vkd_error *err) {
   char list[700] = "";
   int bad = 0;
   for (int i = 0; i < p->count; i++) {
     const struct st_tensor *t = find(file, prefix, p->rows[i].name[naming]);
-    if (!t) append(list, sizeof list, &bad, p->rows[i].name[naming], " is missing");
-    else if (!same_shape(t, &p->rows[i].shape)) append(list, sizeof list, &bad, p->rows[i].name[naming], " has another shape");
+    if (!t)
+      append(list, sizeof list, &bad, p->rows[i].name[naming], " is missing");
+    else if (!same_shape(t, &p->rows[i].shape))
+      append(list, sizeof list, &bad, p->rows[i].name[naming], " has another shape");
   }
   for (size_t k = 0; k < st_count(file); k++) {
     const char *name = st_at(file, k)->name;
@@ -69,8 +71,8 @@ static enum vkd_status check_names(const struct params *p, const struct st_file 
   return vkd_fail(err, VKD_ERR_INPUT, "%s: %d tensors do not fit the model: %s", st_path(file), bad, list);
 }
 
-enum vkd_status params_load(struct params *p, enum params_kind kind, const struct st_file *file, enum dit_naming *naming,
-                            struct vkd_error *err) {
+enum vkd_status params_load(struct params *p, enum params_kind kind, const struct st_file *file,
+                            enum dit_naming *naming, struct vkd_error *err) {
   enum dit_naming found = DIT_NAMING_WAN;
   const char *prefix = "";
   recognise(p, file, &found, &prefix);
@@ -83,7 +85,8 @@ enum vkd_status params_load(struct params *p, enum params_kind kind, const struc
     for (uint64_t at = 0; at < t->numel && st == VKD_OK; at += PIECE) {
       uint64_t n = t->numel - at < PIECE ? t->numel - at : PIECE;
       st = st_read_f32_part(t, at, n, piece, err);
-      if (st == VKD_OK) st = vkd_buffer_write(p->buffers[kind][p->places[i].segment], p->places[i].offset + at * 4, piece, n * 4, err);
+      if (st == VKD_OK)
+        st = vkd_buffer_write(p->buffers[kind][p->places[i].segment], p->places[i].offset + at * 4, piece, n * 4, err);
     }
   }
   free(piece);
@@ -99,8 +102,8 @@ struct fill {
 
 static enum vkd_status fill_from_device(void *user, uint64_t offset, void *dst, size_t size, struct vkd_error *err) {
   const struct fill *f = user;
-  return vkd_buffer_read(f->params->buffers[f->kind][f->params->places[f->index].segment], f->params->places[f->index].offset + offset, dst,
-                         size, err);
+  return vkd_buffer_read(f->params->buffers[f->kind][f->params->places[f->index].segment],
+                         f->params->places[f->index].offset + offset, dst, size, err);
 }
 
 enum vkd_status params_save(const struct params *p, enum params_kind kind, enum dit_naming naming, const char *path,
@@ -111,7 +114,10 @@ enum vkd_status params_save(const struct params *p, enum params_kind kind, enum 
   if (!entries || !fills) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to save %d tensors", p->count);
   for (int i = 0; i < p->count && st == VKD_OK; i++) {
     fills[i] = (struct fill){p, kind, i};
-    entries[i] = (struct st_entry){.name = p->rows[i].name[naming], .dtype = ST_F32, .ndim = p->rows[i].shape.rank, .fill = fill_from_device,
+    entries[i] = (struct st_entry){.name = p->rows[i].name[naming],
+                                   .dtype = ST_F32,
+                                   .ndim = p->rows[i].shape.rank,
+                                   .fill = fill_from_device,
                                    .user = &fills[i]};
     for (int d = 0; d < entries[i].ndim; d++) entries[i].shape[d] = (uint64_t)p->rows[i].shape.dim[d];
   }

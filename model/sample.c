@@ -31,7 +31,8 @@ static enum vkd_status build(struct sampler *s, struct vkd_error *err) {
   params_tensors(s->p->params, g, s->p->kind, weights);
   // Null conditions fill the first half of the batch, the wanted ones the second.
   flow_make_inputs(g, c, s->guided ? 2 * count : count, &s->in);
-  vkd_tensor x = vkd_bound(g, "x", VKD_F32, VKD_SHAPE(count, c->in_channels, c->latent[0], c->latent[1], c->latent[2]), s->x, 0);
+  vkd_tensor x =
+      vkd_bound(g, "x", VKD_F32, VKD_SHAPE(count, c->in_channels, c->latent[0], c->latent[1], c->latent[2]), s->x, 0);
   vkd_tensor twice[2] = {x, x};
   vkd_tensor v = flow_velocity(g, c, weights, &s->in, s->guided ? vkd_concat(g, twice, 2) : x);
   s->coef = vkd_input(g, "coef", VKD_F32, VKD_SHAPE(s->guided ? 3 : 2));
@@ -74,7 +75,8 @@ static void write_condition(const struct sampler *s) {
   size_t row = (size_t)c->text_len * (size_t)c->text_dim;
   float *text = vkd_program_input(s->program, 0, s->in.text);
   memset(text, 0, (size_t)s->in.batch * row * sizeof *text);
-  for (int i = 0; s->guided && s->p->null_text && i < count; i++) memcpy(text + (size_t)i * row, s->p->null_text, row * sizeof *text);
+  for (int i = 0; s->guided && s->p->null_text && i < count; i++)
+    memcpy(text + (size_t)i * row, s->p->null_text, row * sizeof *text);
   if (s->p->text) memcpy(text + (size_t)first * row, s->p->text, (size_t)count * row * sizeof *text);
 }
 

@@ -60,7 +60,9 @@ static enum vkd_status write_event(struct tfevents *e, const struct message *m, 
   for (int i = 0; i < 4; i++) head[8 + i] = (unsigned char)(crc >> 8 * i);
   crc = masked(m->data, m->size);
   for (int i = 0; i < 4; i++) tail[i] = (unsigned char)(crc >> 8 * i);
-  if (fwrite(head, 1, 12, e->file) == 12 && fwrite(m->data, 1, m->size, e->file) == m->size && fwrite(tail, 1, 4, e->file) == 4) return VKD_OK;
+  if (fwrite(head, 1, 12, e->file) == 12 && fwrite(m->data, 1, m->size, e->file) == m->size &&
+      fwrite(tail, 1, 4, e->file) == 4)
+    return VKD_OK;
   return vkd_fail(err, VKD_ERR_IO, "%s: %s", e->path, strerror(errno));
 }
 
@@ -76,9 +78,12 @@ static void begin_event(struct message *m, int64_t step) {
 enum vkd_status tfevents_open(struct tfevents **out, const char *run, struct vkd_error *err) {
   struct tfevents *e = *out = calloc(1, sizeof *e);
   if (!e) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for an event file");
-  int n = snprintf(e->path, sizeof e->path, "%s/events.out.tfevents.%lld.%ld", run, (long long)time(NULL), (long)getpid());
-  enum vkd_status st = n < (int)sizeof e->path ? VKD_OK : vkd_fail(err, VKD_ERR_INPUT, "%.200s...: the path is too long", run);
-  if (st == VKD_OK && !(e->file = fopen(e->path, "wb"))) st = vkd_fail(err, VKD_ERR_IO, "%s: %s", e->path, strerror(errno));
+  int n =
+      snprintf(e->path, sizeof e->path, "%s/events.out.tfevents.%lld.%ld", run, (long long)time(NULL), (long)getpid());
+  enum vkd_status st =
+      n < (int)sizeof e->path ? VKD_OK : vkd_fail(err, VKD_ERR_INPUT, "%.200s...: the path is too long", run);
+  if (st == VKD_OK && !(e->file = fopen(e->path, "wb")))
+    st = vkd_fail(err, VKD_ERR_IO, "%s: %s", e->path, strerror(errno));
   struct message m;
   begin_event(&m, 0);
   put_bytes(&m, 3, "brain.Event:2", 13);

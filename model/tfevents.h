@@ -11,7 +11,8 @@ struct tfevents;
 // RUN/events.out.tfevents.SECONDS.PID; a resumed run adds another file, as TensorBoard expects.
 enum vkd_status tfevents_open(struct tfevents **out, const char *run, struct vkd_error *err);
 enum vkd_status tfevents_close(struct tfevents **events, struct vkd_error *err); // NULL inside is fine
-enum vkd_status tfevents_scalar(struct tfevents *events, int64_t step, const char *tag, float value, struct vkd_error *err);
+enum vkd_status tfevents_scalar(struct tfevents *events, int64_t step, const char *tag, float value,
+                                struct vkd_error *err);
 
 uint32_t tfevents_crc32c(const void *data, uint32_t size); // Castagnoli
 

@@ -22,7 +22,8 @@ void train_result_free(struct train_result *r) {
   *r = (struct train_result){0};
 }
 
-enum vkd_status train_model_config(const struct config *c, const struct dataset_info *data, struct dit_config *out, struct vkd_error *err) {
+enum vkd_status train_model_config(const struct config *c, const struct dataset_info *data, struct dit_config *out,
+                                   struct vkd_error *err) {
   struct latent_shape shape = latent_shape(&data->codec);
   *out = (struct dit_config){.dim = c->model.dim,
                              .depth = c->model.depth,
@@ -39,7 +40,8 @@ enum vkd_status train_model_config(const struct config *c, const struct dataset_
     out->text_dim = (int)data->text_dim;
     out->text_len = c->model.text_len > 0 ? c->model.text_len : (int)data->text_len;
     if ((c->model.text_dim > 0 && c->model.text_dim != out->text_dim) || out->text_len != (int)data->text_len)
-      return vkd_fail(err, VKD_ERR_INPUT, "model.text_dim %d, text_len %d: the data's text is %u x %u; leave both at -1", c->model.text_dim,
+      return vkd_fail(err, VKD_ERR_INPUT,
+                      "model.text_dim %d, text_len %d: the data's text is %u x %u; leave both at -1", c->model.text_dim,
                       c->model.text_len, data->text_len, data->text_dim);
   } else {
     // One row of a learned table; without classes only the null row is left, and the model is unconditional.
@@ -59,24 +61,26 @@ int64_t train_steps(const struct config *c, const struct dit_config *model) {
   return (c->train.tokens + per_step - 1) / per_step;
 }
 
-enum vkd_status train_open_data(const struct config *c, const char *synthetic_path, struct dataset **out, struct vkd_error *err) {
+enum vkd_status train_open_data(const struct config *c, const char *synthetic_path, struct dataset **out,
+                                struct vkd_error *err) {
   *out = NULL;
   enum vkd_status st = config_require_data(c, err);
   if (st != VKD_OK || *c->data.path) return st == VKD_OK ? dataset_open(c->data.path, out, err) : st;
   static const char *const source = "synthetic";
-  struct data_build_params build = {.sources = &source,
-                                    .source_count = 1,
-                                    .output = synthetic_path,
-                                    .frames = (uint32_t)c->data.frames,
-                                    .height = (uint32_t)c->data.size[0],
-                                    .width = (uint32_t)c->data.size[1],
-                                    .codec = c->data.codec == CONFIG_HAAR ? LATENT_HAAR : LATENT_PIXEL,
-                                    .levels_t = c->data.levels_t == CONFIG_AUTO ? DATA_AUTO : (uint32_t)c->data.levels_t,
-                                    .levels_s = c->data.levels_s == CONFIG_AUTO ? DATA_AUTO : (uint32_t)c->data.levels_s,
-                                    .holdout = c->data.holdout,
-                                    .seed = (uint64_t)c->data.seed,
-                                    .count = (uint32_t)c->data.count,
-                                    .classes = (uint32_t)c->data.classes};
+  struct data_build_params build = {
+      .sources = &source,
+      .source_count = 1,
+      .output = synthetic_path,
+      .frames = (uint32_t)c->data.frames,
+      .height = (uint32_t)c->data.size[0],
+      .width = (uint32_t)c->data.size[1],
+      .codec = c->data.codec == CONFIG_HAAR ? LATENT_HAAR : LATENT_PIXEL,
+      .levels_t = c->data.levels_t == CONFIG_AUTO ? DATA_AUTO : (uint32_t)c->data.levels_t,
+      .levels_s = c->data.levels_s == CONFIG_AUTO ? DATA_AUTO : (uint32_t)c->data.levels_s,
+      .holdout = c->data.holdout,
+      .seed = (uint64_t)c->data.seed,
+      .count = (uint32_t)c->data.count,
+      .classes = (uint32_t)c->data.classes};
   if (!fileio_is_file(synthetic_path)) st = data_build(&build, err);
   return st == VKD_OK ? dataset_open(synthetic_path, out, err) : st;
 }
@@ -110,7 +114,8 @@ static enum vkd_status add_point(struct train_result *r, int64_t step, double lo
   struct train_point *more = realloc(r->points, ((size_t)r->point_count + 1) * sizeof *more);
   if (!more) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d measurements", r->point_count + 1);
   r->points = more;
-  r->points[r->point_count++] = (struct train_point){step, (double)step * (double)r->tokens_per_step, (double)step * r->flops_per_step, loss};
+  r->points[r->point_count++] =
+      (struct train_point){step, (double)step * (double)r->tokens_per_step, (double)step * r->flops_per_step, loss};
   return VKD_OK;
 }
 
@@ -135,13 +140,15 @@ static void on_kept_line(void *user, const json_t *line) {
 // ---- start and resume ----------------------------------------------------------------------------------------------
 // Keys that may change between a checkpoint and what goes on from it.
 static bool may_change(const char *key) {
-  static const char *const free_keys[] = {"train.steps", "train.tokens", "train.micro_batch", "data.path", "eval.", "checkpoint."};
+  static const char *const free_keys[] = {"train.steps", "train.tokens", "train.micro_batch",
+                                          "data.path",   "eval.",        "checkpoint."};
   for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
     if (strncmp(key, free_keys[i], strlen(free_keys[i])) == 0) return true;
   return false;
 }
 
-static enum vkd_status check_same_config(const struct run *r, const char *path, const struct ckpt_state *s, struct vkd_error *err) {
+static enum vkd_status check_same_config(const struct run *r, const char *path, const struct ckpt_state *s,
+                                         struct vkd_error *err) {
   struct config *old = malloc(sizeof *old);
   if (!old) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
   enum vkd_status st = config_from_string(path, s->config, strlen(s->config), NULL, 0, old, err);
@@ -152,7 +159,9 @@ static enum vkd_status check_same_config(const struct run *r, const char *path, 
     st = config_get(old, key, was, sizeof was, err);
     if (st == VKD_OK) st = config_get(r->config, key, now, sizeof now, err);
     if (st == VKD_OK && strcmp(was, now) != 0)
-      st = vkd_fail(err, VKD_ERR_INPUT, "%s: was made with %s=%.100s, not %.100s; give the same configuration, or another folder", path, key, was, now);
+      st = vkd_fail(err, VKD_ERR_INPUT,
+                    "%s: was made with %s=%.100s, not %.100s; give the same configuration, or another folder", path,
+                    key, was, now);
   }
   free(old);
   return st;
@@ -166,7 +175,8 @@ static enum vkd_status restore(struct run *r, const char *path, struct vkd_error
   if (st == VKD_OK && s.data_fingerprint != dataset_get_info(r->data)->fingerprint)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: was trained on other data than %s", path, dataset_path(r->data));
   if (st == VKD_OK && s.step > r->steps)
-    st = vkd_fail(err, VKD_ERR_INPUT, "%s: already at step %" PRId64 " of %" PRId64 "; raise train.steps", path, s.step, r->steps);
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: already at step %" PRId64 " of %" PRId64 "; raise train.steps", path, s.step,
+                  r->steps);
   static const enum params_kind kinds[] = {PARAMS_WEIGHT, PARAMS_EMA, PARAMS_M, PARAMS_V};
   for (int i = 0; i < 4 && st == VKD_OK; i++) st = ckpt_load(path, r->params, kinds[i], kinds[i], err);
   if (st == VKD_OK) r->done = s.step;
@@ -189,14 +199,16 @@ static enum vkd_status start_or_resume(struct run *r, struct vkd_error *err) {
 
 static enum vkd_status check_folder(const struct train_params *p, const char *config_path, struct vkd_error *err) {
   if (fileio_is_file(config_path) && !p->resume && !p->overwrite)
-    return vkd_fail(err, VKD_ERR_USAGE, "%s holds a run already: --resume goes on with it, --overwrite starts anew", p->run);
+    return vkd_fail(err, VKD_ERR_USAGE, "%s holds a run already: --resume goes on with it, --overwrite starts anew",
+                    p->run);
   enum vkd_status st = fileio_make_dirs(p->run, err);
   // Checkpoints of a run that is replaced must not be taken for this one's.
   return st == VKD_OK && !p->resume ? ckpt_remove_all(p->run, err) : st;
 }
 
 // A synthetic set that an earlier configuration left in the folder must not be taken for this one's.
-static enum vkd_status drop_old_data(const struct train_params *p, const char *config_path, const char *data_path, struct vkd_error *err) {
+static enum vkd_status drop_old_data(const struct train_params *p, const char *config_path, const char *data_path,
+                                     struct vkd_error *err) {
   char *newest = NULL;
   enum vkd_status st = p->resume ? ckpt_newest(p->run, &newest, err) : VKD_OK;
   bool anew = p->resume ? !newest : p->overwrite || !fileio_is_file(config_path);
@@ -222,7 +234,8 @@ static enum vkd_status open_run(struct run *r, struct vkd_error *err) {
   if ((st = heldout_create(&r->heldout, r->config, r->data, r->params, PARAMS_WEIGHT, err)) != VKD_OK) goto done;
   if ((st = start_or_resume(r, err)) != VKD_OK) goto done;
   if ((st = config_write(r->config, config_path, err)) != VKD_OK) goto done;
-  if (!(r->config_text = config_to_string(r->config))) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
+  if (!(r->config_text = config_to_string(r->config)))
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
   struct train_result *out = r->result;
   out->params = r->params->numel;
   out->tokens_per_step = dit_tokens(&r->model) * r->config->train.batch;
@@ -255,8 +268,10 @@ static enum vkd_status record(struct run *r, const struct step_result *results, 
   for (int i = 0; i < count && !r->result->diverged; i++) {
     const struct step_result *s = &results[i];
     double lr = optim_lr(r->config, s->step, r->steps);
-    const struct metric values[] = {
-        {"loss", s->loss}, {"grad_norm", s->grad_norm}, {"lr", lr}, {"tokens", (double)s->step * (double)r->result->tokens_per_step}};
+    const struct metric values[] = {{"loss", s->loss},
+                                    {"grad_norm", s->grad_norm},
+                                    {"lr", lr},
+                                    {"tokens", (double)s->step * (double)r->result->tokens_per_step}};
     enum vkd_status st = metrics_write(r->metrics, s->step, values, 4, err);
     if (st != VKD_OK) return st;
     note_loss(r, s->step, s->loss);
@@ -282,8 +297,9 @@ static enum vkd_status measure(struct run *r, int64_t step, struct vkd_error *er
   r->last_heldout = r->result->heldout = h.loss;
   r->result->heldout_zero = h.zero;
   r->result->diverged |= !isfinite(h.loss);
-  const struct metric values[] = {
-      {"heldout_loss", h.loss}, {"heldout_zero", h.zero}, {"tokens", (double)step * (double)r->result->tokens_per_step}};
+  const struct metric values[] = {{"heldout_loss", h.loss},
+                                  {"heldout_zero", h.zero},
+                                  {"tokens", (double)step * (double)r->result->tokens_per_step}};
   st = metrics_write(r->metrics, step, values, 3, err);
   return st == VKD_OK ? add_point(r->result, step, h.loss, err) : st;
 }
@@ -312,7 +328,8 @@ static enum vkd_status loop(struct run *r, struct vkd_error *err) {
     if ((st = data_loader_next(r->loader, &batch, err)) != VKD_OK) break;
     st = step_submit(r->step, step, optim_lr(r->config, step, r->steps), &batch, results, &count, err);
     if (st == VKD_OK) st = record(r, results, count, err);
-    bool eval = due(step, r->config->eval.every, r->steps), checkpoint = due(step, r->config->checkpoint.every, r->steps);
+    bool eval = due(step, r->config->eval.every, r->steps),
+         checkpoint = due(step, r->config->checkpoint.every, r->steps);
     if (st != VKD_OK || !(eval || checkpoint)) continue;
     st = flush(r, err);
     if (st == VKD_OK && eval && !r->result->diverged) st = measure(r, step, err);
@@ -326,17 +343,21 @@ static enum vkd_status write_summary(const struct run *r, struct vkd_error *err)
   char *path = fileio_join(r->p->run, "summary.json");
   json_t *points = json_array();
   for (int i = 0; i < t->point_count; i++)
-    json_array_append_new(points, json_pack("{s:I,s:f,s:f,s:f}", "step", (json_int_t)t->points[i].step, "tokens", t->points[i].tokens, "flops",
-                                            t->points[i].flops, "loss", t->points[i].loss));
-  json_t *root = json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I,s:b,s:s,s:o}", "params", (json_int_t)t->params, "steps", (json_int_t)t->steps,
-                           "steps_planned", (json_int_t)r->steps, "tokens_per_step", (json_int_t)t->tokens_per_step, "flops_per_step",
-                           t->flops_per_step, "seconds", t->seconds, "tokens_per_second", t->tokens_per_second, "device_bytes",
-                           (json_int_t)t->device_bytes, "diverged", t->diverged, "device", vkd_device_get_caps(r->p->device)->name, "points", points);
+    json_array_append_new(points,
+                          json_pack("{s:I,s:f,s:f,s:f}", "step", (json_int_t)t->points[i].step, "tokens",
+                                    t->points[i].tokens, "flops", t->points[i].flops, "loss", t->points[i].loss));
+  json_t *root =
+      json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I,s:b,s:s,s:o}", "params", (json_int_t)t->params, "steps",
+                (json_int_t)t->steps, "steps_planned", (json_int_t)r->steps, "tokens_per_step",
+                (json_int_t)t->tokens_per_step, "flops_per_step", t->flops_per_step, "seconds", t->seconds,
+                "tokens_per_second", t->tokens_per_second, "device_bytes", (json_int_t)t->device_bytes, "diverged",
+                t->diverged, "device", vkd_device_get_caps(r->p->device)->name, "points", points);
   if (root && isfinite(t->loss)) json_object_set_new(root, "loss", json_real(t->loss));
   if (root && isfinite(t->heldout)) json_object_set_new(root, "heldout_loss", json_real(t->heldout));
   if (root && isfinite(t->heldout_zero)) json_object_set_new(root, "heldout_zero", json_real(t->heldout_zero));
   char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
-  enum vkd_status st = path && text ? fileio_write_whole(path, text, strlen(text), err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a summary");
+  enum vkd_status st = path && text ? fileio_write_whole(path, text, strlen(text), err)
+                                    : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a summary");
   free(text);
   free(path);
   json_decref(root);

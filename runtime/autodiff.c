@@ -14,8 +14,8 @@ struct tensor_grad {
   struct slice_grad *slices; // sorted by begin
 };
 
-// sum + term.  A matmul made since node `fresh` that nothing uses yet takes the sum as its `add` input, without a pass of its
-// own; an older one may serve as another tensor's gradient too.
+// sum + term.  A matmul made since node `fresh` that nothing uses yet takes the sum as its `add` input, without a pass
+// of its own; an older one may serve as another tensor's gradient too.
 static vkd_tensor sum_of(struct vkd_graph *g, vkd_tensor sum, vkd_tensor term, uint32_t fresh) {
   if (!sum.id) return term;
   uint32_t made = vkd__info(g, term)->node;
@@ -85,7 +85,9 @@ static vkd_tensor finish(struct vkd_graph *g, vkd_tensor x, struct tensor_grad *
   return t->sum;
 }
 
-bool vkd__wants_grad(const struct vkd_graph *g, vkd_tensor x) { return x.id && x.id < g->wants_count && g->wants[x.id]; }
+bool vkd__wants_grad(const struct vkd_graph *g, vkd_tensor x) {
+  return x.id && x.id < g->wants_count && g->wants[x.id];
+}
 
 // wants[t] = 1 for every tensor that depends on one of wrt
 static void mark_wanted(const struct vkd_graph *g, const vkd_tensor *wrt, int n, uint8_t *wants) {
@@ -126,7 +128,8 @@ static void walk_node(struct vkd_graph *g, uint32_t index, struct tensor_grad *g
   vkd_graph_label_pop(g);
 }
 
-void vkd__vjp(struct vkd_graph *g, const vkd_tensor *y, const vkd_tensor *dy, int ny, const vkd_tensor *wrt, int n, vkd_tensor *grads_out) {
+void vkd__vjp(struct vkd_graph *g, const vkd_tensor *y, const vkd_tensor *dy, int ny, const vkd_tensor *wrt, int n,
+              vkd_tensor *grads_out) {
   for (int i = 0; i < n; i++) grads_out[i] = (vkd_tensor){0};
   if (g->error.status != VKD_OK) return;
   uint32_t count = g->tensor_count, last = 0;

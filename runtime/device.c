@@ -11,12 +11,16 @@
 
 static const char *result_name(VkResult r) {
   switch (r) {
-#define X(name) case name: return #name;
-    X(VK_ERROR_OUT_OF_HOST_MEMORY) X(VK_ERROR_OUT_OF_DEVICE_MEMORY) X(VK_ERROR_INITIALIZATION_FAILED) X(VK_ERROR_DEVICE_LOST)
-    X(VK_ERROR_MEMORY_MAP_FAILED) X(VK_ERROR_LAYER_NOT_PRESENT) X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT)
-    X(VK_ERROR_INCOMPATIBLE_DRIVER) X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
+#define X(name)                                                                                                        \
+  case name:                                                                                                           \
+    return #name;
+    X(VK_ERROR_OUT_OF_HOST_MEMORY)
+    X(VK_ERROR_OUT_OF_DEVICE_MEMORY) X(VK_ERROR_INITIALIZATION_FAILED) X(VK_ERROR_DEVICE_LOST)
+        X(VK_ERROR_MEMORY_MAP_FAILED) X(VK_ERROR_LAYER_NOT_PRESENT) X(VK_ERROR_EXTENSION_NOT_PRESENT)
+            X(VK_ERROR_FEATURE_NOT_PRESENT) X(VK_ERROR_INCOMPATIBLE_DRIVER) X(VK_ERROR_TOO_MANY_OBJECTS)
+                X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
 #undef X
-  default: return "VkResult";
+                    default : return "VkResult";
   }
 }
 
@@ -28,7 +32,8 @@ enum vkd_status vkd__vk_fail(struct vkd_error *err, VkResult result, const char 
   va_end(ap);
   bool memory = result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
   if (err && err->status == VKD_OK) err->vk_result = result;
-  return vkd_fail(err, memory ? VKD_ERR_DEVICE_MEMORY : VKD_ERR_VULKAN, "%s: %s (%d)", text, result_name(result), (int)result);
+  return vkd_fail(err, memory ? VKD_ERR_DEVICE_MEMORY : VKD_ERR_VULKAN, "%s: %s (%d)", text, result_name(result),
+                  (int)result);
 }
 
 const char *vkd_device_kind_name(enum vkd_device_kind kind) {
@@ -44,7 +49,8 @@ static bool validate_wanted(void) {
 static enum vkd_status create_instance(VkInstance *out, bool validate, struct vkd_error *err) {
   const char *layers[] = {"VK_LAYER_KHRONOS_validation"};
   const char *extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
-  VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "vkdit", .apiVersion = VK_API_VERSION_1_2};
+  VkApplicationInfo app = {
+      .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "vkdit", .apiVersion = VK_API_VERSION_1_2};
   VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
                                .pApplicationInfo = &app,
                                .enabledLayerCount = validate,
@@ -55,8 +61,10 @@ static enum vkd_status create_instance(VkInstance *out, bool validate, struct vk
   if (r == VK_SUCCESS) return VKD_OK;
   *out = VK_NULL_HANDLE;
   if (r == VK_ERROR_INCOMPATIBLE_DRIVER)
-    return vkd_fail(err, VKD_ERR_NO_DEVICE, "no Vulkan driver found; install one (software: mesa-vulkan-drivers) or set VK_DRIVER_FILES");
-  return vkd__vk_fail(err, r, validate ? "a Vulkan instance with the validation layer (is it installed?)" : "a Vulkan instance");
+    return vkd_fail(err, VKD_ERR_NO_DEVICE,
+                    "no Vulkan driver found; install one (software: mesa-vulkan-drivers) or set VK_DRIVER_FILES");
+  return vkd__vk_fail(
+      err, r, validate ? "a Vulkan instance with the validation layer (is it installed?)" : "a Vulkan instance");
 }
 
 static bool has_extension(VkPhysicalDevice physical, const char *name) {
@@ -71,9 +79,11 @@ static bool has_extension(VkPhysicalDevice physical, const char *name) {
 }
 
 static void read_memory_caps(VkPhysicalDevice physical, struct vkd_device_caps *caps) {
-  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
   bool has_budget = has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-  VkPhysicalDeviceMemoryProperties2 m = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = has_budget ? &budget : NULL};
+  VkPhysicalDeviceMemoryProperties2 m = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+                                         .pNext = has_budget ? &budget : NULL};
   vkGetPhysicalDeviceMemoryProperties2(physical, &m);
   for (uint32_t i = 0; i < m.memoryProperties.memoryHeapCount; i++) {
     const VkMemoryHeap *heap = &m.memoryProperties.memoryHeaps[i];
@@ -85,7 +95,8 @@ static void read_memory_caps(VkPhysicalDevice physical, struct vkd_device_caps *
 
 static void read_caps(VkPhysicalDevice physical, uint32_t index, struct vkd_device_caps *caps) {
   VkPhysicalDeviceVulkan11Properties p11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
-  VkPhysicalDeviceVulkan12Properties p12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES, .pNext = &p11};
+  VkPhysicalDeviceVulkan12Properties p12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES,
+                                            .pNext = &p11};
   VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
   vkGetPhysicalDeviceProperties(physical, &p.properties);
   memset(caps, 0, sizeof *caps);
@@ -93,14 +104,15 @@ static void read_caps(VkPhysicalDevice physical, uint32_t index, struct vkd_devi
   caps->api_version = p.properties.apiVersion;
   snprintf(caps->name, sizeof caps->name, "%s", p.properties.deviceName);
   if (caps->api_version < VK_API_VERSION_1_2) {
-    snprintf(caps->unusable, sizeof caps->unusable, "Vulkan %u.%u, 1.2 is needed", VK_API_VERSION_MAJOR(caps->api_version),
-             VK_API_VERSION_MINOR(caps->api_version));
+    snprintf(caps->unusable, sizeof caps->unusable, "Vulkan %u.%u, 1.2 is needed",
+             VK_API_VERSION_MAJOR(caps->api_version), VK_API_VERSION_MINOR(caps->api_version));
     return;
   }
   p.pNext = &p12;
   vkGetPhysicalDeviceProperties2(physical, &p);
   VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
-  VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .pNext = &f11};
+  VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+                                          .pNext = &f11};
   VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f12};
   vkGetPhysicalDeviceFeatures2(physical, &f);
   const VkPhysicalDeviceLimits *lim = &p.properties.limits;
@@ -140,8 +152,8 @@ static void read_caps(VkPhysicalDevice physical, uint32_t index, struct vkd_devi
   if (lacks) snprintf(caps->unusable, sizeof caps->unusable, "lacks %s", lacks);
 }
 
-static enum vkd_status enumerate(VkInstance instance, VkPhysicalDevice **physical, struct vkd_device_caps **caps, uint32_t *count,
-                                 struct vkd_error *err) {
+static enum vkd_status enumerate(VkInstance instance, VkPhysicalDevice **physical, struct vkd_device_caps **caps,
+                                 uint32_t *count, struct vkd_error *err) {
   *count = 0;
   VkResult r = vkEnumeratePhysicalDevices(instance, count, NULL);
   *physical = calloc(*count + 1, sizeof **physical);
@@ -149,7 +161,8 @@ static enum vkd_status enumerate(VkInstance instance, VkPhysicalDevice **physica
   if (!*physical || !*caps) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %u devices", *count);
   if (r == VK_SUCCESS) r = vkEnumeratePhysicalDevices(instance, count, *physical);
   if (r == VK_ERROR_INITIALIZATION_FAILED || (r == VK_SUCCESS && *count == 0))
-    return vkd_fail(err, VKD_ERR_NO_DEVICE, "no Vulkan device: a driver is installed but offers none (see VK_DRIVER_FILES)");
+    return vkd_fail(err, VKD_ERR_NO_DEVICE,
+                    "no Vulkan device: a driver is installed but offers none (see VK_DRIVER_FILES)");
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "listing Vulkan devices");
   for (uint32_t i = 0; i < *count; i++) read_caps((*physical)[i], i, &(*caps)[i]);
   return VKD_OK;
@@ -178,7 +191,8 @@ static bool contains(const char *text, const char *part) {
   return false;
 }
 
-static enum vkd_status choose(const struct vkd_device_caps *caps, uint32_t count, const char *select, uint32_t *chosen, struct vkd_error *err) {
+static enum vkd_status choose(const struct vkd_device_caps *caps, uint32_t count, const char *select, uint32_t *chosen,
+                              struct vkd_error *err) {
   if (!select || !*select) select = getenv("VKD_DEVICE");
   uint32_t best = UINT32_MAX;
   if (select && *select) {
@@ -194,15 +208,18 @@ static enum vkd_status choose(const struct vkd_device_caps *caps, uint32_t count
     *chosen = best;
     return VKD_OK;
   }
-  if (best != UINT32_MAX) return vkd_fail(err, VKD_ERR_NO_DEVICE, "device %u (%s) %s", best, caps[best].name, caps[best].unusable);
+  if (best != UINT32_MAX)
+    return vkd_fail(err, VKD_ERR_NO_DEVICE, "device %u (%s) %s", best, caps[best].name, caps[best].unusable);
   char have[512] = "";
   for (uint32_t i = 0, at = 0; i < count && at < sizeof have - 1; i++)
     at += (uint32_t)snprintf(have + at, sizeof have - at, "%s%u: %.60s%s%.60s", i ? ", " : "", i, caps[i].name,
                              *caps[i].unusable ? " - " : "", caps[i].unusable);
-  return vkd_fail(err, VKD_ERR_NO_DEVICE, "no device '%s'; there is %s", select && *select ? select : "that can run vkdit", have);
+  return vkd_fail(err, VKD_ERR_NO_DEVICE, "no device '%s'; there is %s",
+                  select && *select ? select : "that can run vkdit", have);
 }
 
-static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity, VkDebugUtilsMessageTypeFlagsEXT types,
+static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                                                 VkDebugUtilsMessageTypeFlagsEXT types,
                                                  const VkDebugUtilsMessengerCallbackDataEXT *data, void *user) {
   (void)severity, (void)types;
   struct vkd_device *dev = user;
@@ -214,12 +231,12 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
 static void watch_validation(struct vkd_device *dev) {
   PFN_vkCreateDebugUtilsMessengerEXT create =
       (PFN_vkCreateDebugUtilsMessengerEXT)vkGetInstanceProcAddr(dev->instance, "vkCreateDebugUtilsMessengerEXT");
-  VkDebugUtilsMessengerCreateInfoEXT info = {
-      .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
-      .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT,
-      .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
-      .pfnUserCallback = on_message,
-      .pUserData = dev};
+  VkDebugUtilsMessengerCreateInfoEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+                                             .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT |
+                                                                VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT,
+                                             .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
+                                             .pfnUserCallback = on_message,
+                                             .pUserData = dev};
   if (create) create(dev->instance, &info, NULL, &dev->messenger);
 }
 
@@ -239,7 +256,8 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
     if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) dev->queue_family = i;
   if (dev->queue_family != UINT32_MAX && !families[dev->queue_family].timestampValidBits) dev->caps.timestamp_ns = 0;
   free(families);
-  if (dev->queue_family == UINT32_MAX) return vkd_fail(err, VKD_ERR_NO_DEVICE, "%s has no compute queue", dev->caps.name);
+  if (dev->queue_family == UINT32_MAX)
+    return vkd_fail(err, VKD_ERR_NO_DEVICE, "%s has no compute queue", dev->caps.name);
   float priority = 1;
   VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                    .queueFamilyIndex = dev->queue_family,
@@ -252,20 +270,28 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
                                           .bufferDeviceAddress = VK_TRUE,
                                           .timelineSemaphore = VK_TRUE,
                                           .shaderFloat16 = dev->caps.shader_f16};
-  VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &f12, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue};
+  VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                             .pNext = &f12,
+                             .queueCreateInfoCount = 1,
+                             .pQueueCreateInfos = &queue};
   VkResult r = vkCreateDevice(dev->physical, &info, NULL, &dev->handle);
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "opening %s", dev->caps.name);
   vkGetDeviceQueue(dev->handle, dev->queue_family, 0, &dev->queue);
   vkGetPhysicalDeviceMemoryProperties(dev->physical, &dev->memory);
-  VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = dev->queue_family};
-  if ((r = vkCreateCommandPool(dev->handle, &pool, NULL, &dev->pool)) != VK_SUCCESS) return vkd__vk_fail(err, r, "a command pool");
-  VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+  VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                  .queueFamilyIndex = dev->queue_family};
+  if ((r = vkCreateCommandPool(dev->handle, &pool, NULL, &dev->pool)) != VK_SUCCESS)
+    return vkd__vk_fail(err, r, "a command pool");
+  VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                                    .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
   VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-  if ((r = vkCreateSemaphore(dev->handle, &semaphore, NULL, &dev->timeline)) != VK_SUCCESS) return vkd__vk_fail(err, r, "a semaphore");
+  if ((r = vkCreateSemaphore(dev->handle, &semaphore, NULL, &dev->timeline)) != VK_SUCCESS)
+    return vkd__vk_fail(err, r, "a semaphore");
   return VKD_OK;
 }
 
-enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_device_params *params, struct vkd_error *err) {
+enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_device_params *params,
+                                  struct vkd_error *err) {
   static const struct vkd_device_params none;
   if (!params) params = &none;
   VkPhysicalDevice *physical = NULL;
@@ -287,7 +313,8 @@ enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_devi
   dev->physical = physical[chosen];
   if ((st = open_logical(dev, err)) != VKD_OK) goto fail;
   if ((st = vkd__kernels_open(dev, params->cache_dir, err)) != VKD_OK) goto fail;
-  vkd_log(VKD_LOG_DEBUG, "device %u: %s (%s, %s)", chosen, dev->caps.name, vkd_device_kind_name(dev->caps.kind), dev->caps.driver_info);
+  vkd_log(VKD_LOG_DEBUG, "device %u: %s (%s, %s)", chosen, dev->caps.name, vkd_device_kind_name(dev->caps.kind),
+          dev->caps.driver_info);
 fail:
   free(physical);
   free(caps);
@@ -318,7 +345,8 @@ void vkd_device_destroy(struct vkd_device **pdev) {
 
 const struct vkd_device_caps *vkd_device_get_caps(const struct vkd_device *dev) { return &dev->caps; }
 
-enum vkd_status vkd__command_begin(struct vkd_device *dev, VkCommandBuffer *out, VkCommandBufferUsageFlags usage, struct vkd_error *err) {
+enum vkd_status vkd__command_begin(struct vkd_device *dev, VkCommandBuffer *out, VkCommandBufferUsageFlags usage,
+                                   struct vkd_error *err) {
   VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                       .commandPool = dev->pool,
                                       .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
@@ -342,13 +370,15 @@ void vkd__full_barrier(VkCommandBuffer command) {
   VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                              .srcAccessMask = VK_ACCESS_MEMORY_WRITE_BIT | VK_ACCESS_MEMORY_READ_BIT,
                              .dstAccessMask = VK_ACCESS_MEMORY_WRITE_BIT | VK_ACCESS_MEMORY_READ_BIT};
-  VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT;
+  VkPipelineStageFlags stages =
+      VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT;
   vkCmdPipelineBarrier(command, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
 }
 
 static enum vkd_status check_validation(const struct vkd_device *dev, struct vkd_error *err) {
   if (!dev->validation_count) return VKD_OK;
-  return vkd_fail(err, VKD_ERR_VULKAN, "the validation layer complained %u times, first: %.400s", dev->validation_count, dev->validation_first);
+  return vkd_fail(err, VKD_ERR_VULKAN, "the validation layer complained %u times, first: %.400s", dev->validation_count,
+                  dev->validation_first);
 }
 
 enum vkd_status vkd__submit(struct vkd_device *dev, const VkCommandBuffer *commands, uint32_t count, uint64_t *ticket,
@@ -370,8 +400,10 @@ enum vkd_status vkd__submit(struct vkd_device *dev, const VkCommandBuffer *comma
 }
 
 enum vkd_status vkd__wait(struct vkd_device *dev, uint64_t ticket, struct vkd_error *err) {
-  VkSemaphoreWaitInfo info = {
-      .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &dev->timeline, .pValues = &ticket};
+  VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+                              .semaphoreCount = 1,
+                              .pSemaphores = &dev->timeline,
+                              .pValues = &ticket};
   VkResult r = vkWaitSemaphores(dev->handle, &info, UINT64_MAX);
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "waiting for %s", dev->caps.name);
   return check_validation(dev, err);

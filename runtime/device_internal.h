@@ -18,7 +18,7 @@ struct vkd_device {
   VkQueue queue;
   uint32_t queue_family;
   VkCommandPool pool;
-  VkSemaphore timeline;    // counts submits
+  VkSemaphore timeline; // counts submits
   uint64_t submitted;
   VkPhysicalDeviceMemoryProperties memory;
   uint64_t allocated, peak;
@@ -43,7 +43,8 @@ struct vkd__host_buffer {
   void *map;
   uint64_t bytes;
 };
-enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vkd_device *dev, uint64_t bytes, struct vkd_error *err);
+enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vkd_device *dev, uint64_t bytes,
+                                        struct vkd_error *err);
 void vkd__host_buffer_destroy(struct vkd_device *dev, struct vkd__host_buffer **buffer);
 
 struct vkd_buffer {
@@ -58,7 +59,8 @@ struct vkd_buffer {
 enum vkd_status vkd__submit(struct vkd_device *dev, const VkCommandBuffer *commands, uint32_t count, uint64_t *ticket,
                             struct vkd_error *err);
 enum vkd_status vkd__wait(struct vkd_device *dev, uint64_t ticket, struct vkd_error *err);
-enum vkd_status vkd__command_begin(struct vkd_device *dev, VkCommandBuffer *out, VkCommandBufferUsageFlags usage, struct vkd_error *err);
+enum vkd_status vkd__command_begin(struct vkd_device *dev, VkCommandBuffer *out, VkCommandBufferUsageFlags usage,
+                                   struct vkd_error *err);
 void vkd__command_free(struct vkd_device *dev, VkCommandBuffer *command);
 // Everything before it is visible to everything after it.
 void vkd__full_barrier(VkCommandBuffer command);
@@ -66,7 +68,8 @@ void vkd__full_barrier(VkCommandBuffer command);
 // kernel.c
 enum vkd_status vkd__kernels_open(struct vkd_device *dev, const char *cache_dir, struct vkd_error *err);
 void vkd__kernels_close(struct vkd_device *dev);
-enum vkd_status vkd__pipeline(struct vkd_device *dev, const struct vkd_dispatch *d, VkPipeline *out, struct vkd_error *err);
+enum vkd_status vkd__pipeline(struct vkd_device *dev, const struct vkd_dispatch *d, VkPipeline *out,
+                              struct vkd_error *err);
 // Why the device cannot run a kernel row; NULL if it can.
 const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_kernel_id id);
 

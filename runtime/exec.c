@@ -7,7 +7,8 @@
 #include "device_internal.h"
 #include "exec_internal.h"
 
-static void fill_info(struct vkd_plan_info *info, const struct vkd_graph *g, const struct vkd_plan *plan, const struct vkd_tape *tape, int slots) {
+static void fill_info(struct vkd_plan_info *info, const struct vkd_graph *g, const struct vkd_plan *plan,
+                      const struct vkd_tape *tape, int slots) {
   memset(info, 0, sizeof *info);
   for (uint32_t i = 0; i < plan->chunks; i++) info->temporaries += plan->chunk_bytes[i];
   info->temporaries_raw = plan->temporaries_raw;
@@ -30,8 +31,9 @@ static void fill_info(struct vkd_plan_info *info, const struct vkd_graph *g, con
 static int slot_count(const struct vkd_program_params *params) { return params->slots > 0 ? params->slots : 1; }
 
 // Records with made-up addresses, for what can be known without memory.
-static enum vkd_status dry_record(const struct vkd_plan *plan, const struct vkd_graph *g, const struct vkd_device_caps *caps, int slots,
-                                  struct vkd_plan_info *info, struct vkd_error *err) {
+static enum vkd_status dry_record(const struct vkd_plan *plan, const struct vkd_graph *g,
+                                  const struct vkd_device_caps *caps, int slots, struct vkd_plan_info *info,
+                                  struct vkd_error *err) {
   struct vkd_tape tape = {0};
   uint64_t *chunks = calloc(plan->chunks + 1, sizeof *chunks);
   if (!chunks) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to plan");
@@ -44,7 +46,8 @@ static enum vkd_status dry_record(const struct vkd_plan *plan, const struct vkd_
   return st;
 }
 
-enum vkd_status vkd_plan_query(const struct vkd_program_params *params, struct vkd_plan_info *info, struct vkd_error *err) {
+enum vkd_status vkd_plan_query(const struct vkd_program_params *params, struct vkd_plan_info *info,
+                               struct vkd_error *err) {
   const struct vkd_device_caps *caps = vkd_device_get_caps(params->device);
   struct vkd_plan *plan;
   enum vkd_status st = vkd__plan_create(&plan, params->graph, caps->max_allocation, !params->no_reuse, err);
@@ -58,10 +61,11 @@ static enum vkd_status check_memory(const struct vkd_program *p, struct vkd_erro
   uint64_t own = p->info.temporaries + p->info.inputs + p->info.outputs + p->info.constants + p->info.staging;
   uint64_t free_bytes = caps->memory_budget > p->dev->allocated ? caps->memory_budget - p->dev->allocated : 0;
   if (own <= free_bytes) return VKD_OK;
-  return vkd_fail(err, VKD_ERR_DEVICE_MEMORY,
-                  "the step needs %.1f MiB beside the %.1f MiB in use (activations %.1f, inputs and outputs %.1f), %s has %.1f MiB",
-                  (double)own / 1048576, (double)p->dev->allocated / 1048576, (double)p->info.temporaries / 1048576,
-                  (double)(own - p->info.temporaries) / 1048576, caps->name, (double)caps->memory_budget / 1048576);
+  return vkd_fail(
+      err, VKD_ERR_DEVICE_MEMORY,
+      "the step needs %.1f MiB beside the %.1f MiB in use (activations %.1f, inputs and outputs %.1f), %s has %.1f MiB",
+      (double)own / 1048576, (double)p->dev->allocated / 1048576, (double)p->info.temporaries / 1048576,
+      (double)(own - p->info.temporaries) / 1048576, caps->name, (double)caps->memory_budget / 1048576);
 }
 
 static enum vkd_status allocate(struct vkd_program *p, struct vkd_error *err) {
@@ -75,7 +79,8 @@ static enum vkd_status allocate(struct vkd_program *p, struct vkd_error *err) {
     if (st == VKD_OK) p->addresses[i] = p->chunks[i]->address;
   }
   if (st == VKD_OK && p->plan->input_bytes) st = vkd_buffer_create(&p->inputs, p->dev, p->plan->input_bytes, err);
-  if (st == VKD_OK && p->plan->constant_bytes) st = vkd_buffer_create(&p->constants, p->dev, p->plan->constant_bytes, err);
+  if (st == VKD_OK && p->plan->constant_bytes)
+    st = vkd_buffer_create(&p->constants, p->dev, p->plan->constant_bytes, err);
   for (int s = 0; s < p->slot_count && st == VKD_OK; s++) {
     st = vkd__host_buffer_create(&p->slots[s].in, p->dev, p->plan->input_bytes, err);
     if (st == VKD_OK) st = vkd__host_buffer_create(&p->slots[s].out, p->dev, p->plan->output_bytes, err);
@@ -129,7 +134,8 @@ enum vkd_status vkd__encode(struct vkd_program *p, VkCommandBuffer cmd, VkQueryP
     enum vkd_status st = vkd__pipeline(p->dev, &d, &pipeline, err);
     if (st != VKD_OK) return st;
     if (e->barrier)
-      vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+      vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1,
+                           &barrier, 0, NULL, 0, NULL);
     if (timestamps && (i == 0 || e->node != p->tape.entries[i - 1].node)) {
       vkd__full_barrier(cmd);
       vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, timestamps, mark++);
@@ -160,7 +166,8 @@ static enum vkd_status record_all(struct vkd_program *p, struct vkd_error *err) 
   return st;
 }
 
-enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_program_params *params, struct vkd_error *err) {
+enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_program_params *params,
+                                   struct vkd_error *err) {
   struct vkd_program *p = *out = calloc(1, sizeof *p);
   if (!p) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a program");
   p->dev = params->device;
@@ -208,7 +215,8 @@ void *vkd_program_input(struct vkd_program *p, int slot, vkd_tensor input) {
 
 const void *vkd_program_output(struct vkd_program *p, int slot, vkd_tensor output) {
   for (uint32_t i = 0; i < p->plan->output_count; i++)
-    if (p->plan->outputs[i].tensor.id == output.id) return (const char *)p->slots[slot].out->map + p->plan->outputs[i].offset;
+    if (p->plan->outputs[i].tensor.id == output.id)
+      return (const char *)p->slots[slot].out->map + p->plan->outputs[i].offset;
   return NULL;
 }
 

@@ -43,7 +43,9 @@ enum vkd_status vkd_graph_status(const struct vkd_graph *g, struct vkd_error *er
   return g->error.status == VKD_OK ? VKD_OK : vkd_fail(err, g->error.status, "%s", g->error.what);
 }
 
-static const char *current_label(const struct vkd_graph *g) { return g->label_depth ? g->labels[g->label_depth - 1] : ""; }
+static const char *current_label(const struct vkd_graph *g) {
+  return g->label_depth ? g->labels[g->label_depth - 1] : "";
+}
 
 void vkd__graph_fail(struct vkd_graph *g, enum vkd_status status, const char *fmt, ...) {
   if (g->error.status != VKD_OK) return;
@@ -154,8 +156,8 @@ vkd_tensor vkd__graph_add(struct vkd_graph *g, const struct vkd_node *node, vkd_
   return n.out[0];
 }
 
-static struct vkd_tensor_info *add_leaf(struct vkd_graph *g, const char *name, enum vkd_dtype dtype, struct vkd_shape shape,
-                                        enum vkd_tensor_kind kind, vkd_tensor *out) {
+static struct vkd_tensor_info *add_leaf(struct vkd_graph *g, const char *name, enum vkd_dtype dtype,
+                                        struct vkd_shape shape, enum vkd_tensor_kind kind, vkd_tensor *out) {
   *out = (vkd_tensor){0};
   if (g->error.status != VKD_OK) return NULL;
   if (!shape_valid(&shape)) {
@@ -179,7 +181,8 @@ vkd_tensor vkd_input(struct vkd_graph *g, const char *name, enum vkd_dtype dtype
   return out;
 }
 
-vkd_tensor vkd_constant(struct vkd_graph *g, const char *name, enum vkd_dtype dtype, struct vkd_shape shape, const void *data) {
+vkd_tensor vkd_constant(struct vkd_graph *g, const char *name, enum vkd_dtype dtype, struct vkd_shape shape,
+                        const void *data) {
   vkd_tensor out;
   struct vkd_tensor_info *t = add_leaf(g, name, dtype, shape, VKD_TENSOR_CONSTANT, &out);
   if (!t) return out;
@@ -203,8 +206,8 @@ vkd_tensor vkd__zeros(struct vkd_graph *g, const struct vkd_shape *shape) {
   return out;
 }
 
-vkd_tensor vkd_bound(struct vkd_graph *g, const char *name, enum vkd_dtype dtype, struct vkd_shape shape, struct vkd_buffer *buffer,
-                     uint64_t offset) {
+vkd_tensor vkd_bound(struct vkd_graph *g, const char *name, enum vkd_dtype dtype, struct vkd_shape shape,
+                     struct vkd_buffer *buffer, uint64_t offset) {
   vkd_tensor out;
   struct vkd_tensor_info *t = add_leaf(g, name, dtype, shape, VKD_TENSOR_BOUND, &out);
   if (!t) return out;
@@ -215,8 +218,10 @@ vkd_tensor vkd_bound(struct vkd_graph *g, const char *name, enum vkd_dtype dtype
 
 void vkd_output(struct vkd_graph *g, vkd_tensor x) {
   if (g->error.status != VKD_OK) return;
-  if (!x.id || x.id >= g->tensor_count) vkd__graph_fail(g, VKD_ERR_SHAPE, "an output is not a tensor of this graph");
-  else g->tensors[x.id].output = true;
+  if (!x.id || x.id >= g->tensor_count)
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "an output is not a tensor of this graph");
+  else
+    g->tensors[x.id].output = true;
 }
 
 // The bound tensor whose storage x uses; NULL for others.
@@ -246,22 +251,30 @@ static bool touched_since(const struct vkd_graph *g, uint32_t first, vkd_tensor 
 void vkd_place(struct vkd_graph *g, vkd_tensor x, vkd_tensor dst) {
   if (g->error.status != VKD_OK) return;
   if (vkd__numel(g, x) != vkd__numel(g, dst) || vkd__info(g, dst)->kind != VKD_TENSOR_BOUND) {
-    vkd__graph_fail(g, VKD_ERR_SHAPE, "a tensor of %lld elements cannot be placed in one of %lld", (long long)vkd__numel(g, x),
-                    (long long)vkd__numel(g, dst));
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "a tensor of %lld elements cannot be placed in one of %lld",
+                    (long long)vkd__numel(g, x), (long long)vkd__numel(g, dst));
     return;
   }
   struct vkd_tensor_info *t = &g->tensors[x.id];
   uint32_t flags = vkd__ops[g->nodes[t->node].op].flags;
-  if (t->kind == VKD_TENSOR_TEMP && !(flags & VKD_OP_VIEW) && !t->place.id && !touched_since(g, t->node, dst)) t->place = dst;
-  else vkd_assign(g, dst, x);
+  if (t->kind == VKD_TENSOR_TEMP && !(flags & VKD_OP_VIEW) && !t->place.id && !touched_since(g, t->node, dst))
+    t->place = dst;
+  else
+    vkd_assign(g, dst, x);
 }
 
-struct vkd_shape vkd_tensor_shape(const struct vkd_graph *g, vkd_tensor x) { return vkd__shape(g, x); }
+struct vkd_shape vkd_tensor_shape(const struct vkd_graph *g, vkd_tensor x) {
+  return vkd__shape(g, x);
+}
 enum vkd_dtype vkd_tensor_dtype(const struct vkd_graph *g, vkd_tensor x) { return g->tensors[x.id].dtype; }
 uint32_t vkd_graph_tensor_count(const struct vkd_graph *g) { return g->tensor_count; }
 
-struct vkd_shape vkd__shape(const struct vkd_graph *g, vkd_tensor x) { return g->tensors[x.id].shape; }
-int64_t vkd__numel(const struct vkd_graph *g, vkd_tensor x) { return x.id ? vkd_shape_numel(&g->tensors[x.id].shape) : 0; }
+struct vkd_shape vkd__shape(const struct vkd_graph *g, vkd_tensor x) {
+  return g->tensors[x.id].shape;
+}
+int64_t vkd__numel(const struct vkd_graph *g, vkd_tensor x) {
+  return x.id ? vkd_shape_numel(&g->tensors[x.id].shape) : 0;
+}
 int64_t vkd__last(const struct vkd_graph *g, vkd_tensor x) {
   const struct vkd_shape *s = &g->tensors[x.id].shape;
   return s->rank ? s->dim[s->rank - 1] : 0;

@@ -14,11 +14,11 @@ struct vkd_tensor_info {
   struct vkd_shape shape;
   uint32_t node; // producer
   uint32_t uses;
-  bool output;              // read by the host
-  vkd_tensor place;         // bound tensor whose storage this one uses
-  const void *data;         // constant
+  bool output;               // read by the host
+  vkd_tensor place;          // bound tensor whose storage this one uses
+  const void *data;          // constant
   struct vkd_buffer *buffer; // bound
-  uint64_t offset;          // bound
+  uint64_t offset;           // bound
 };
 
 enum { VKD_LABEL_DEPTH = 8 };
@@ -36,16 +36,20 @@ struct vkd_graph {
   struct vkd_error error;
 };
 
-static inline const struct vkd_tensor_info *vkd__info(const struct vkd_graph *g, vkd_tensor x) { return &g->tensors[x.id]; }
+static inline const struct vkd_tensor_info *vkd__info(const struct vkd_graph *g, vkd_tensor x) {
+  return &g->tensors[x.id];
+}
 uint64_t vkd__tensor_bytes(const struct vkd_graph *g, vkd_tensor x);
 
-// needed[i] = 1 for the nodes that an output, a placed tensor or a write to a bound tensor depends on.  needed: node_count bytes.
+// needed[i] = 1 for the nodes that an output, a placed tensor or a write to a bound tensor depends on.  needed:
+// node_count bytes.
 void vkd__graph_needed(const struct vkd_graph *g, uint8_t *needed);
 
 // The tensor whose storage a chain of views ends in, and the byte offset there.
 vkd_tensor vkd__view_root(const struct vkd_graph *g, vkd_tensor x, uint64_t *offset);
 
 // Gradients of sum_i <dy[i], y[i]> with respect to wrt.
-void vkd__vjp(struct vkd_graph *g, const vkd_tensor *y, const vkd_tensor *dy, int ny, const vkd_tensor *wrt, int n, vkd_tensor *grads);
+void vkd__vjp(struct vkd_graph *g, const vkd_tensor *y, const vkd_tensor *dy, int ny, const vkd_tensor *wrt, int n,
+              vkd_tensor *grads);
 
 #endif

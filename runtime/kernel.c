@@ -24,9 +24,11 @@ const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_ke
   if (!blob->code) return blob->skip_reason;
   if ((blob->needs & NEEDS_F16) && !(caps->shader_f16 && caps->storage_16bit)) return "the device lacks 16-bit floats";
   if ((blob->needs & NEEDS_SUBGROUP) && !caps->subgroup_arithmetic) return "the device lacks subgroup arithmetic";
-  if ((blob->needs & (NEEDS_COOPMAT | NEEDS_COOPMAT2)) && !caps->coopmat) return "the device lacks VK_KHR_cooperative_matrix";
+  if ((blob->needs & (NEEDS_COOPMAT | NEEDS_COOPMAT2)) && !caps->coopmat)
+    return "the device lacks VK_KHR_cooperative_matrix";
   if ((blob->needs & NEEDS_BF16) && !caps->bf16) return "the device lacks VK_KHR_shader_bfloat16";
-  if ((blob->needs & NEEDS_CPU_LANES) && !caps->cpu_lanes) return "the device is no CPU with subgroups of 8 (lavapipe of Mesa 26)";
+  if ((blob->needs & NEEDS_CPU_LANES) && !caps->cpu_lanes)
+    return "the device is no CPU with subgroups of 8 (lavapipe of Mesa 26)";
   return NULL;
 }
 
@@ -47,15 +49,19 @@ static bool make_dirs(char *path) {
 static void cache_file(struct vkd_device *dev, const char *dir) {
   char folder[400] = "";
   const char *env = getenv("VKD_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  if (dir) snprintf(folder, sizeof folder, "%s", dir);
-  else if (env) snprintf(folder, sizeof folder, "%s", env);
-  else if (xdg && *xdg) snprintf(folder, sizeof folder, "%s/vkdit", xdg);
-  else if (home && *home) snprintf(folder, sizeof folder, "%s/.cache/vkdit", home);
+  if (dir)
+    snprintf(folder, sizeof folder, "%s", dir);
+  else if (env)
+    snprintf(folder, sizeof folder, "%s", env);
+  else if (xdg && *xdg)
+    snprintf(folder, sizeof folder, "%s/vkdit", xdg);
+  else if (home && *home)
+    snprintf(folder, sizeof folder, "%s/.cache/vkdit", home);
   if (!*folder || strlen(folder) >= sizeof folder - 1 || !make_dirs(folder)) return;
   char id[33];
   for (int i = 0; i < 16; i++) snprintf(id + 2 * i, 3, "%02x", dev->caps.uuid[i]);
-  snprintf(dev->cache_path, sizeof dev->cache_path, "%s/pipelines-%04x-%04x-%x-%s.bin", folder, dev->caps.vendor_id, dev->caps.device_id,
-           dev->caps.driver_version, id);
+  snprintf(dev->cache_path, sizeof dev->cache_path, "%s/pipelines-%04x-%04x-%x-%s.bin", folder, dev->caps.vendor_id,
+           dev->caps.device_id, dev->caps.driver_version, id);
 }
 
 static void *read_cache(const char *path, size_t *size) {
@@ -93,13 +99,15 @@ enum vkd_status vkd__kernels_open(struct vkd_device *dev, const char *cache_dir,
   cache_file(dev, cache_dir);
   size_t size;
   void *data = read_cache(dev->cache_path, &size);
-  VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = size, .pInitialData = data};
+  VkPipelineCacheCreateInfo info = {
+      .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = size, .pInitialData = data};
   VkResult r = vkCreatePipelineCache(dev->handle, &info, NULL, &dev->cache);
   free(data);
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "a pipeline cache");
   VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = 128};
-  VkPipelineLayoutCreateInfo layout = {
-      .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .pushConstantRangeCount = 1, .pPushConstantRanges = &range};
+  VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                       .pushConstantRangeCount = 1,
+                                       .pPushConstantRanges = &range};
   r = vkCreatePipelineLayout(dev->handle, &layout, NULL, &dev->layout);
   return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "a pipeline layout");
 }
@@ -136,7 +144,8 @@ static enum vkd_status create(struct vkd_device *dev, struct vkd_pipeline *p, st
   return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "compiling kernel %s", blob->name);
 }
 
-enum vkd_status vkd__pipeline(struct vkd_device *dev, const struct vkd_dispatch *d, VkPipeline *out, struct vkd_error *err) {
+enum vkd_status vkd__pipeline(struct vkd_device *dev, const struct vkd_dispatch *d, VkPipeline *out,
+                              struct vkd_error *err) {
   for (uint32_t i = 0; i < dev->pipeline_count; i++) {
     const struct vkd_pipeline *p = &dev->pipelines[i];
     if (p->kernel == d->kernel && p->spec_count == d->spec_count && memcmp(p->spec, d->spec, d->spec_count * 4) == 0) {

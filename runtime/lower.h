@@ -1,9 +1,11 @@
 // How an op becomes dispatches.  Internal to runtime/.
 //
 //   struct gelu_push push = {.x = vkd__read(l, node->in[0]), .y = vkd__write(l, node->out[0]), .n = n};
-//   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = VKD_K_gelu, .push = &push, .push_size = sizeof push, .groups = {..}});
+//   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = VKD_K_gelu, .push = &push, .push_size = sizeof push, .groups =
+//   {..}});
 //
-// vkd__read/vkd__write/vkd__scratch give device addresses and note what the next dispatch touches; barriers derive from that.
+// vkd__read/vkd__write/vkd__scratch give device addresses and note what the next dispatch touches; barriers derive from
+// that.
 #ifndef VKD_LOWER_H
 #define VKD_LOWER_H
 
@@ -25,7 +27,7 @@ struct vkd_dispatch {
 const struct vkd_graph *vkd__lower_graph(const struct vkd_lower *l);
 const struct vkd_device_caps *vkd__lower_caps(const struct vkd_lower *l);
 
-uint64_t vkd__read(struct vkd_lower *l, vkd_tensor x);  // 0 for the empty tensor
+uint64_t vkd__read(struct vkd_lower *l, vkd_tensor x); // 0 for the empty tensor
 uint64_t vkd__write(struct vkd_lower *l, vkd_tensor x);
 // Address of node scratch at `offset` bytes; `bytes` of it are touched.
 uint64_t vkd__scratch(struct vkd_lower *l, uint64_t offset, uint64_t bytes, bool write);

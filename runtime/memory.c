@@ -14,8 +14,9 @@ static uint32_t memory_type(const struct vkd_device *dev, uint32_t allowed, VkMe
   return UINT32_MAX;
 }
 
-static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBufferUsageFlags usage, const VkMemoryPropertyFlags *wants,
-                                int want_count, VkBuffer *buffer, VkDeviceMemory *memory, struct vkd_error *err) {
+static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBufferUsageFlags usage,
+                                const VkMemoryPropertyFlags *wants, int want_count, VkBuffer *buffer,
+                                VkDeviceMemory *memory, struct vkd_error *err) {
   VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = bytes, .usage = usage};
   VkResult r = vkCreateBuffer(dev->handle, &info, NULL, buffer);
   if (r != VK_SUCCESS) {
@@ -35,7 +36,8 @@ static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBuffer
   r = type == UINT32_MAX ? VK_ERROR_FEATURE_NOT_PRESENT : vkAllocateMemory(dev->handle, &alloc, NULL, memory);
   if (r == VK_SUCCESS) r = vkBindBufferMemory(dev->handle, *buffer, *memory, 0);
   if (r == VK_SUCCESS) return VKD_OK;
-  return vkd__vk_fail(err, r, "memory of %.1f MiB (%.1f MiB in use)", (double)bytes / 1048576, (double)dev->allocated / 1048576);
+  return vkd__vk_fail(err, r, "memory of %.1f MiB (%.1f MiB in use)", (double)bytes / 1048576,
+                      (double)dev->allocated / 1048576);
 }
 
 static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vkd_error *err) {
@@ -52,11 +54,12 @@ static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vk
   return st;
 }
 
-enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes, struct vkd_error *err) {
+enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes,
+                                  struct vkd_error *err) {
   *out = NULL;
   if (bytes > dev->caps.max_allocation)
-    return vkd_fail(err, VKD_ERR_DEVICE_MEMORY, "a buffer of %.1f MiB: %s allocates at most %.1f MiB at once", (double)bytes / 1048576,
-                    dev->caps.name, (double)dev->caps.max_allocation / 1048576);
+    return vkd_fail(err, VKD_ERR_DEVICE_MEMORY, "a buffer of %.1f MiB: %s allocates at most %.1f MiB at once",
+                    (double)bytes / 1048576, dev->caps.name, (double)dev->caps.max_allocation / 1048576);
   struct vkd_buffer *b = calloc(1, sizeof *b);
   if (!b) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a buffer");
   *b = (struct vkd_buffer){.dev = dev, .bytes = bytes};
@@ -67,8 +70,8 @@ enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *de
     VkMemoryPropertyFlags wants[] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0};
     uint64_t whole = ((bytes + 63) & ~(uint64_t)63) + PAD;
     st = allocate(dev, whole,
-                  VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
-                      VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+                  VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                      VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
                   wants, 2, &b->handle, &b->memory, err);
     if (st == VKD_OK) {
       VkBufferDeviceAddressInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = b->handle};
@@ -101,18 +104,21 @@ uint64_t vkd_device_allocated(const struct vkd_device *dev, uint64_t *peak) {
   return dev->allocated;
 }
 
-enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vkd_device *dev, uint64_t bytes, struct vkd_error *err) {
+enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vkd_device *dev, uint64_t bytes,
+                                        struct vkd_error *err) {
   struct vkd__host_buffer *b = *out = calloc(1, sizeof *b);
   if (!b) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a buffer");
   b->bytes = bytes ? bytes : 64;
   VkMemoryPropertyFlags host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
   VkMemoryPropertyFlags wants[] = {host | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, host};
-  enum vkd_status st = allocate(dev, b->bytes, VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT, wants, 2, &b->handle,
-                                &b->memory, err);
+  enum vkd_status st = allocate(dev, b->bytes, VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+                                wants, 2, &b->handle, &b->memory, err);
   if (st == VKD_OK) {
     VkResult r = vkMapMemory(dev->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
-    if (r != VK_SUCCESS) st = vkd__vk_fail(err, r, "mapping a staging buffer");
-    else memset(b->map, 0, b->bytes);
+    if (r != VK_SUCCESS)
+      st = vkd__vk_fail(err, r, "mapping a staging buffer");
+    else
+      memset(b->map, 0, b->bytes);
   }
   if (st != VKD_OK) vkd__host_buffer_destroy(dev, out);
   return st;
@@ -127,7 +133,8 @@ void vkd__host_buffer_destroy(struct vkd_device *dev, struct vkd__host_buffer **
 }
 
 // One piece through the staging buffer, which holds it before (write) or after (read).
-static enum vkd_status move_piece(struct vkd_buffer *b, uint64_t offset, uint64_t bytes, bool write, struct vkd_error *err) {
+static enum vkd_status move_piece(struct vkd_buffer *b, uint64_t offset, uint64_t bytes, bool write,
+                                  struct vkd_error *err) {
   struct vkd_device *dev = b->dev;
   VkCommandBuffer cmd;
   enum vkd_status st = vkd__command_begin(dev, &cmd, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, err);
@@ -152,7 +159,8 @@ static enum vkd_status check_range(const struct vkd_buffer *b, uint64_t offset, 
   return b->dev->staging ? VKD_OK : vkd__host_buffer_create(&b->dev->staging, b->dev, STAGING_BYTES, err);
 }
 
-enum vkd_status vkd_buffer_write(struct vkd_buffer *b, uint64_t offset, const void *src, uint64_t bytes, struct vkd_error *err) {
+enum vkd_status vkd_buffer_write(struct vkd_buffer *b, uint64_t offset, const void *src, uint64_t bytes,
+                                 struct vkd_error *err) {
   enum vkd_status st = check_range(b, offset, bytes, err);
   for (uint64_t at = 0; st == VKD_OK && at < bytes; at += STAGING_BYTES) {
     uint64_t n = bytes - at < STAGING_BYTES ? bytes - at : STAGING_BYTES;
@@ -162,7 +170,8 @@ enum vkd_status vkd_buffer_write(struct vkd_buffer *b, uint64_t offset, const vo
   return st;
 }
 
-enum vkd_status vkd_buffer_read(struct vkd_buffer *b, uint64_t offset, void *dst, uint64_t bytes, struct vkd_error *err) {
+enum vkd_status vkd_buffer_read(struct vkd_buffer *b, uint64_t offset, void *dst, uint64_t bytes,
+                                struct vkd_error *err) {
   enum vkd_status st = check_range(b, offset, bytes, err);
   for (uint64_t at = 0; st == VKD_OK && at < bytes; at += STAGING_BYTES) {
     uint64_t n = bytes - at < STAGING_BYTES ? bytes - at : STAGING_BYTES;

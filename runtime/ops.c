@@ -12,8 +12,7 @@
 
 const struct vkd_op_info vkd__ops[VKD_OP_COUNT] = {
 #define OP(op, min_in, max_in, outs, writes, flags)                                                                    \
-  {#op,       min_in,   max_in,      outs,     writes, flags,                                                          \
-   op##_shape, op##_flops, op##_bytes, op##_backward, op##_lower, op##_ref},
+  {#op, min_in, max_in, outs, writes, flags, op##_shape, op##_flops, op##_bytes, op##_backward, op##_lower, op##_ref},
 #include "ops.def"
 #undef OP
 };

@@ -1,5 +1,5 @@
-// Storage by lifetimes.  Views and parts placed inside a concat share the storage of their root; what is left is a set of
-// (first use, last use, size), placed largest first at the lowest offset that is free over the whole lifetime.
+// Storage by lifetimes.  Views and parts placed inside a concat share the storage of their root; what is left is a set
+// of (first use, last use, size), placed largest first at the lowest offset that is free over the whole lifetime.
 #include "plan.h"
 
 #include <stdlib.h>
@@ -8,13 +8,14 @@
 enum { ALIGN = 64 };
 static uint64_t align_up(uint64_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
 
-// A part of a concat can be written straight into the whole: it is a temporary of its own that nothing else has placed, and so is
-// the whole (a bound tensor may be read between the two nodes).
-static bool can_join(const struct vkd_graph *g, const struct vkd_node *concat, int k, const vkd_tensor *joined, uint64_t offset) {
+// A part of a concat can be written straight into the whole: it is a temporary of its own that nothing else has placed,
+// and so is the whole (a bound tensor may be read between the two nodes).
+static bool can_join(const struct vkd_graph *g, const struct vkd_node *concat, int k, const vkd_tensor *joined,
+                     uint64_t offset) {
   const struct vkd_tensor_info *t = vkd__info(g, concat->in[k]);
   const struct vkd_op_info *op = &vkd__ops[g->nodes[t->node].op];
-  return t->kind == VKD_TENSOR_TEMP && !(op->flags & VKD_OP_VIEW) && !t->place.id && !vkd__info(g, concat->out[0])->place.id &&
-         !joined[concat->in[k].id].id && offset % ALIGN == 0;
+  return t->kind == VKD_TENSOR_TEMP && !(op->flags & VKD_OP_VIEW) && !t->place.id &&
+         !vkd__info(g, concat->out[0])->place.id && !joined[concat->in[k].id].id && offset % ALIGN == 0;
 }
 
 // joined[t]: the concat output that t is computed into, offset there in at[t].
@@ -34,7 +35,8 @@ static void join_concats(const struct vkd_graph *g, const uint8_t *needed, vkd_t
 }
 
 // The tensor that owns x's storage: through views, concats, and into a bound tensor.
-static vkd_tensor owner(const struct vkd_graph *g, vkd_tensor x, const vkd_tensor *joined, const uint64_t *at, uint64_t *offset) {
+static vkd_tensor owner(const struct vkd_graph *g, vkd_tensor x, const vkd_tensor *joined, const uint64_t *at,
+                        uint64_t *offset) {
   *offset = 0;
   for (;;) {
     uint64_t more;
@@ -116,7 +118,8 @@ static bool before(const struct vkd_place *x, const struct vkd_place *y) {
   return x->chunk != y->chunk ? x->chunk < y->chunk : x->offset < y->offset;
 }
 
-// The lowest (chunk, offset) where `life` fits beside the placed ones that live at the same time; `busy` is sorted by place.
+// The lowest (chunk, offset) where `life` fits beside the placed ones that live at the same time; `busy` is sorted by
+// place.
 static void find_gap(struct vkd_lifetime *life, struct vkd_lifetime **busy, uint32_t busy_count, uint64_t max_chunk) {
   uint32_t chunk = 0, i = 0;
   for (;; chunk++) {
@@ -135,7 +138,8 @@ static void find_gap(struct vkd_lifetime *life, struct vkd_lifetime **busy, uint
   }
 }
 
-static enum vkd_status place_lives(struct vkd_plan *plan, struct work *w, uint64_t max_chunk, bool reuse, struct vkd_error *err) {
+static enum vkd_status place_lives(struct vkd_plan *plan, struct work *w, uint64_t max_chunk, bool reuse,
+                                   struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
   uint32_t n = w->life_count;
   struct vkd_lifetime **order = calloc(3 * (size_t)n + 1, sizeof *order), **placed = order + n, **busy = placed + n;
@@ -150,7 +154,8 @@ static enum vkd_status place_lives(struct vkd_plan *plan, struct work *w, uint64
     struct vkd_lifetime *life = order[i];
     plan->temporaries_raw += align_up(life->place.bytes);
     if (life->place.bytes > max_chunk) {
-      st = vkd_fail(err, VKD_ERR_DEVICE_MEMORY, "one tensor takes %.1f MiB, the device allocates at most %.1f MiB at once; lower the batch",
+      st = vkd_fail(err, VKD_ERR_DEVICE_MEMORY,
+                    "one tensor takes %.1f MiB, the device allocates at most %.1f MiB at once; lower the batch",
                     (double)life->place.bytes / 1048576, (double)max_chunk / 1048576);
       goto done;
     }
@@ -177,12 +182,15 @@ static void place_tensor(struct vkd_plan *plan, const struct vkd_graph *g, const
   const struct vkd_tensor_info *t = vkd__info(g, o);
   struct vkd_place *p = &plan->tensors[id];
   switch (t->kind) {
-  case VKD_TENSOR_BOUND: *p = (struct vkd_place){.space = VKD_SPACE_BOUND, .buffer = t->buffer, .offset = t->offset}; break;
+  case VKD_TENSOR_BOUND:
+    *p = (struct vkd_place){.space = VKD_SPACE_BOUND, .buffer = t->buffer, .offset = t->offset};
+    break;
   case VKD_TENSOR_TEMP:
     if (!w->life_of[o.id]) return; // nothing needs it
     *p = w->lives[w->life_of[o.id] - 1].place;
     break;
-  default: *p = plan->tensors[o.id]; // leaves are placed before
+  default:
+    *p = plan->tensors[o.id]; // leaves are placed before
   }
   p->offset += offset;
   p->bytes = vkd__tensor_bytes(g, (vkd_tensor){id});
@@ -250,7 +258,8 @@ void vkd__plan_destroy(struct vkd_plan **pplan) {
   *pplan = NULL;
 }
 
-enum vkd_status vkd__plan_lifetimes(const struct vkd_graph *g, struct vkd_lifetime **out, uint32_t *count, struct vkd_error *err) {
+enum vkd_status vkd__plan_lifetimes(const struct vkd_graph *g, struct vkd_lifetime **out, uint32_t *count,
+                                    struct vkd_error *err) {
   struct work w = {0};
   enum vkd_status st = find_lifetimes(&w, g, err);
   *out = NULL;

@@ -20,10 +20,10 @@ struct vkd_copy {
 };
 
 struct vkd_plan {
-  uint8_t *needed;            // per node
-  struct vkd_place *tensors;  // per tensor
-  struct vkd_place *scratch;  // per node
-  uint64_t *chunk_bytes;      // temporaries
+  uint8_t *needed;           // per node
+  struct vkd_place *tensors; // per tensor
+  struct vkd_place *scratch; // per node
+  uint64_t *chunk_bytes;     // temporaries
   uint32_t chunks;
   uint64_t temporaries_raw, input_bytes, constant_bytes, output_bytes;
   struct vkd_copy *outputs;
@@ -41,6 +41,7 @@ struct vkd_lifetime {
   uint32_t first, last;
   struct vkd_place place;
 };
-enum vkd_status vkd__plan_lifetimes(const struct vkd_graph *g, struct vkd_lifetime **out, uint32_t *count, struct vkd_error *err);
+enum vkd_status vkd__plan_lifetimes(const struct vkd_graph *g, struct vkd_lifetime **out, uint32_t *count,
+                                    struct vkd_error *err);
 
 #endif

@@ -4,7 +4,8 @@
 
 #include "exec_internal.h"
 
-enum vkd_status vkd_graph_profile(const struct vkd_graph *g, struct vkd_op_profile **rows, uint32_t *count, struct vkd_error *err) {
+enum vkd_status vkd_graph_profile(const struct vkd_graph *g, struct vkd_op_profile **rows, uint32_t *count,
+                                  struct vkd_error *err) {
   *count = 0;
   *rows = calloc(g->node_count + 1, sizeof **rows);
   uint8_t *needed = calloc(g->node_count + 1, 1);
@@ -19,7 +20,8 @@ enum vkd_status vkd_graph_profile(const struct vkd_graph *g, struct vkd_op_profi
     const struct vkd_node *n = &g->nodes[i];
     const struct vkd_op_info *op = &vkd__ops[n->op];
     if (!needed[i] || (op->flags & (VKD_OP_LEAF | VKD_OP_VIEW))) continue;
-    (*rows)[(*count)++] = (struct vkd_op_profile){.op = op->name, .label = n->label, .flops = op->flops(g, n), .bytes = op->bytes(g, n)};
+    (*rows)[(*count)++] =
+        (struct vkd_op_profile){.op = op->name, .label = n->label, .flops = op->flops(g, n), .bytes = op->bytes(g, n)};
   }
   free(needed);
   return VKD_OK;
@@ -41,27 +43,29 @@ static int by_value(const void *a, const void *b) {
 }
 
 // One run with timestamps; marks[k] = nanoseconds at mark k.
-static enum vkd_status timed_run(struct vkd_program *p, VkCommandBuffer cmd, VkQueryPool pool, uint32_t mark_count, uint64_t *ticks,
-                                 struct vkd_error *err) {
+static enum vkd_status timed_run(struct vkd_program *p, VkCommandBuffer cmd, VkQueryPool pool, uint32_t mark_count,
+                                 uint64_t *ticks, struct vkd_error *err) {
   VkCommandBuffer commands[] = {p->slots[0].upload, cmd};
   uint64_t ticket;
   enum vkd_status st = vkd__submit(p->dev, commands, 2, &ticket, err);
   if (st == VKD_OK) st = vkd__wait(p->dev, ticket, err);
   if (st != VKD_OK) return st;
-  VkResult r = vkGetQueryPoolResults(p->dev->handle, pool, 0, mark_count, mark_count * sizeof *ticks, ticks, sizeof *ticks,
-                                     VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
+  VkResult r = vkGetQueryPoolResults(p->dev->handle, pool, 0, mark_count, mark_count * sizeof *ticks, ticks,
+                                     sizeof *ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
   return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "reading timestamps");
 }
 
 enum vkd_status vkd_program_profile(struct vkd_program *p, int runs, struct vkd_op_profile **rows, uint32_t *count,
                                     struct vkd_error *err) {
-  if (p->dev->caps.timestamp_ns <= 0) return vkd_fail(err, VKD_ERR_UNSUPPORTED, "%s has no timestamps", p->dev->caps.name);
+  if (p->dev->caps.timestamp_ns <= 0)
+    return vkd_fail(err, VKD_ERR_UNSUPPORTED, "%s has no timestamps", p->dev->caps.name);
   enum vkd_status st = vkd_graph_profile(p->graph, rows, count, err);
   if (st != VKD_OK) return st;
   VkQueryPool pool = VK_NULL_HANDLE;
   VkCommandBuffer cmd = VK_NULL_HANDLE;
-  VkQueryPoolCreateInfo info = {
-      .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = *count + 1};
+  VkQueryPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                                .queryType = VK_QUERY_TYPE_TIMESTAMP,
+                                .queryCount = *count + 1};
   uint64_t *ticks = calloc(*count + 1, sizeof *ticks);
   double *times = calloc((size_t)*count * (size_t)runs + 1, sizeof *times);
   uint32_t *dispatches = calloc(p->graph->node_count + 1, sizeof *dispatches), used = 0;

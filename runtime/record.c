@@ -32,17 +32,25 @@ const struct vkd_device_caps *vkd__lower_caps(const struct vkd_lower *l) { retur
 
 static uint64_t address_of(const struct vkd_lower *l, const struct vkd_place *p) {
   switch (p->space) {
-  case VKD_SPACE_TEMP: return l->bases->chunks[p->chunk] + p->offset;
-  case VKD_SPACE_INPUT: return l->bases->input + p->offset;
-  case VKD_SPACE_CONSTANT: return l->bases->constant + p->offset;
-  case VKD_SPACE_BOUND: return p->buffer->address + p->offset;
-  default: return 0;
+  case VKD_SPACE_TEMP:
+    return l->bases->chunks[p->chunk] + p->offset;
+  case VKD_SPACE_INPUT:
+    return l->bases->input + p->offset;
+  case VKD_SPACE_CONSTANT:
+    return l->bases->constant + p->offset;
+  case VKD_SPACE_BOUND:
+    return p->buffer->address + p->offset;
+  default:
+    return 0;
   }
 }
 
 static uint64_t note(struct vkd_lower *l, uint64_t address, uint64_t bytes, bool write) {
-  if (l->next_count < sizeof l->next / sizeof l->next[0]) l->next[l->next_count++] = (struct range){address, address + bytes, write};
-  else vkd_fail(&l->error, VKD_ERR_INTERNAL, "a dispatch touches more than %zu ranges", sizeof l->next / sizeof l->next[0]);
+  if (l->next_count < sizeof l->next / sizeof l->next[0])
+    l->next[l->next_count++] = (struct range){address, address + bytes, write};
+  else
+    vkd_fail(&l->error, VKD_ERR_INTERNAL, "a dispatch touches more than %zu ranges",
+             sizeof l->next / sizeof l->next[0]);
   return address;
 }
 
@@ -60,7 +68,8 @@ uint64_t vkd__write(struct vkd_lower *l, vkd_tensor x) { return operand(l, x, tr
 uint64_t vkd__scratch(struct vkd_lower *l, uint64_t offset, uint64_t bytes, bool write) {
   const struct vkd_place *p = &l->plan->scratch[l->node];
   if (p->space != VKD_SPACE_TEMP || offset > p->bytes || bytes > p->bytes - offset)
-    vkd_fail(&l->error, VKD_ERR_INTERNAL, "%s uses more scratch than it asked for", vkd__ops[l->graph->nodes[l->node].op].name);
+    vkd_fail(&l->error, VKD_ERR_INTERNAL, "%s uses more scratch than it asked for",
+             vkd__ops[l->graph->nodes[l->node].op].name);
   return note(l, address_of(l, p) + offset, bytes, write);
 }
 
@@ -110,15 +119,18 @@ static bool fold_groups(const struct vkd_lower *l, const struct vkd_dispatch *d,
 void vkd__dispatch(struct vkd_lower *l, const struct vkd_dispatch *d) {
   const char *op = vkd__ops[l->graph->nodes[l->node].op].name;
   struct vkd_tape *tape = l->tape;
-  struct vkd_tape_entry e = {.kernel = d->kernel, .node = l->node, .push_size = (uint8_t)d->push_size, .spec_count = (uint8_t)d->spec_count};
+  struct vkd_tape_entry e = {
+      .kernel = d->kernel, .node = l->node, .push_size = (uint8_t)d->push_size, .spec_count = (uint8_t)d->spec_count};
   if (l->error.status != VKD_OK) return;
   if (d->push_size > sizeof e.push || d->spec_count > VKD_MAX_SPEC) {
-    vkd_fail(&l->error, VKD_ERR_INTERNAL, "%s: %u bytes of push constants, %u specialisation constants", op, d->push_size, d->spec_count);
+    vkd_fail(&l->error, VKD_ERR_INTERNAL, "%s: %u bytes of push constants, %u specialisation constants", op,
+             d->push_size, d->spec_count);
     return;
   }
   if (!fold_groups(l, d, e.groups)) {
     vkd_fail(&l->error, VKD_ERR_UNSUPPORTED, "%s needs %llu x %llu x %llu workgroups, more than %s takes", op,
-             (unsigned long long)d->groups[0], (unsigned long long)d->groups[1], (unsigned long long)d->groups[2], l->caps->name);
+             (unsigned long long)d->groups[0], (unsigned long long)d->groups[1], (unsigned long long)d->groups[2],
+             l->caps->name);
     return;
   }
   memcpy(e.push, d->push, d->push_size);
@@ -154,8 +166,8 @@ uint32_t vkd__wg_row(const struct vkd_lower *l, int64_t row_length) {
   return lanes;
 }
 
-enum vkd_status vkd__record(struct vkd_tape *tape, const struct vkd_graph *g, const struct vkd_plan *plan, const struct vkd_device_caps *caps,
-                            const struct vkd_bases *bases, struct vkd_error *err) {
+enum vkd_status vkd__record(struct vkd_tape *tape, const struct vkd_graph *g, const struct vkd_plan *plan,
+                            const struct vkd_device_caps *caps, const struct vkd_bases *bases, struct vkd_error *err) {
   const char *sync = getenv("VKD_SYNC");
   struct vkd_lower l = {.graph = g, .plan = plan, .caps = caps, .bases = bases, .tape = tape};
   l.sync_all = sync && strcmp(sync, "full") == 0;

@@ -1,4 +1,5 @@
-// The tape: every dispatch of a program in order, with the barriers that what they touch calls for.  Internal to runtime/.
+// The tape: every dispatch of a program in order, with the barriers that what they touch calls for.  Internal to
+// runtime/.
 #ifndef VKD_RECORD_H
 #define VKD_RECORD_H
 
@@ -25,8 +26,8 @@ struct vkd_tape {
   uint32_t count, cap, barriers;
 };
 
-enum vkd_status vkd__record(struct vkd_tape *tape, const struct vkd_graph *g, const struct vkd_plan *plan, const struct vkd_device_caps *caps,
-                            const struct vkd_bases *bases, struct vkd_error *err);
+enum vkd_status vkd__record(struct vkd_tape *tape, const struct vkd_graph *g, const struct vkd_plan *plan,
+                            const struct vkd_device_caps *caps, const struct vkd_bases *bases, struct vkd_error *err);
 void vkd__tape_free(struct vkd_tape *tape);
 
 #endif

@@ -21,8 +21,10 @@ static double uniform(void) { // splitmix64; the same draws in every run
 static double normal(void) { return sqrt(-2 * log(1 - uniform())) * cos(6.283185307179586 * uniform()); }
 
 static void add_leaf(struct vkd_case *c, vkd_tensor t, struct vkd_buffer *buffer, double lo, double hi, bool integer) {
-  if (c->leaf_count == VKD_CASE_MAX) vkd__graph_fail(c->g, VKD_ERR_INTERNAL, "a case has more than %d leaves", VKD_CASE_MAX);
-  else c->leaves[c->leaf_count++] = (struct vkd_case_leaf){t, buffer, lo, hi, integer};
+  if (c->leaf_count == VKD_CASE_MAX)
+    vkd__graph_fail(c->g, VKD_ERR_INTERNAL, "a case has more than %d leaves", VKD_CASE_MAX);
+  else
+    c->leaves[c->leaf_count++] = (struct vkd_case_leaf){t, buffer, lo, hi, integer};
 }
 
 vkd_tensor vkd__case_rand(struct vkd_case *c, struct vkd_shape shape) {
@@ -46,7 +48,8 @@ vkd_tensor vkd__case_index(struct vkd_case *c, int below, struct vkd_shape shape
 static vkd_tensor guarded(struct vkd_case *c, struct vkd_shape shape, struct vkd_buffer **buffer) {
   struct vkd_error err = {0};
   uint64_t bytes = (uint64_t)vkd_shape_numel(&shape) * 4;
-  if (vkd_buffer_create(buffer, c->dev, bytes + 2 * GUARD, &err) != VKD_OK) vkd__graph_fail(c->g, err.status, "%s", err.what);
+  if (vkd_buffer_create(buffer, c->dev, bytes + 2 * GUARD, &err) != VKD_OK)
+    vkd__graph_fail(c->g, err.status, "%s", err.what);
   return *buffer ? vkd_bound(c->g, "s", VKD_F32, shape, *buffer, GUARD) : (vkd_tensor){0};
 }
 
@@ -60,8 +63,10 @@ vkd_tensor vkd__case_state(struct vkd_case *c, double lo, double hi, struct vkd_
 }
 
 void vkd__case_out(struct vkd_case *c, vkd_tensor y) {
-  if (c->out_count == VKD_CASE_MAX) vkd__graph_fail(c->g, VKD_ERR_INTERNAL, "a case has more than %d outputs", VKD_CASE_MAX);
-  else c->outs[c->out_count++] = y;
+  if (c->out_count == VKD_CASE_MAX)
+    vkd__graph_fail(c->g, VKD_ERR_INTERNAL, "a case has more than %d outputs", VKD_CASE_MAX);
+  else
+    c->outs[c->out_count++] = y;
 }
 
 #define R(...) vkd__case_rand(c, VKD_SHAPE(__VA_ARGS__))
@@ -158,8 +163,8 @@ static void miss(struct vkd_selftest_result *r, const char *fmt, ...) {
 }
 
 // Compares a result that lies between guard bands of its buffer.
-static enum vkd_status compare(struct built *b, vkd_tensor t, struct vkd_buffer *buffer, const char *kind, int index, double *worst,
-                               struct vkd_selftest_result *r, struct vkd_error *err) {
+static enum vkd_status compare(struct built *b, vkd_tensor t, struct vkd_buffer *buffer, const char *kind, int index,
+                               double *worst, struct vkd_selftest_result *r, struct vkd_error *err) {
   uint64_t bytes = vkd_buffer_bytes(buffer);
   unsigned char *data = malloc(bytes);
   if (!data) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a result");
@@ -183,7 +188,8 @@ static enum vkd_status fill_guarded(struct vkd_buffer *buffer, const double *val
   unsigned char *data = malloc(bytes);
   if (!data) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a result");
   memset(data, 0xa5, bytes);
-  for (uint64_t i = 0; values && i < (bytes - 2 * GUARD) / 4; i++) ((float *)(void *)(data + GUARD))[i] = (float)values[i];
+  for (uint64_t i = 0; values && i < (bytes - 2 * GUARD) / 4; i++)
+    ((float *)(void *)(data + GUARD))[i] = (float)values[i];
   enum vkd_status st = vkd_buffer_write(buffer, 0, data, bytes, err);
   free(data);
   return st;
@@ -196,8 +202,10 @@ static void write_inputs(struct built *b, struct vkd_program *program) {
     void *dst = vkd_program_input(program, 0, leaf->tensor);
     int64_t n = vkd__numel(b->c.g, leaf->tensor);
     for (int64_t k = 0; k < n; k++)
-      if (leaf->integer) ((int32_t *)dst)[k] = (int32_t)b->values[leaf->tensor.id][k];
-      else ((float *)dst)[k] = (float)b->values[leaf->tensor.id][k];
+      if (leaf->integer)
+        ((int32_t *)dst)[k] = (int32_t)b->values[leaf->tensor.id][k];
+      else
+        ((float *)dst)[k] = (float)b->values[leaf->tensor.id][k];
   }
 }
 
@@ -227,12 +235,14 @@ static enum vkd_status check_results(struct built *b, struct vkd_selftest_result
     } else {
       buffer = b->result_buffers[at++];
     }
-    st = compare(b, t, buffer, grad ? "gradient" : "output", grad ? i - c->out_count : i, grad ? &r->backward : &r->forward, r, err);
+    st = compare(b, t, buffer, grad ? "gradient" : "output", grad ? i - c->out_count : i,
+                 grad ? &r->backward : &r->forward, r, err);
   }
   return st;
 }
 
-static enum vkd_status run_case(int index, struct vkd_device *dev, uint8_t *kernels_run, struct vkd_selftest_result *r, struct vkd_error *err) {
+static enum vkd_status run_case(int index, struct vkd_device *dev, uint8_t *kernels_run, struct vkd_selftest_result *r,
+                                struct vkd_error *err) {
   struct built b;
   struct vkd_program *program = NULL;
   enum vkd_status st = build(&b, index, dev, err);
@@ -241,7 +251,8 @@ static enum vkd_status run_case(int index, struct vkd_device *dev, uint8_t *kern
   if (st != VKD_OK) goto done;
   rng_state = 1 + (uint64_t)index;
   draw_leaves(&b);
-  *r = (struct vkd_selftest_result){.op = cases[index].op, .name = cases[index].name, .pass = true, .tolerance = b.c.tolerance};
+  *r = (struct vkd_selftest_result){
+      .op = cases[index].op, .name = cases[index].name, .pass = true, .tolerance = b.c.tolerance};
   r->backward = b.grad_count ? 0 : -1;
   for (int i = 0; i < b.c.leaf_count && st == VKD_OK; i++)
     if (b.c.leaves[i].buffer) st = fill_guarded(b.c.leaves[i].buffer, b.values[b.c.leaves[i].tensor.id], err);
@@ -261,15 +272,16 @@ done:
 
 // Cases that run once more with the portable rows where the device had rows of its own (caps.cpu_lanes).
 static bool has_portable_rows(int index) {
-  static const char *const names[][2] = {{"matmul", "nn"},   {"matmul", "tt"},      {"matmul", "epilogue"}, {"matmul", "narrow"},
-                                         {"matmul", "one"},  {"attention", "hd24"}, {"attention", "hd6"}};
+  static const char *const names[][2] = {{"matmul", "nn"},     {"matmul", "tt"},  {"matmul", "epilogue"},
+                                         {"matmul", "narrow"}, {"matmul", "one"}, {"attention", "hd24"},
+                                         {"attention", "hd6"}};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     if (strcmp(names[i][0], cases[index].op) == 0 && strcmp(names[i][1], cases[index].name) == 0) return true;
   return false;
 }
 
-enum vkd_status vkd_selftest_run(struct vkd_device *dev, const char *only, vkd_selftest_fn fn, void *user, uint32_t *failed,
-                                 struct vkd_error *err) {
+enum vkd_status vkd_selftest_run(struct vkd_device *dev, const char *only, vkd_selftest_fn fn, void *user,
+                                 uint32_t *failed, struct vkd_error *err) {
   uint8_t kernels_run[VKD_K_COUNT] = {0};
   bool any = false;
   *failed = 0;
@@ -347,8 +359,10 @@ static enum vkd_status check_gradients(struct built *b, struct vkd_selftest_resu
   return st;
 }
 
-enum vkd_status vkd_selftest_gradients(const char *only, vkd_selftest_fn fn, void *user, uint32_t *failed, struct vkd_error *err) {
-  static const struct vkd_device_caps limits = {.name = "fake", .max_allocation = (uint64_t)1 << 40, .memory_bytes = (uint64_t)1 << 40};
+enum vkd_status vkd_selftest_gradients(const char *only, vkd_selftest_fn fn, void *user, uint32_t *failed,
+                                       struct vkd_error *err) {
+  static const struct vkd_device_caps limits = {
+      .name = "fake", .max_allocation = (uint64_t)1 << 40, .memory_bytes = (uint64_t)1 << 40};
   uint8_t ops_built[VKD_OP_COUNT] = {0};
   struct vkd_device *fake;
   enum vkd_status st = vkd_device_create(&fake, &(struct vkd_device_params){.fake = &limits}, err);
@@ -384,8 +398,8 @@ enum vkd_status vkd_selftest_gradients(const char *only, vkd_selftest_fn fn, voi
   return st;
 }
 
-enum vkd_status vkd_kernel_rows(const struct vkd_device_caps *caps, const char ***names, const char ***reasons, uint32_t *count,
-                                struct vkd_error *err) {
+enum vkd_status vkd_kernel_rows(const struct vkd_device_caps *caps, const char ***names, const char ***reasons,
+                                uint32_t *count, struct vkd_error *err) {
   *count = VKD_K_COUNT;
   *names = calloc(VKD_K_COUNT, sizeof **names);
   *reasons = calloc(VKD_K_COUNT, sizeof **reasons);

@@ -1,5 +1,5 @@
-// Checks for test programs.  A failed check is counted and printed; the program goes on, and check_done() gives its exit status.
-// Comparisons are written so that NaN fails.
+// Checks for test programs.  A failed check is counted and printed; the program goes on, and check_done() gives its
+// exit status. Comparisons are written so that NaN fails.
 #ifndef VKD_TEST_CHECK_H
 #define VKD_TEST_CHECK_H
 

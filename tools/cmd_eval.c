@@ -6,9 +6,19 @@
 #include "vkdm/heldout.h"
 
 static const struct cmd_opt opts[] = {
-    {.name = "data", .kind = CMD_STRING, .metavar = "FILE.vkd", .required = true, .help = "data whose held-out clips are used"},
+    {.name = "data",
+     .kind = CMD_STRING,
+     .metavar = "FILE.vkd",
+     .required = true,
+     .help = "data whose held-out clips are used"},
     {.name = "raw", .help = "the raw weights, not their running average (EMA)"},
-    {.name = "clips", .kind = CMD_INT, .metavar = "N", .fallback = "0", .min = 0, .max = 1e8, .help = "at most so many clips; 0: all"},
+    {.name = "clips",
+     .kind = CMD_INT,
+     .metavar = "N",
+     .fallback = "0",
+     .min = 0,
+     .max = 1e8,
+     .help = "at most so many clips; 0: all"},
     CMD_OPT_JSON,
     CMD_OPT_DEVICE,
     {0},
@@ -18,12 +28,12 @@ static enum vkd_status check_data(const struct run_model *m, const struct datase
   struct latent_shape s = latent_shape(&dataset_get_info(data)->codec);
   const struct dit_config *c = &m->state.model;
   if ((int)s.c != c->in_channels || (int)s.t != c->latent[0] || (int)s.h != c->latent[1] || (int)s.w != c->latent[2])
-    return vkd_fail(err, VKD_ERR_INPUT, "%s: latents of %u x %u x %u x %u, the model takes %d x %d x %d x %d", dataset_path(data), s.c, s.t, s.h,
-                    s.w, c->in_channels, c->latent[0], c->latent[1], c->latent[2]);
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: latents of %u x %u x %u x %u, the model takes %d x %d x %d x %d",
+                    dataset_path(data), s.c, s.t, s.h, s.w, c->in_channels, c->latent[0], c->latent[1], c->latent[2]);
   const struct dataset_info *info = dataset_get_info(data);
   if (!c->class_rows && ((int)info->text_len != c->text_len || (int)info->text_dim != c->text_dim))
-    return vkd_fail(err, VKD_ERR_INPUT, "%s: text of %u x %u, the model takes %d x %d", dataset_path(data), info->text_len, info->text_dim,
-                    c->text_len, c->text_dim);
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: text of %u x %u, the model takes %d x %d", dataset_path(data),
+                    info->text_len, info->text_dim, c->text_len, c->text_dim);
   return VKD_OK;
 }
 
@@ -43,11 +53,11 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   }
   if (st == VKD_OK) st = heldout_run(heldout, &loss, err);
   if (st == VKD_OK && cmd_has(args, "json"))
-    printf("{\"step\": %lld, \"heldout_loss\": %.9g, \"heldout_zero\": %.9g, \"clips\": %u, \"samples\": %u}\n", (long long)m.state.step, loss.loss,
-           loss.zero, loss.clips, loss.samples);
+    printf("{\"step\": %lld, \"heldout_loss\": %.9g, \"heldout_zero\": %.9g, \"clips\": %u, \"samples\": %u}\n",
+           (long long)m.state.step, loss.loss, loss.zero, loss.clips, loss.samples);
   else if (st == VKD_OK)
-    printf("step %lld: held-out loss %.6g over %u clips, %u draws (predicting zero velocity: %.6g)\n", (long long)m.state.step, loss.loss,
-           loss.clips, loss.samples, loss.zero);
+    printf("step %lld: held-out loss %.6g over %u clips, %u draws (predicting zero velocity: %.6g)\n",
+           (long long)m.state.step, loss.loss, loss.clips, loss.samples, loss.zero);
   heldout_destroy(&heldout);
   dataset_close(&data);
   run_model_close(&m);

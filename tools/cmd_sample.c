@@ -13,15 +13,57 @@
 
 static const struct cmd_opt opts[] = {
     CMD_OPT_OUTPUT("FILE", "FILE.gif, .png (frames side by side), .mp4, or .safetensors (latents)", .required = true),
-    {.name = "steps", .kind = CMD_INT, .metavar = "N", .fallback = "50", .min = 1, .max = 10000, .help = "sampler steps"},
+    {.name = "steps",
+     .kind = CMD_INT,
+     .metavar = "N",
+     .fallback = "50",
+     .min = 1,
+     .max = 10000,
+     .help = "sampler steps"},
     {.name = "sampler", .kind = CMD_STRING, .metavar = "NAME", .fallback = "euler", .help = "euler"},
-    {.name = "shift", .kind = CMD_REAL, .metavar = "S", .fallback = "1", .min = 1e-3, .max = 1e3, .help = "noise schedule s sigma / (1 + (s - 1) sigma)"},
-    {.name = "cfg", .kind = CMD_REAL, .metavar = "S", .fallback = "1", .min = 0, .max = 100, .help = "guidance; 1: none"},
-    {.name = "seed", .kind = CMD_INT, .metavar = "N", .fallback = "0", .min = 0, .max = 9e15, .help = "of the starting noise"},
-    {.name = "label", .kind = CMD_STRING, .metavar = "N|NAME", .help = "class of every sample; without it each sample takes the next class"},
-    {.name = "text", .kind = CMD_STRING, .metavar = "FILE.safetensors", .help = "text embedding, one tensor [length, width]"},
-    {.name = "count", .kind = CMD_INT, .metavar = "N", .fallback = "4", .min = 1, .max = 1024, .help = "samples, tiled in one picture"},
-    {.name = "fps", .kind = CMD_REAL, .metavar = "F", .fallback = "8", .min = 0.1, .max = 100, .help = "frames per second"},
+    {.name = "shift",
+     .kind = CMD_REAL,
+     .metavar = "S",
+     .fallback = "1",
+     .min = 1e-3,
+     .max = 1e3,
+     .help = "noise schedule s sigma / (1 + (s - 1) sigma)"},
+    {.name = "cfg",
+     .kind = CMD_REAL,
+     .metavar = "S",
+     .fallback = "1",
+     .min = 0,
+     .max = 100,
+     .help = "guidance; 1: none"},
+    {.name = "seed",
+     .kind = CMD_INT,
+     .metavar = "N",
+     .fallback = "0",
+     .min = 0,
+     .max = 9e15,
+     .help = "of the starting noise"},
+    {.name = "label",
+     .kind = CMD_STRING,
+     .metavar = "N|NAME",
+     .help = "class of every sample; without it each sample takes the next class"},
+    {.name = "text",
+     .kind = CMD_STRING,
+     .metavar = "FILE.safetensors",
+     .help = "text embedding, one tensor [length, width]"},
+    {.name = "count",
+     .kind = CMD_INT,
+     .metavar = "N",
+     .fallback = "4",
+     .min = 1,
+     .max = 1024,
+     .help = "samples, tiled in one picture"},
+    {.name = "fps",
+     .kind = CMD_REAL,
+     .metavar = "F",
+     .fallback = "8",
+     .min = 0.1,
+     .max = 100,
+     .help = "frames per second"},
     {.name = "raw", .help = "the raw weights, not their running average (EMA)"},
     CMD_OPT_DEVICE,
     {0},
@@ -37,7 +79,8 @@ static enum vkd_status find_format(const char *path, enum format *out, struct vk
       *out = (enum format)i;
       return VKD_OK;
     }
-  return vkd_fail(err, VKD_ERR_USAGE, "sample: %s: the ending tells the format: .gif, .png, .mp4 or .safetensors", path);
+  return vkd_fail(err, VKD_ERR_USAGE, "sample: %s: the ending tells the format: .gif, .png, .mp4 or .safetensors",
+                  path);
 }
 
 // Found out before the work, not after it.
@@ -50,7 +93,8 @@ static enum vkd_status check_folder(const char *path, struct vkd_error *err) {
   return st;
 }
 
-static enum vkd_status find_labels(const struct cmd_args *args, const struct run_model *m, int count, int32_t *labels, struct vkd_error *err) {
+static enum vkd_status find_labels(const struct cmd_args *args, const struct run_model *m, int count, int32_t *labels,
+                                   struct vkd_error *err) {
   const char *want = cmd_string(args, "label");
   int classes = m->state.model.class_rows - 1;
   for (int i = 0; i < count; i++) labels[i] = classes > 0 ? i % classes : -1;
@@ -62,42 +106,49 @@ static enum vkd_status find_labels(const struct cmd_args *args, const struct run
     if (strcmp(m->state.class_names[i], want) == 0) label = (int32_t)i;
   if (label < 0) {
     const char *near = vkd_nearest_name(want, (const char *const *)m->state.class_names, m->state.class_count);
-    if (classes < 1) return vkd_fail(err, VKD_ERR_USAGE, "sample: --label %s: the model was trained without classes", want);
-    return vkd_fail(err, VKD_ERR_USAGE, "sample: --label %s: the model has classes 0 to %d%s%s%s", want, classes - 1, near ? " (nearest name: " : "",
-                    near ? near : "", near ? ")" : "");
+    if (classes < 1)
+      return vkd_fail(err, VKD_ERR_USAGE, "sample: --label %s: the model was trained without classes", want);
+    return vkd_fail(err, VKD_ERR_USAGE, "sample: --label %s: the model has classes 0 to %d%s%s%s", want, classes - 1,
+                    near ? " (nearest name: " : "", near ? near : "", near ? ")" : "");
   }
   for (int i = 0; i < count; i++) labels[i] = label;
   return VKD_OK;
 }
 
 // One tensor [length, width], zero padded to the model's length, for every sample.
-static enum vkd_status read_text(const char *path, const struct dit_config *c, int count, float **out, struct vkd_error *err) {
+static enum vkd_status read_text(const char *path, const struct dit_config *c, int count, float **out,
+                                 struct vkd_error *err) {
   struct st_file *file = NULL;
   enum vkd_status st = st_open(path, &file, err);
   if (st != VKD_OK) return st;
   const struct st_tensor *t = st_count(file) ? st_at(file, 0) : NULL;
   size_t row = (size_t)c->text_len * (size_t)c->text_dim;
-  if (c->class_rows) st = vkd_fail(err, VKD_ERR_USAGE, "sample: --text: the model was trained without text");
+  if (c->class_rows)
+    st = vkd_fail(err, VKD_ERR_USAGE, "sample: --text: the model was trained without text");
   else if (!t || t->ndim != 2 || t->shape[0] > (uint64_t)c->text_len || t->shape[1] != (uint64_t)c->text_dim)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: the first tensor must be [at most %d, %d]", path, c->text_len, c->text_dim);
-  else if (!(*out = calloc((size_t)count * row, sizeof **out))) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for text");
-  else st = st_read_f32(t, *out, err);
+  else if (!(*out = calloc((size_t)count * row, sizeof **out)))
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for text");
+  else
+    st = st_read_f32(t, *out, err);
   for (int i = 1; st == VKD_OK && i < count; i++) memcpy(*out + (size_t)i * row, *out, row * sizeof **out);
   st_close(&file);
   return st;
 }
 
-static enum vkd_status write_latents(const char *path, const float *latents, const struct dit_config *c, int count, struct vkd_error *err) {
+static enum vkd_status write_latents(const char *path, const float *latents, const struct dit_config *c, int count,
+                                     struct vkd_error *err) {
   struct st_entry entry = {.name = "latents",
                            .dtype = ST_F32,
                            .ndim = 5,
-                           .shape = {(uint64_t)count, (uint64_t)c->in_channels, (uint64_t)c->latent[0], (uint64_t)c->latent[1], (uint64_t)c->latent[2]},
+                           .shape = {(uint64_t)count, (uint64_t)c->in_channels, (uint64_t)c->latent[0],
+                                     (uint64_t)c->latent[1], (uint64_t)c->latent[2]},
                            .data = latents};
   return st_write(path, &entry, 1, NULL, 0, err);
 }
 
-static enum vkd_status write_video(const char *path, enum format format, const float *latents, const struct latent_codec *codec, int count,
-                                   double fps, struct vkd_error *err) {
+static enum vkd_status write_video(const char *path, enum format format, const float *latents,
+                                   const struct latent_codec *codec, int count, double fps, struct vkd_error *err) {
   size_t bytes = latent_frame_bytes(codec), numel = latent_count(codec);
   uint32_t t = codec->frames, h = codec->height, w = codec->width, columns = 1;
   while (columns * columns < (uint32_t)count) columns++;
@@ -105,12 +156,16 @@ static enum vkd_status write_video(const char *path, enum format format, const f
   uint32_t rows = ((uint32_t)count + columns - 1) / columns;
   uint8_t *videos = malloc((size_t)count * bytes), *tiled = malloc((size_t)rows * columns * bytes);
   enum vkd_status st = videos && tiled ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d videos", count);
-  for (int i = 0; i < count && st == VKD_OK; i++) st = latent_decode(codec, latents + (size_t)i * numel, videos + (size_t)i * bytes, err);
+  for (int i = 0; i < count && st == VKD_OK; i++)
+    st = latent_decode(codec, latents + (size_t)i * numel, videos + (size_t)i * bytes, err);
   if (st == VKD_OK) {
     media_tile(videos, (uint32_t)count, t, h, w, columns, tiled);
-    if (format == PNG) st = media_write_png_strip(path, tiled, t, rows * h, columns * w, t, err);
-    else if (format == GIF) st = media_write_gif(path, tiled, t, rows * h, columns * w, fps, err);
-    else st = media_write_mp4(path, tiled, t, rows * h, columns * w, fps, err);
+    if (format == PNG)
+      st = media_write_png_strip(path, tiled, t, rows * h, columns * w, t, err);
+    else if (format == GIF)
+      st = media_write_gif(path, tiled, t, rows * h, columns * w, fps, err);
+    else
+      st = media_write_mp4(path, tiled, t, rows * h, columns * w, fps, err);
   }
   free(videos);
   free(tiled);
@@ -132,16 +187,21 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   int count = (int)cmd_int(args, "count");
   int32_t *labels = calloc((size_t)count, sizeof *labels);
   float *latents = NULL, *text = NULL;
-  enum vkd_status st = labels ? find_format(path, &format, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for labels");
+  enum vkd_status st =
+      labels ? find_format(path, &format, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for labels");
   if (st == VKD_OK) st = check_folder(path, err);
   if (st == VKD_OK && strcmp(cmd_string(args, "sampler"), "euler") != 0)
     st = vkd_fail(err, VKD_ERR_USAGE, "sample: --sampler %s: only euler is there yet", cmd_string(args, "sampler"));
-  if (st == VKD_OK) st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
+  if (st == VKD_OK)
+    st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
   if (st == VKD_OK) st = run_model_open(&m, args->pos[0], cmd_has(args, "raw"), dev, err);
   if (st == VKD_OK && format != SAFETENSORS && m.state.codec.kind == LATENT_RAW)
-    st = vkd_fail(err, VKD_ERR_USAGE, "sample: the model's latents were made elsewhere and cannot become pictures here; write .safetensors");
+    st =
+        vkd_fail(err, VKD_ERR_USAGE,
+                 "sample: the model's latents were made elsewhere and cannot become pictures here; write .safetensors");
   if (st == VKD_OK) st = find_labels(args, &m, count, labels, err);
-  if (st == VKD_OK && cmd_string(args, "text")) st = read_text(cmd_string(args, "text"), &m.state.model, count, &text, err);
+  if (st == VKD_OK && cmd_string(args, "text"))
+    st = read_text(cmd_string(args, "text"), &m.state.model, count, &text, err);
   if (st == VKD_OK && !(latents = malloc((size_t)count * latent_count(&m.state.codec) * sizeof *latents)))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d samples", count);
   if (st == VKD_OK) {
@@ -159,8 +219,10 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
     st = sample_euler(&p, latents, err);
     if (*bar.label) progress_end(&bar, NULL);
   }
-  if (st == VKD_OK && format == SAFETENSORS) st = write_latents(path, latents, &m.state.model, count, err);
-  else if (st == VKD_OK) st = write_video(path, format, latents, &m.state.codec, count, cmd_real(args, "fps"), err);
+  if (st == VKD_OK && format == SAFETENSORS)
+    st = write_latents(path, latents, &m.state.model, count, err);
+  else if (st == VKD_OK)
+    st = write_video(path, format, latents, &m.state.codec, count, cmd_real(args, "fps"), err);
   if (st == VKD_OK) printf("%s: %d samples of step %lld\n", path, count, (long long)m.state.step);
   free(labels);
   free(latents);

@@ -19,8 +19,10 @@ static void on_progress(void *user, const struct train_progress *t) {
   struct progress *bar = user;
   char note[96];
   if (!*bar->label) progress_begin(bar, "train", "steps", (uint64_t)t->step - 1, (uint64_t)t->steps);
-  if (isfinite(t->heldout)) snprintf(note, sizeof note, "loss %.4f  held out %.4f", t->loss, t->heldout);
-  else snprintf(note, sizeof note, "loss %.4f", t->loss);
+  if (isfinite(t->heldout))
+    snprintf(note, sizeof note, "loss %.4f  held out %.4f", t->loss, t->heldout);
+  else
+    snprintf(note, sizeof note, "loss %.4f", t->loss);
   progress_update(bar, (uint64_t)t->step, note);
 }
 
@@ -31,7 +33,8 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct progress bar = {.total = 0};
   enum vkd_status st = config_arg_load(args, &config, err);
   if (st == VKD_OK) st = config_require_data(&config, err);
-  if (st == VKD_OK) st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
+  if (st == VKD_OK)
+    st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
   if (st != VKD_OK) return st;
   struct train_params params = {.device = dev,
                                 .config = &config,
@@ -43,14 +46,16 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   st = train_run(&params, &result, err);
   if (*bar.label) progress_end(&bar, NULL);
   if (st == VKD_OK) {
-    printf("%lld parameters, %lld steps of %lld tokens, %.4g FLOPs\n", (long long)result.params, (long long)result.steps,
-           (long long)result.tokens_per_step, (double)result.steps * result.flops_per_step);
-    printf("loss %.6g, held out %.6g (predicting zero velocity: %.6g)\n", result.loss, result.heldout, result.heldout_zero);
-    printf("%.1f s, %.4g tokens/s, %.4g FLOP/s, peak device memory %.1f MiB\n", result.seconds, result.tokens_per_second,
-           result.tokens_per_second / (double)result.tokens_per_step * result.flops_per_step, (double)result.device_bytes / 1048576);
+    printf("%lld parameters, %lld steps of %lld tokens, %.4g FLOPs\n", (long long)result.params,
+           (long long)result.steps, (long long)result.tokens_per_step, (double)result.steps * result.flops_per_step);
+    printf("loss %.6g, held out %.6g (predicting zero velocity: %.6g)\n", result.loss, result.heldout,
+           result.heldout_zero);
+    printf("%.1f s, %.4g tokens/s, %.4g FLOP/s, peak device memory %.1f MiB\n", result.seconds,
+           result.tokens_per_second, result.tokens_per_second / (double)result.tokens_per_step * result.flops_per_step,
+           (double)result.device_bytes / 1048576);
     if (result.diverged)
-      st = vkd_fail(err, VKD_ERR_DIVERGED, "%s: the loss was not finite at step %lld; lower train.lr or train.clip", params.run,
-                    (long long)result.steps);
+      st = vkd_fail(err, VKD_ERR_DIVERGED, "%s: the loss was not finite at step %lld; lower train.lr or train.clip",
+                    params.run, (long long)result.steps);
   }
   train_result_free(&result);
   vkd_device_destroy(&dev);

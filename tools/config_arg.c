@@ -19,7 +19,8 @@ static void nearest_asset(const char *folder, const char *name, char near[128]) 
   snprintf(full, sizeof full, "%s/%.100s.yaml", folder, name);
   struct vkd_nearest nearest = {.name = full};
   for (const struct asset *a = assets; a->name; a++)
-    if (!strncmp(a->name, folder, strlen(folder)) && a->name[strlen(folder)] == '/') vkd_nearest_offer(&nearest, a->name);
+    if (!strncmp(a->name, folder, strlen(folder)) && a->name[strlen(folder)] == '/')
+      vkd_nearest_offer(&nearest, a->name);
   size_t before = strlen(folder) + 1, after = strlen(".yaml");
   *near = 0;
   if (nearest.best && strlen(nearest.best) > before + after)
@@ -28,14 +29,18 @@ static void nearest_asset(const char *folder, const char *name, char near[128]) 
 
 bool config_arg_is_path(const char *text) { return fileio_is_file(text) || strchr(text, '/') || strchr(text, '.'); }
 
-enum vkd_status config_arg_asset(const char *folder, const char *name, const struct asset **out, struct vkd_error *err) {
+enum vkd_status config_arg_asset(const char *folder, const char *name, const struct asset **out,
+                                 struct vkd_error *err) {
   char full[160], near[128];
   snprintf(full, sizeof full, "%s/%.100s.yaml", folder, name);
   *out = asset_find(full);
   if (*out) return VKD_OK;
   nearest_asset(folder, name, near);
   return vkd_fail(err, VKD_ERR_INPUT, "%s: no such file, and nothing of that name is built in%s%s%s", name,
-                  *near ? "; did you mean '" : strcmp(folder, "configs") ? "" : " (see vkdit config --list)", near, *near ? "'?" : "");
+                  *near                       ? "; did you mean '"
+                  : strcmp(folder, "configs") ? ""
+                                              : " (see vkdit config --list)",
+                  near, *near ? "'?" : "");
 }
 
 enum vkd_status config_arg_named(const char *name, const char *const *overrides, size_t count, struct config *config,

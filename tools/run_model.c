@@ -5,13 +5,16 @@
 
 #include "vkdm/fileio.h"
 
-enum vkd_status run_model_open(struct run_model *m, const char *path, bool raw_weights, struct vkd_device *dev, struct vkd_error *err) {
+enum vkd_status run_model_open(struct run_model *m, const char *path, bool raw_weights, struct vkd_device *dev,
+                               struct vkd_error *err) {
   *m = (struct run_model){.params = NULL};
   char *newest = NULL;
   char *state = fileio_join(path, "state.json"), *folder = NULL;
   enum vkd_status st = state ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
-  if (st == VKD_OK && !fileio_is_dir(path)) st = vkd_fail(err, VKD_ERR_INPUT, "%s: no such run or checkpoint folder", path);
-  if (st == VKD_OK && fileio_is_file(state)) folder = strdup(path);
+  if (st == VKD_OK && !fileio_is_dir(path))
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: no such run or checkpoint folder", path);
+  if (st == VKD_OK && fileio_is_file(state))
+    folder = strdup(path);
   else if (st == VKD_OK && (st = ckpt_newest(path, &newest, err)) == VKD_OK && !(folder = newest))
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: holds no checkpoint yet; make one with vkdit train", path);
   if (st == VKD_OK) st = ckpt_open(folder, &m->state, err);

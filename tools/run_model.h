@@ -11,7 +11,8 @@ struct run_model {
 };
 
 // Errors: VKD_ERR_INPUT where `path` holds no checkpoint.
-enum vkd_status run_model_open(struct run_model *out, const char *path, bool raw_weights, struct vkd_device *dev, struct vkd_error *err);
+enum vkd_status run_model_open(struct run_model *out, const char *path, bool raw_weights, struct vkd_device *dev,
+                               struct vkd_error *err);
 void run_model_close(struct run_model *model);
 
 #endif

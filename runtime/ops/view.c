@@ -26,7 +26,8 @@ void leaf_ref(const struct vkd_graph *g, const struct vkd_node *node, double *co
 
 // ---- reshape: p.reshape.shape --------------------------------------------------------------------------------------
 vkd_tensor vkd_reshape(struct vkd_graph *g, vkd_tensor x, struct vkd_shape shape) {
-  return vkd__graph_add(g, &(struct vkd_node){.op = VKD_OP_reshape, .nin = 1, .in = {x}, .p.reshape.shape = shape}, NULL);
+  return vkd__graph_add(g, &(struct vkd_node){.op = VKD_OP_reshape, .nin = 1, .in = {x}, .p.reshape.shape = shape},
+                        NULL);
 }
 void reshape_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
   shape[0] = node->p.reshape.shape;

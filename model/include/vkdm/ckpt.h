@@ -1,5 +1,5 @@
-// Checkpoints: RUN/checkpoints/step-000001234/ with weights, EMA and moments as safetensors in Wan's names and a JSON state.
-// The folder appears whole, under its final name, or not at all; every file's hash stands in the state.
+// Checkpoints: RUN/checkpoints/step-000001234/ with weights, EMA and moments as safetensors in Wan's names and a JSON
+// state. The folder appears whole, under its final name, or not at all; every file's hash stands in the state.
 #ifndef VKDM_CKPT_H
 #define VKDM_CKPT_H
 
@@ -10,17 +10,18 @@
 struct ckpt_state {
   int64_t step; // updates done
   struct dit_config model;
-  struct latent_codec codec;   // how samples become video
-  uint64_t data_fingerprint;   // of the dataset trained on
-  char **class_names;          // [class_count]; owned
+  struct latent_codec codec; // how samples become video
+  uint64_t data_fingerprint; // of the dataset trained on
+  char **class_names;        // [class_count]; owned
   uint32_t class_count;
-  char *config;                // the run's effective configuration as YAML; owned
+  char *config; // the run's effective configuration as YAML; owned
 };
 
 void ckpt_state_free(struct ckpt_state *state);
 
 // Errors: VKD_ERR_IO; the folder is then not there.
-enum vkd_status ckpt_save(const char *run, const struct ckpt_state *state, const struct params *params, struct vkd_error *err);
+enum vkd_status ckpt_save(const char *run, const struct ckpt_state *state, const struct params *params,
+                          struct vkd_error *err);
 
 // Removes all but the newest `keep` (0: keeps all).
 enum vkd_status ckpt_prune(const char *run, int keep, struct vkd_error *err);
@@ -32,6 +33,7 @@ enum vkd_status ckpt_newest(const char *run, char **path, struct vkd_error *err)
 
 // Errors: VKD_ERR_INPUT where a file is missing, damaged, or its hash is not the state's.
 enum vkd_status ckpt_open(const char *path, struct ckpt_state *state, struct vkd_error *err);
-enum vkd_status ckpt_load(const char *path, struct params *params, enum params_kind from, enum params_kind into, struct vkd_error *err);
+enum vkd_status ckpt_load(const char *path, struct params *params, enum params_kind from, enum params_kind into,
+                          struct vkd_error *err);
 
 #endif

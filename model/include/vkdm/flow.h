@@ -7,9 +7,16 @@
 #include "vkdm/params.h"
 
 // Streams of random numbers: the last word of Philox' counter.
-enum flow_stream { FLOW_STREAM_NOISE = 1, FLOW_STREAM_SIGMA, FLOW_STREAM_DROP, FLOW_STREAM_EVAL_NOISE, FLOW_STREAM_SAMPLE };
+enum flow_stream {
+  FLOW_STREAM_NOISE = 1,
+  FLOW_STREAM_SIGMA,
+  FLOW_STREAM_DROP,
+  FLOW_STREAM_EVAL_NOISE,
+  FLOW_STREAM_SAMPLE
+};
 
-// Noise level of quantile u in (0, 1): the configured distribution, then sigma' = shift sigma / (1 + (shift - 1) sigma).
+// Noise level of quantile u in (0, 1): the configured distribution, then sigma' = shift sigma / (1 + (shift - 1)
+// sigma).
 double flow_sigma(const struct config *config, double u);
 double flow_shift(double sigma, double shift);
 
@@ -30,11 +37,11 @@ struct flow_inputs {
 void flow_make_inputs(struct vkd_graph *g, const struct dit_config *config, int64_t batch, struct flow_inputs *in);
 
 // v [B, C, T, H, W] for noisy x; the model's condition from `in`.
-vkd_tensor flow_velocity(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params, const struct flow_inputs *in,
-                         vkd_tensor x);
+vkd_tensor flow_velocity(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params,
+                         const struct flow_inputs *in, vkd_tensor x);
 
 // mean((v - (noise - x0))^2): [1]; *zero (may be NULL): the same with v = 0.
-vkd_tensor flow_loss(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params, const struct flow_inputs *in,
-                     vkd_tensor *zero);
+vkd_tensor flow_loss(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params,
+                     const struct flow_inputs *in, vkd_tensor *zero);
 
 #endif

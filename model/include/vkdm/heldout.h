@@ -13,10 +13,10 @@ struct heldout_loss {
 
 struct heldout;
 
-// Sample j is held-out clip j mod n with noise of (eval.seed, j) and the noise level of quantile frac((j + 1/2) / golden ratio) of
-// the training distribution; at least 64 samples.  kind: PARAMS_WEIGHT or PARAMS_EMA.
-enum vkd_status heldout_create(struct heldout **out, const struct config *config, const struct dataset *dataset, struct params *params,
-                               enum params_kind kind, struct vkd_error *err);
+// Sample j is held-out clip j mod n with noise of (eval.seed, j) and the noise level of quantile frac((j + 1/2) /
+// golden ratio) of the training distribution; at least 64 samples.  kind: PARAMS_WEIGHT or PARAMS_EMA.
+enum vkd_status heldout_create(struct heldout **out, const struct config *config, const struct dataset *dataset,
+                               struct params *params, enum params_kind kind, struct vkd_error *err);
 void heldout_destroy(struct heldout **heldout);
 enum vkd_status heldout_run(struct heldout *heldout, struct heldout_loss *out, struct vkd_error *err);
 

@@ -19,14 +19,17 @@ struct params {
   int count;
   int64_t numel; // without the padding between tensors
   uint32_t segments;
-  uint64_t *segment_bytes;               // [segments]
-  struct { uint32_t segment; uint64_t offset; } *places; // [count], offset in bytes
+  uint64_t *segment_bytes; // [segments]
+  struct {
+    uint32_t segment;
+    uint64_t offset;
+  } * places;                                // [count], offset in bytes
   struct vkd_buffer **buffers[PARAMS_KINDS]; // [segments]; NULL: kind not kept
 };
 
 // kinds: mask of 1 << params_kind.  Everything is zero.
-enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config, unsigned kinds,
-                              struct vkd_error *err);
+enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config,
+                              unsigned kinds, struct vkd_error *err);
 void params_destroy(struct params **params); // NULL inside is fine
 
 // Initial weights from the seed; EMA starts as their copy where it is kept.
@@ -36,14 +39,16 @@ enum vkd_status params_init(struct params *params, uint64_t seed, struct vkd_err
 void params_tensors(const struct params *params, struct vkd_graph *g, enum params_kind kind, vkd_tensor *out);
 vkd_tensor params_segment(const struct params *params, struct vkd_graph *g, enum params_kind kind, uint32_t segment);
 
-enum vkd_status params_write(struct params *params, enum params_kind kind, int index, const float *src, struct vkd_error *err);
-enum vkd_status params_read(const struct params *params, enum params_kind kind, int index, float *dst, struct vkd_error *err);
+enum vkd_status params_write(struct params *params, enum params_kind kind, int index, const float *src,
+                             struct vkd_error *err);
+enum vkd_status params_read(const struct params *params, enum params_kind kind, int index, float *dst,
+                            struct vkd_error *err);
 
 // Reads every tensor of a file that uses one of the public namings (also under ComfyUI's prefix).
 // Errors: VKD_ERR_INPUT naming all tensors that are missing, unknown or of another shape.
-enum vkd_status params_load(struct params *params, enum params_kind kind, const struct st_file *file, enum dit_naming *naming,
-                            struct vkd_error *err);
-enum vkd_status params_save(const struct params *params, enum params_kind kind, enum dit_naming naming, const char *path,
-                            const struct st_meta *meta, size_t meta_count, struct vkd_error *err);
+enum vkd_status params_load(struct params *params, enum params_kind kind, const struct st_file *file,
+                            enum dit_naming *naming, struct vkd_error *err);
+enum vkd_status params_save(const struct params *params, enum params_kind kind, enum dit_naming naming,
+                            const char *path, const struct st_meta *meta, size_t meta_count, struct vkd_error *err);
 
 #endif

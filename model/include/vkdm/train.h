@@ -1,5 +1,6 @@
 // The training loop of one run.
-// RUN/: config.yaml metrics.jsonl events.out.tfevents.* checkpoints/ summary.json, and data.vkd where the data are synthetic.
+// RUN/: config.yaml metrics.jsonl events.out.tfevents.* checkpoints/ summary.json, and data.vkd where the data are
+// synthetic.
 #ifndef VKDM_TRAIN_H
 #define VKDM_TRAIN_H
 
@@ -17,9 +18,9 @@ struct train_progress {
 struct train_params {
   struct vkd_device *device;
   const struct config *config;
-  const char *run; // folder; created
-  bool resume;     // go on from the newest checkpoint; without one, start
-  bool overwrite;  // a folder that holds a run already is replaced; else it is an error
+  const char *run;     // folder; created
+  bool resume;         // go on from the newest checkpoint; without one, start
+  bool overwrite;      // a folder that holds a run already is replaced; else it is an error
   bool no_checkpoints; // sweeps: only metrics and summary
   void (*progress)(void *user, const struct train_progress *progress); // after every step
   void *user;
@@ -34,28 +35,32 @@ struct train_point {
 struct train_result {
   int64_t params; // as a runs table counts them: all trainable parameters
   int64_t steps, tokens_per_step;
-  double flops_per_step; // as the op table counts
-  double loss;           // mean over the last tenth of the steps
+  double flops_per_step;        // as the op table counts
+  double loss;                  // mean over the last tenth of the steps
   double heldout, heldout_zero; // at the end; with v = 0
   double seconds, tokens_per_second;
-  uint64_t device_bytes; // peak
-  bool diverged;         // a loss was not finite: training stopped at `steps`
+  uint64_t device_bytes;      // peak
+  bool diverged;              // a loss was not finite: training stopped at `steps`
   struct train_point *points; // [point_count], freed by train_result_free()
   int point_count;
 };
 void train_result_free(struct train_result *result);
 
-// The model that a configuration means on a dataset, CONFIG_AUTO resolved.  Errors: VKD_ERR_INPUT naming the key that does not fit.
+// The model that a configuration means on a dataset, CONFIG_AUTO resolved.  Errors: VKD_ERR_INPUT naming the key that
+// does not fit.
 enum vkd_status train_model_config(const struct config *config, const struct dataset_info *data, struct dit_config *out,
                                    struct vkd_error *err);
 // Updates that train.steps or train.tokens amount to.
 int64_t train_steps(const struct config *config, const struct dit_config *model);
 
-// The dataset of a configuration: data.path, or the synthetic set, built at `synthetic_path` unless it is there already.
-enum vkd_status train_open_data(const struct config *config, const char *synthetic_path, struct dataset **out, struct vkd_error *err);
+// The dataset of a configuration: data.path, or the synthetic set, built at `synthetic_path` unless it is there
+// already.
+enum vkd_status train_open_data(const struct config *config, const char *synthetic_path, struct dataset **out,
+                                struct vkd_error *err);
 
 // Runs to the end.  A run that diverges is a success with result->diverged.
-// Errors: VKD_ERR_INPUT on data, configuration or checkpoints that do not fit; VKD_ERR_DEVICE_MEMORY with what would fit.
+// Errors: VKD_ERR_INPUT on data, configuration or checkpoints that do not fit; VKD_ERR_DEVICE_MEMORY with what would
+// fit.
 enum vkd_status train_run(const struct train_params *params, struct train_result *result, struct vkd_error *err);
 
 #endif

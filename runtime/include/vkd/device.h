@@ -26,7 +26,7 @@ struct vkd_device_caps {
   uint64_t memory_budget;  // what of it may be used now, or memory_bytes where the driver does not say
   double timestamp_ns;     // nanoseconds per tick; 0: no timestamps
   bool shader_f16, storage_16bit, coopmat, bf16, subgroup_arithmetic, buffer_device_address, timeline_semaphore;
-  bool cpu_lanes;          // a subgroup is 8 lanes of a CPU's vector registers, and loads at one address are cheap there
+  bool cpu_lanes;     // a subgroup is 8 lanes of a CPU's vector registers, and loads at one address are cheap there
   char unusable[160]; // empty: usable; else what is lacking
 };
 

@@ -54,8 +54,8 @@ vkd_tensor vkd_bound(struct vkd_graph *g, const char *name, enum vkd_dtype dtype
 // The host reads `x` after a run.
 void vkd_output(struct vkd_graph *g, vkd_tensor x);
 
-// `x` is computed into the bound tensor `dst` (same element count): in place of its own storage where nothing since x has used
-// dst, with a copy where not.  In place, x is dst from then on: what writes dst later changes x.
+// `x` is computed into the bound tensor `dst` (same element count): in place of its own storage where nothing since x
+// has used dst, with a copy where not.  In place, x is dst from then on: what writes dst later changes x.
 void vkd_place(struct vkd_graph *g, vkd_tensor x, vkd_tensor dst);
 
 struct vkd_shape vkd_tensor_shape(const struct vkd_graph *g, vkd_tensor x);

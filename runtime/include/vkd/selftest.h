@@ -13,21 +13,25 @@ struct vkd_selftest_result {
 };
 typedef void (*vkd_selftest_fn)(void *user, const struct vkd_selftest_result *result);
 
-// Runs the cases of op `only` (NULL: all) on the device: forward and, with random cotangents, backward; storage around every
-// result must stay untouched.  *failed counts misses.  With only == NULL a usable kernel row that no case has run is a miss too.
-enum vkd_status vkd_selftest_run(struct vkd_device *dev, const char *only, vkd_selftest_fn fn, void *user, uint32_t *failed,
-                                 struct vkd_error *err);
+// Runs the cases of op `only` (NULL: all) on the device: forward and, with random cotangents, backward; storage around
+// every result must stay untouched.  *failed counts misses.  With only == NULL a usable kernel row that no case has run
+// is a miss too.
+enum vkd_status vkd_selftest_run(struct vkd_device *dev, const char *only, vkd_selftest_fn fn, void *user,
+                                 uint32_t *failed, struct vkd_error *err);
 
 // The float64 backward of every case against central differences of <w, f(x)> with random w.  No device.
 // With only == NULL an op of the table that no case builds is a miss.
-enum vkd_status vkd_selftest_gradients(const char *only, vkd_selftest_fn fn, void *user, uint32_t *failed, struct vkd_error *err);
+enum vkd_status vkd_selftest_gradients(const char *only, vkd_selftest_fn fn, void *user, uint32_t *failed,
+                                       struct vkd_error *err);
 
-// Whether the device can run each kernel row: names[i] and reason[i] (NULL: it can), *count rows.  Arrays freed with free().
-enum vkd_status vkd_kernel_rows(const struct vkd_device_caps *caps, const char ***names, const char ***reasons, uint32_t *count,
-                                struct vkd_error *err);
+// Whether the device can run each kernel row: names[i] and reason[i] (NULL: it can), *count rows.  Arrays freed with
+// free().
+enum vkd_status vkd_kernel_rows(const struct vkd_device_caps *caps, const char ***names, const char ***reasons,
+                                uint32_t *count, struct vkd_error *err);
 
-// Makes a pipeline of row `row` of vkd_kernel_rows(), with a subgroup to a workgroup and default constants, without running it.
-// Errors: VKD_ERR_UNSUPPORTED where the device cannot run the row; VKD_ERR_VULKAN where the driver refuses it.
+// Makes a pipeline of row `row` of vkd_kernel_rows(), with a subgroup to a workgroup and default constants, without
+// running it. Errors: VKD_ERR_UNSUPPORTED where the device cannot run the row; VKD_ERR_VULKAN where the driver refuses
+// it.
 enum vkd_status vkd_kernel_compile(struct vkd_device *dev, uint32_t row, struct vkd_error *err);
 
 #endif
