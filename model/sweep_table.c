@@ -180,7 +180,7 @@ static void add_name(char *name, const char *part) {
   size_t n = strlen(name);
   if (n && n + 1 < SWEEP_NAME_MAX) name[n++] = '-';
   for (; *part && n + 1 < SWEEP_NAME_MAX; part++)
-    name[n++] = isalnum((unsigned char)*part) || strchr("._+", *part) ? *part : *part == ',' ? 'x' : '_';
+    name[n++] = isalnum((unsigned char)*part) || strchr("._+-", *part) ? *part : *part == ',' ? 'x' : '_';
   name[n] = 0;
 }
 

@@ -174,8 +174,12 @@ static enum vkd_status fit_and_report(struct reproduce *r, struct vkd_error *err
                         .command = command,
                         .after = r->sections,
                         .after_count = r->section_count};
+  sweep_bar_show(&r->bar, 0, "law");
   status = fit_job_run(&job, &fit, err);
   if (!status) {
+    sweep_bar_show(&r->bar, r->bar.total - r->bar.before, NULL);
+    progress_end(&r->bar.bar, NULL);
+    r->bar.begun = false;
     print_results(r, &fit);
     fit_job_free(&fit);
   }
@@ -210,11 +214,8 @@ static enum vkd_status work(struct reproduce *r, const struct cmd_args *args, co
   r->best = sweep_best(&r->grid, r->runs);
   if (r->best < 0) return vkd_fail(err, VKD_ERR_DIVERGED, "%s: every run diverged; lower train.lr", r->name);
   status = sample(r, err);
-  if (r->bar.begun) {
-    progress_end(&r->bar.bar, NULL);
-    r->bar.begun = false;
-  }
-  return status ? status : fit_and_report(r, err);
+  if (!status) status = fit_and_report(r, err);
+  return status;
 }
 
 static void close_all(struct reproduce *r) {
