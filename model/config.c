@@ -86,6 +86,7 @@ const struct config_field config_fields[] = {
     LONG("eval.every", eval.every, "100", 0, BIG, "steps between held-out losses; 0: only at the end"),
     INT("eval.holdout", eval.holdout, "64", 0, 100000000, "held-out clips used, at most; 0: all"),
     INT("eval.batch", eval.batch, "0", 0, 1000000, "samples per evaluation pass; 0: as training"),
+    BOOL("eval.ema", eval.ema, "false", "of the averaged weights, not of the last ones; less noisy at a constant rate"),
     LONG("eval.seed", eval.seed, "1", 0, BIG, "of the fixed noise and noise levels"),
 
     LONG("checkpoint.every", checkpoint.every, "500", 0, BIG, "steps between checkpoints; 0: only at the end"),

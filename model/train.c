@@ -231,7 +231,8 @@ static enum vkd_status open_run(struct run *r, struct vkd_error *err) {
   unsigned kinds = PARAMS_FOR_TRAINING | (config_accumulation(r->config) > 1 ? 1u << PARAMS_GRAD_SUM : 0);
   if ((st = params_create(&r->params, p->device, &r->model, kinds, err)) != VKD_OK) goto done;
   if ((st = step_create(&r->step, r->config, r->params, err)) != VKD_OK) goto done;
-  if ((st = heldout_create(&r->heldout, r->config, r->data, r->params, PARAMS_WEIGHT, err)) != VKD_OK) goto done;
+  enum params_kind measured = r->config->eval.ema && r->config->train.ema > 0 ? PARAMS_EMA : PARAMS_WEIGHT;
+  if ((st = heldout_create(&r->heldout, r->config, r->data, r->params, measured, err)) != VKD_OK) goto done;
   if ((st = start_or_resume(r, err)) != VKD_OK) goto done;
   if ((st = config_write(r->config, config_path, err)) != VKD_OK) goto done;
   if (!(r->config_text = config_to_string(r->config)))

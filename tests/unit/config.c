@@ -80,7 +80,7 @@ static void test_refusals(void) {
   check_refused("train:\n  steps: 1\nlr: 2\n", VKD_ERR_INPUT, "c.yaml:3:", "'train.lr'");
   check_refused("model:\n  lr: 2\n", VKD_ERR_INPUT, "c.yaml:2:", "'train.lr'");
   check_refused("modle:\n  dim: 2\n", VKD_ERR_INPUT, "c.yaml:1:", "'model'");
-  check_refused("eval:\n  zzzzzzzzz: 2\n", VKD_ERR_INPUT, "c.yaml:2:", "keys there are every, holdout, batch, seed");
+  check_refused("eval:\n  zzzzzzzzz: 2\n", VKD_ERR_INPUT, "c.yaml:2:", "keys there are every, holdout, batch, ema, seed");
   check_refused("qqqqqqqqqqqq: 1\n", VKD_ERR_INPUT, "c.yaml:1:", "sections are model");
   check_refused("model:\n  dim: 96\n  dim: 96\n", VKD_ERR_INPUT, "c.yaml:3:", "twice, first on line 2");
   check_refused("model:\n  dim: 96\nmodel:\n  depth: 2\n", VKD_ERR_INPUT, "c.yaml:3:", "section is given twice");

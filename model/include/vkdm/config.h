@@ -59,6 +59,7 @@ struct config {
     int64_t every; // steps; 0: only at the end
     int holdout;   // held-out clips used, at most; 0: all
     int batch;     // 0: as train
+    bool ema;      // of the averaged weights
     int64_t seed;
   } eval;
   struct {
