@@ -188,7 +188,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
 
 const struct cmd cmd_fit = {
     .name = "fit",
-    .summary = "fit the scaling law of a runs table",
+    .summary = "Fits the scaling law of a runs table",
     .usage = "RUNS.csv|DIR",
     .details = "RUNS.csv has the columns params, tokens, loss and, where known, flops, batch_tokens, lr, seed, steps,\n"
                "diverged, excluded and run (rows of one run are resampled together); DIR is a folder with a runs.csv.",

@@ -204,7 +204,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
 
 const struct cmd cmd_plan = {
     .name = "plan",
-    .summary = "answer from a fitted law: best size for a budget, loss of a model, what a smaller one costs",
+    .summary = "Answers from a fitted law: best size for a budget, loss of a model, what a smaller one costs",
     .usage = "LAW.json|paper",
     .details = "LAW.json is what `vkdit fit` wrote; `paper` is the law printed in arXiv:2411.17470.",
     .min_pos = 1,

@@ -249,7 +249,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
 
 const struct cmd cmd_reproduce = {
     .name = "reproduce",
-    .summary = "The paper's pipeline, scaled down: tune, sweep, fit the law, sample, report",
+    .summary = "Runs the paper's pipeline, scaled down: tune, sweep, fit the law, sample, report",
     .usage = "[smoke|small|paper|FILE.yaml] [key=value ...]",
     .details = "smoke: minutes on two CPU cores; small: about an hour on a desktop GPU; paper: the paper's own sizes, for data-centre GPUs.\n"
                "Started again on the same DIR it goes on where it stopped.",
