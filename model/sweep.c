@@ -35,18 +35,20 @@ static char *fingerprint_text(const struct sweep_job *job, char text[32]) {
   return text;
 }
 
-static enum vkd_status write_cell(const struct sweep_job *job, int i, const struct train_result *r, struct vkd_error *err) {
-  char data[32], *path = cell_path(job, i, "cell.json"), *text = NULL, *config = config_to_string(&job->sweep->cells[i].config);
+static enum vkd_status write_cell(const struct sweep_job *job, int i, const struct train_result *r,
+                                  struct vkd_error *err) {
+  char data[32], *path = cell_path(job, i, "cell.json"), *text = NULL,
+                 *config = config_to_string(&job->sweep->cells[i].config);
   json_t *points = json_array(), *root = NULL;
   for (int k = 0; k < r->point_count; k++)
     json_array_append_new(points, json_pack("[I,o]", (json_int_t)r->points[k].step, number(r->points[k].loss)));
   if (path && config)
-    root = json_pack("{s:i,s:s,s:s,s:I,s:I,s:I,s:f,s:b,s:o,s:o,s:o,s:f,s:I,s:O}", "version", CELL_VERSION, "config", config, "data",
-                     fingerprint_text(job, data), "params_all", (json_int_t)r->params, "steps", (json_int_t)r->steps,
-                     "tokens_per_step", (json_int_t)r->tokens_per_step, "flops_per_step", r->flops_per_step, "diverged",
-                     r->diverged, "loss", number(r->loss), "heldout", number(r->heldout), "heldout_zero",
-                     number(r->heldout_zero), "seconds", r->seconds, "device_bytes", (json_int_t)r->device_bytes, "points",
-                     points);
+    root = json_pack("{s:i,s:s,s:s,s:I,s:I,s:I,s:f,s:b,s:o,s:o,s:o,s:f,s:I,s:O}", "version", CELL_VERSION, "config",
+                     config, "data", fingerprint_text(job, data), "params_all", (json_int_t)r->params, "steps",
+                     (json_int_t)r->steps, "tokens_per_step", (json_int_t)r->tokens_per_step, "flops_per_step",
+                     r->flops_per_step, "diverged", r->diverged, "loss", number(r->loss), "heldout", number(r->heldout),
+                     "heldout_zero", number(r->heldout_zero), "seconds", r->seconds, "device_bytes",
+                     (json_int_t)r->device_bytes, "points", points);
   if (root) text = json_dumps(root, JSON_INDENT(1));
   enum vkd_status status = text ? fileio_write_whole(path, text, strlen(text), err) : no_memory("cell.json", err);
   json_decref(root);
@@ -73,16 +75,17 @@ static bool read_points(const json_t *points, struct train_result *r) {
     if (step < 1) return false;
     if (step <= before) continue; // measured again after a resume
     before = step;
-    r->points[r->point_count++] = (struct train_point){step, (double)step * (double)r->tokens_per_step,
-                                                       (double)step * r->flops_per_step,
-                                                       json_is_number(loss) ? json_number_value(loss) : NAN};
+    r->points[r->point_count++] =
+        (struct train_point){step, (double)step * (double)r->tokens_per_step, (double)step * r->flops_per_step,
+                             json_is_number(loss) ? json_number_value(loss) : NAN};
   }
   return true;
 }
 
 // Whether the cell's record is there, whole, and of this very configuration and data; *r is then filled.
 static bool read_cell(const struct sweep_job *job, int i, struct train_result *r) {
-  char data[32], *path = cell_path(job, i, "cell.json"), *text = NULL, *config = config_to_string(&job->sweep->cells[i].config);
+  char data[32], *path = cell_path(job, i, "cell.json"), *text = NULL,
+                 *config = config_to_string(&job->sweep->cells[i].config);
   size_t size = 0;
   json_t *root = NULL;
   bool good = false;
@@ -91,8 +94,8 @@ static bool read_cell(const struct sweep_job *job, int i, struct train_result *r
   root = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
   const char *config_was = json_string_value(json_object_get(root, "config"));
   const char *data_was = json_string_value(json_object_get(root, "data"));
-  if (json_integer_value(json_object_get(root, "version")) != CELL_VERSION || !config_was || strcmp(config_was, config) ||
-      !data_was || strcmp(data_was, fingerprint_text(job, data)))
+  if (json_integer_value(json_object_get(root, "version")) != CELL_VERSION || !config_was ||
+      strcmp(config_was, config) || !data_was || strcmp(data_was, fingerprint_text(job, data)))
     goto done;
   r->params = json_integer_value(json_object_get(root, "params_all"));
   r->steps = json_integer_value(json_object_get(root, "steps"));
@@ -116,8 +119,8 @@ done:
 }
 
 // ---- runs.csv ------------------------------------------------------------------------------------------------------
-static void print_rows(FILE *out, const struct sweep *sweep, const struct sweep_cell *cell, const struct train_result *r,
-                       int *index) {
+static void print_rows(FILE *out, const struct sweep *sweep, const struct sweep_cell *cell,
+                       const struct train_result *r, int *index) {
   const struct config *c = &cell->config;
   int count = sweep_rows(sweep, cell, r, index);
   char lr[64];
@@ -198,13 +201,16 @@ done:
   return status;
 }
 
-enum vkd_status sweep__finish_cell(struct sweep_job *job, int i, const struct vkd_error *failed, struct vkd_error *err) {
+enum vkd_status sweep__finish_cell(struct sweep_job *job, int i, const struct vkd_error *failed,
+                                   struct vkd_error *err) {
   struct sweep_outcome *o = &job->outcomes[i];
   if (failed) {
     o->error = *failed;
   } else {
     o->done = read_cell(job, i, &o->result);
-    if (!o->done) return vkd_fail(err, VKD_ERR_IO, "%s/runs/%s/cell.json: not as it was written", job->p->folder, job->sweep->cells[i].name);
+    if (!o->done)
+      return vkd_fail(err, VKD_ERR_IO, "%s/runs/%s/cell.json: not as it was written", job->p->folder,
+                      job->sweep->cells[i].name);
   }
   if (job->p->progress) {
     struct sweep_progress report = {.cell = i, .done = true};
@@ -248,7 +254,8 @@ static enum vkd_status take_lock(struct sweep_job *job, struct vkd_error *err) {
   if (job->lock < 0)
     status = vkd_fail(err, VKD_ERR_IO, "%s: %s", path, strerror(errno));
   else if (flock(job->lock, LOCK_EX | LOCK_NB))
-    status = vkd_fail(err, VKD_ERR_INPUT, "%s: another sweep is running there; wait for it or choose another folder", job->p->folder);
+    status = vkd_fail(err, VKD_ERR_INPUT, "%s: another sweep is running there; wait for it or choose another folder",
+                      job->p->folder);
   free(path);
   return status;
 }

@@ -18,8 +18,8 @@ static enum vkd_status data_info(const struct config *c, struct dataset **file, 
   uint32_t levels_s = c->data.levels_s == CONFIG_AUTO ? even_s : (uint32_t)c->data.levels_s;
   info->classes = (uint32_t)c->data.classes;
   return latent_codec_init(&info->codec, c->data.codec == CONFIG_HAAR ? LATENT_HAAR : LATENT_PIXEL, 0,
-                           (uint32_t)c->data.frames, (uint32_t)c->data.size[0], (uint32_t)c->data.size[1], levels_t, levels_s,
-                           err);
+                           (uint32_t)c->data.frames, (uint32_t)c->data.size[0], (uint32_t)c->data.size[1], levels_t,
+                           levels_s, err);
 }
 
 static enum vkd_status plan_cell(struct sweep_cell *cell, const struct dataset_info *info, struct vkd_error *err) {

@@ -30,8 +30,8 @@ struct table {
 
 static enum vkd_status fail_at(const struct table *t, const yaml_node_t *node, const char *what, const char *name,
                                struct vkd_error *err) {
-  return vkd_fail(err, VKD_ERR_INPUT, "%s:%zu: %.100s%s%s", t->source->name, node->start_mark.line + 1, name ? name : "",
-                  name ? ": " : "", what);
+  return vkd_fail(err, VKD_ERR_INPUT, "%s:%zu: %.100s%s%s", t->source->name, node->start_mark.line + 1,
+                  name ? name : "", name ? ": " : "", what);
 }
 
 static yaml_node_t *node_of(const struct table *t, int item) { return yaml_document_get_node(t->document, item); }
@@ -39,7 +39,8 @@ static yaml_node_t *node_of(const struct table *t, int item) { return yaml_docum
 static enum vkd_status find_own_keys(struct table *t, struct vkd_error *err) {
   yaml_node_t *root = yaml_document_get_root_node(t->document);
   if (!root || root->type != YAML_MAPPING_NODE)
-    return vkd_fail(err, VKD_ERR_INPUT, "%s: no sweep: sections such as 'train:' and a 'grid:' are needed", t->source->name);
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: no sweep: sections such as 'train:' and a 'grid:' are needed",
+                    t->source->name);
   for (yaml_node_pair_t *p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top; p++) {
     yaml_node_t *key = node_of(t, p->key);
     const char *name = config__scalar(key), *nearest;
@@ -72,7 +73,8 @@ static enum vkd_status read_base(struct table *t, struct vkd_error *err) {
   config_default(&t->base);
   if (base) {
     const char *name = config__scalar(base);
-    if (!name || !*name || !s->load_base) return fail_at(t, base, "the name or path of a configuration is needed", "base", err);
+    if (!name || !*name || !s->load_base)
+      return fail_at(t, base, "the name or path of a configuration is needed", "base", err);
     enum vkd_status status = s->load_base(s->user, name, &t->base, err);
     if (status) return vkd_error_prefix(err, "%s:%zu: base", s->name, base->start_mark.line + 1);
   }
@@ -104,18 +106,19 @@ static enum vkd_status read_numbers(const struct table *t, const char *section, 
     const char *name = config__scalar(key), *text = config__scalar(node_of(t, p->value));
     struct vkd_nearest nearest = {.name = name ? name : ""};
     int i = 0;
-    for (; i < count && (!name || strcmp(name, numbers[i].name) != 0); i++) vkd_nearest_offer(&nearest, numbers[i].name);
+    for (; i < count && (!name || strcmp(name, numbers[i].name) != 0); i++)
+      vkd_nearest_offer(&nearest, numbers[i].name);
     if (i == count)
-      return vkd_fail(err, VKD_ERR_INPUT, "%s:%zu: unknown key '%s.%.60s'%s%s%s", t->source->name, key->start_mark.line + 1,
-                      section, name ? name : "", nearest.best ? "; did you mean '" : "", nearest.best ? nearest.best : "",
-                      nearest.best ? "'?" : "");
+      return vkd_fail(err, VKD_ERR_INPUT, "%s:%zu: unknown key '%s.%.60s'%s%s%s", t->source->name,
+                      key->start_mark.line + 1, section, name ? name : "", nearest.best ? "; did you mean '" : "",
+                      nearest.best ? nearest.best : "", nearest.best ? "'?" : "");
     char *end = NULL;
     double value = text && *text ? strtod(text, &end) : 0;
     bool good = end && !*end && value >= numbers[i].min && value <= numbers[i].max;
     if (!good || (numbers[i].whole && value != (double)(int64_t)value))
-      return vkd_fail(err, VKD_ERR_INPUT, "%s:%zu: %s.%s is '%.60s'; a %snumber from %g to %g is accepted", t->source->name,
-                      key->start_mark.line + 1, section, name, text ? text : "", numbers[i].whole ? "whole " : "",
-                      numbers[i].min, numbers[i].max);
+      return vkd_fail(err, VKD_ERR_INPUT, "%s:%zu: %s.%s is '%.60s'; a %snumber from %g to %g is accepted",
+                      t->source->name, key->start_mark.line + 1, section, name, text ? text : "",
+                      numbers[i].whole ? "whole " : "", numbers[i].min, numbers[i].max);
     *numbers[i].value = value;
   }
   return VKD_OK;
@@ -163,8 +166,8 @@ static enum vkd_status read_axes(struct table *t, const char *grid, struct vkd_e
                     : 0;
     if (!count) return fail_at(t, key, "a list of values is needed, as in [1, 2]", name, err);
     if (overridden(t->source, name))
-      return vkd_fail(err, VKD_ERR_USAGE, "command line: %s is an axis of %s's %s; change it there", name, t->source->name,
-                      grid);
+      return vkd_fail(err, VKD_ERR_USAGE, "command line: %s is an axis of %s's %s; change it there", name,
+                      t->source->name, grid);
     cells *= count;
     if (cells > SWEEP_MAX_CELLS) return fail_at(t, key, "the grid has more than 100000 cells", grid, err);
     t->axes[t->axis_count].key = key;
@@ -185,8 +188,8 @@ static void add_name(char *name, const char *part) {
 }
 
 // A mapping of keys that go together; its `name` goes into the cell's.
-static enum vkd_status apply_bundle(const struct table *t, int axis, int value, yaml_node_t *node, struct sweep_cell *cell,
-                                    struct vkd_error *err) {
+static enum vkd_status apply_bundle(const struct table *t, int axis, int value, yaml_node_t *node,
+                                    struct sweep_cell *cell, struct vkd_error *err) {
   char part[SWEEP_NAME_MAX];
   snprintf(part, sizeof part, "%.60s%d", t->axes[axis].name, value);
   for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++) {
@@ -200,7 +203,8 @@ static enum vkd_status apply_bundle(const struct table *t, int axis, int value, 
       continue;
     }
     if (overridden(t->source, name))
-      return vkd_fail(err, VKD_ERR_USAGE, "command line: %s is part of an axis of %s; change it there", name, t->source->name);
+      return vkd_fail(err, VKD_ERR_USAGE, "command line: %s is part of an axis of %s; change it there", name,
+                      t->source->name);
     enum vkd_status status = config__read_key(t->source->name, t->document, key, name, item, &cell->config, err);
     if (status) return status;
   }
@@ -208,7 +212,8 @@ static enum vkd_status apply_bundle(const struct table *t, int axis, int value, 
   return VKD_OK;
 }
 
-static enum vkd_status apply_value(const struct table *t, int axis, int value, struct sweep_cell *cell, struct vkd_error *err) {
+static enum vkd_status apply_value(const struct table *t, int axis, int value, struct sweep_cell *cell,
+                                   struct vkd_error *err) {
   yaml_node_t *node = node_of(t, t->axes[axis].values->data.sequence.items.start[value]);
   const char *key = t->axes[axis].name;
   struct config before = cell->config;
@@ -247,8 +252,9 @@ static enum vkd_status check_distinct(const struct table *t, struct vkd_error *e
   qsort(order, (size_t)s->count, sizeof *order, by_name);
   for (int i = 1; i < s->count && !status; i++)
     if (!by_name(&order[i - 1], &order[i]))
-      status = vkd_fail(err, VKD_ERR_INPUT, "%s: two cells of the grid are called %s; give values and names that differ",
-                        t->source->name, order[i]->name);
+      status =
+          vkd_fail(err, VKD_ERR_INPUT, "%s: two cells of the grid are called %s; give values and names that differ",
+                   t->source->name, order[i]->name);
   qsort(order, (size_t)s->count, sizeof *order, by_config);
   for (int i = 1; i < s->count && !status; i++)
     if (!by_config(&order[i - 1], &order[i]))
@@ -278,7 +284,8 @@ static enum vkd_status make_cells(struct table *t, struct vkd_error *err) {
     if (status) return vkd_error_prefix(err, "%s: cell %s", t->source->name, cell->name);
   }
   s->shared_data = true;
-  for (int i = 1; i < s->count; i++) s->shared_data &= !memcmp(&s->cells[i].config.data, &s->cells[0].config.data, sizeof t->base.data);
+  for (int i = 1; i < s->count; i++)
+    s->shared_data &= !memcmp(&s->cells[i].config.data, &s->cells[0].config.data, sizeof t->base.data);
   return check_distinct(t, err);
 }
 

@@ -54,7 +54,8 @@ static void tell_progress(void *user, const struct train_progress *progress) {
   if (!write_all(*(int *)user, &m, sizeof m)) _exit(1); // the parent is gone
 }
 
-static enum vkd_status open_device(const struct sweep_params *p, int worker, struct vkd_device **device, struct vkd_error *err) {
+static enum vkd_status open_device(const struct sweep_params *p, int worker, struct vkd_device **device,
+                                   struct vkd_error *err) {
   char number[16];
   struct vkd_device_params params = {0};
   struct vkd_device_caps *list = NULL;
@@ -134,12 +135,15 @@ static enum vkd_status start(struct sweep_job *job, struct worker *workers, int 
 
 static void hand_out(struct worker *w, const int *todo, int count, int *next) {
   w->cell = *next < count ? todo[(*next)++] : -1;
-  if (w->cell < 0) close_end(&w->to); // nothing is left: the worker ends
-  else write_all(w->to, &w->cell, sizeof w->cell);
+  if (w->cell < 0)
+    close_end(&w->to); // nothing is left: the worker ends
+  else
+    write_all(w->to, &w->cell, sizeof w->cell);
 }
 
 // One message, or the worker's end.
-static enum vkd_status hear(struct sweep_job *job, struct worker *w, const int *todo, int count, int *next, struct vkd_error *err) {
+static enum vkd_status hear(struct sweep_job *job, struct worker *w, const int *todo, int count, int *next,
+                            struct vkd_error *err) {
   struct message m;
   enum vkd_status status = VKD_OK;
   if (!read_all(w->from, &m, sizeof m)) {
@@ -181,7 +185,8 @@ enum vkd_status sweep__run_workers(struct sweep_job *job, const int *todo, int c
       living += workers[w].from >= 0;
     }
     if (status || !living) break;
-    if (poll(polls, (nfds_t)started, -1) < 0 && errno != EINTR) status = vkd_fail(err, VKD_ERR_IO, "poll: %s", strerror(errno));
+    if (poll(polls, (nfds_t)started, -1) < 0 && errno != EINTR)
+      status = vkd_fail(err, VKD_ERR_IO, "poll: %s", strerror(errno));
     for (int w = 0; w < started && !status; w++)
       if (polls[w].fd >= 0 && polls[w].revents) status = hear(job, &workers[w], todo, count, &next, err);
   } while (!status);
@@ -192,6 +197,7 @@ enum vkd_status sweep__run_workers(struct sweep_job *job, const int *todo, int c
     if (workers[w].pid > 0) waitpid(workers[w].pid, NULL, 0);
   }
   sigaction(SIGPIPE, &before, NULL);
-  if (!status && next < count) status = vkd_fail(err, VKD_ERR_INTERNAL, "all worker processes ended before the sweep did");
+  if (!status && next < count)
+    status = vkd_fail(err, VKD_ERR_INTERNAL, "all worker processes ended before the sweep did");
   return status;
 }

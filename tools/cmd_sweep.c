@@ -11,7 +11,9 @@ enum { COPY_LIMIT = 64 << 20 };
 static const struct cmd_opt opts[] = {
     CMD_OPT_OUTPUT("DIR", "folder for runs.csv and runs/"),
     SWEEP_OPTS,
-    {.name = "resume", .kind = CMD_FLAG, .help = "go on in DIR although SWEEP has changed; runs that are still the same are kept"},
+    {.name = "resume",
+     .kind = CMD_FLAG,
+     .help = "go on in DIR although SWEEP has changed; runs that are still the same are kept"},
     {.name = "no-checkpoints", .kind = CMD_FLAG, .help = "keep no weights; a run that is cut off starts anew"},
     {0},
 };
@@ -47,7 +49,9 @@ static enum vkd_status claim_folder(const char *folder, const struct sweep *swee
     if ((status = fileio_read_whole(path, COPY_LIMIT, &was, NULL, err))) goto done;
     if (!strcmp(was, text)) goto done;
     if (!resume) {
-      status = vkd_fail(err, VKD_ERR_USAGE, "%s holds another sweep; choose another folder, or --resume to go on there with this one", folder);
+      status =
+          vkd_fail(err, VKD_ERR_USAGE,
+                   "%s holds another sweep; choose another folder, or --resume to go on there with this one", folder);
       goto done;
     }
   }
@@ -114,8 +118,9 @@ const struct cmd cmd_sweep = {
     .name = "sweep",
     .summary = "Trains one run per cell of a grid and makes their runs table",
     .usage = "SWEEP.yaml [key=value ...]",
-    .details = "SWEEP.yaml is a configuration with a `grid:` over its keys (docs/sweep.md), or the name of a built-in one.\n"
-               "Cells that are done are not run again: a sweep that was cut off goes on when it is started again.",
+    .details =
+        "SWEEP.yaml is a configuration with a `grid:` over its keys (docs/sweep.md), or the name of a built-in one.\n"
+        "Cells that are done are not run again: a sweep that was cut off goes on when it is started again.",
     .min_pos = 1,
     .max_pos = -1,
     .opts = opts,

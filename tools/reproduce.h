@@ -24,7 +24,8 @@ struct reproduce {
   int section_count;
 };
 
-// The cell of `tune` whose batch and learning rate have the lowest held-out loss (geometric mean over the sizes tuned at); -1: none.
+// The cell of `tune` whose batch and learning rate have the lowest held-out loss (geometric mean over the sizes tuned
+// at); -1: none.
 int reproduce_choose(const struct sweep *tune, const struct sweep_outcome *tuned);
 
 // Draws samples of the best run into DIR/samples.gif, and held-out clips into DIR/clips.gif for comparison.

@@ -53,8 +53,9 @@ static double spent(const struct sweep *sweep, const struct sweep_outcome *o, do
 }
 
 static void settings(FILE *out, const struct reproduce *r) {
-  static const char *const keys[] = {"model.family", "model.patch", "train.objective", "train.sigma", "train.schedule",
-                                     "train.warmup", "train.weight_decay", "train.clip", "train.cond_drop", "train.precision"};
+  static const char *const keys[] = {"model.family",    "model.patch",    "train.objective",    "train.sigma",
+                                     "train.schedule",  "train.warmup",   "train.weight_decay", "train.clip",
+                                     "train.cond_drop", "train.precision"};
   const struct sweep_cell *c = &r->grid.cells[0];
   const struct dit_config *m = &c->model;
   char text[CONFIG_TEXT_MAX + 64], device[300];
@@ -64,15 +65,17 @@ static void settings(FILE *out, const struct reproduce *r) {
   if (*c->config.data.path)
     snprintf(text, sizeof text, "%s", c->config.data.path);
   else
-    snprintf(text, sizeof text, "%d synthetic clips of moving shapes, %d classes, %d frames of %d x %d pixels", c->config.data.count,
-             c->config.data.classes, c->config.data.frames, c->config.data.size[0], c->config.data.size[1]);
+    snprintf(text, sizeof text, "%d synthetic clips of moving shapes, %d classes, %d frames of %d x %d pixels",
+             c->config.data.count, c->config.data.classes, c->config.data.frames, c->config.data.size[0],
+             c->config.data.size[1]);
   row(out, "data", text);
-  snprintf(text, sizeof text, "%d channels x %d x %d x %d; %" PRId64 " tokens per clip", m->in_channels, m->latent[0], m->latent[1],
-           m->latent[2], dit_tokens(m));
+  snprintf(text, sizeof text, "%d channels x %d x %d x %d; %" PRId64 " tokens per clip", m->in_channels, m->latent[0],
+           m->latent[1], m->latent[2], dit_tokens(m));
   row(out, "latent", text);
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
     if (!config_get(&c->config, keys[i], text, sizeof text, NULL)) row(out, keys[i], text);
-  snprintf(text, sizeof text, "%g samples = %" PRId64 " tokens; %g", (double)c->config.train.batch, c->tokens_per_step, c->config.train.lr);
+  snprintf(text, sizeof text, "%g samples = %" PRId64 " tokens; %g", (double)c->config.train.batch, c->tokens_per_step,
+           c->config.train.lr);
   row(out, "batch; learning rate", text);
   snprintf(device, sizeof device, "%s", *r->device ? r->device : "several");
   row(out, "device", device);
@@ -119,66 +122,93 @@ static void tuning(FILE *out, const struct reproduce *r, double *batches, double
       at.train.lr = rates[j];
       double loss = tuned_loss(tune, r->tuned, &at);
       const char *mark = same_point(&at, best) ? "<b>" : "";
-      if (isfinite(loss)) fprintf(out, "<td>%s%.4f%s</td>", mark, exp(loss), *mark ? "</b>" : "");
-      else fprintf(out, "<td>&ndash;</td>");
+      if (isfinite(loss))
+        fprintf(out, "<td>%s%.4f%s</td>", mark, exp(loss), *mark ? "</b>" : "");
+      else
+        fprintf(out, "<td>&ndash;</td>");
     }
     fprintf(out, "</tr>\n");
   }
   fprintf(out, "</tbody></table></div>\n<p class=\"note\">Held-out loss after %.4g tokens, one seed, at N = ",
           (double)tune->cells[0].steps * (double)tune->cells[0].tokens_per_step);
   for (int i = 0, shown = 0; i < tune->count; i++)
-    if (same_point(&tune->cells[i].config, best)) fprintf(out, "%s%" PRId64, shown++ ? ", " : "", tune->cells[i].params);
+    if (same_point(&tune->cells[i].config, best))
+      fprintf(out, "%s%" PRId64, shown++ ? ", " : "", tune->cells[i].params);
   fprintf(out,
-          " parameters. The lowest of these, batch %g tokens and learning rate %g, is used for every run below. The paper fits "
-          "how both change with N and T; here one pair serves all sizes and budgets, so the largest models and the longest runs may be "
+          " parameters. The lowest of these, batch %g tokens and learning rate %g, is used for the ladder of sizes. "
+          "The paper fits "
+          "how both change with N and T; here one pair serves all sizes and budgets, so the largest models and the "
+          "longest runs may be "
           "trained at less than their best.</p>\n",
           best->train.batch * per_sample, best->train.lr);
   bool edge_b = at_edge(batches, b, best->train.batch), edge_l = at_edge(rates, l, best->train.lr);
   if (edge_b || edge_l)
-    fprintf(out, "<p class=\"warn\">The lowest loss lies at the edge of what was tried for the %s: a better value may lie outside.</p>\n",
-            edge_b && edge_l ? "batch and the learning rate" : edge_b ? "batch" : "learning rate");
+    fprintf(out,
+            "<p class=\"warn\">The lowest loss lies at the edge of what was tried for the %s: a better value may lie "
+            "outside.</p>\n",
+            edge_b && edge_l ? "batch and the learning rate"
+            : edge_b         ? "batch"
+                             : "learning rate");
 }
 
 // ---- runs ----------------------------------------------------------------------------------------------------------
 static void runs(FILE *out, const struct reproduce *r) {
-  fprintf(out, "<div class=\"wide\"><table><thead><tr><th>run</th><th>N</th><th>all parameters</th><th>steps</th><th>tokens</th>"
-               "<th>FLOPs</th><th>FLOPs/token</th><th>by formula</th><th>held-out loss</th><th>below v = 0</th></tr></thead><tbody>\n");
+  fprintf(out, "<div class=\"wide\"><table><thead><tr><th>run</th><th>N</th><th>all parameters</th><th>tokens</th>"
+               "<th>FLOPs</th><th>FLOPs/token</th><th>by formula</th><th>held-out loss</th><th>below v = "
+               "0</th></tr></thead><tbody>\n");
   double zero = NAN;
   for (int i = 0; i < r->grid.count; i++) {
     const struct sweep_cell *c = &r->grid.cells[i];
     const struct train_result *t = &r->runs[i].result;
     if (!r->runs[i].done) {
-      fprintf(out, "<tr><td>%s</td><td>%" PRId64 "</td><td>%" PRId64 "</td><td>failed</td></tr>\n", c->name, c->params, c->params_all);
+      fprintf(out, "<tr><td>%s</td><td>%" PRId64 "</td><td>%" PRId64 "</td><td>failed</td></tr>\n", c->name, c->params,
+              c->params_all);
       continue;
     }
     if (isfinite(t->heldout_zero)) zero = t->heldout_zero;
-    fprintf(out, "<tr%s><td>%s</td><td>%" PRId64 "</td><td>%" PRId64 "</td><td>%" PRId64 "</td><td>%.4g</td><td>%.4g</td><td>%.4g</td>"
-                 "<td>%.4g</td>",
-            i == r->best ? " class=\"best\"" : "", c->name, c->params, c->params_all, t->steps,
+    fprintf(out,
+            "<tr%s><td>%s</td><td>%" PRId64 "</td><td>%" PRId64 "</td><td>%.4g</td><td>%.4g</td><td>%.4g</td>"
+            "<td>%.4g</td>",
+            i == r->best ? " class=\"best\"" : "", c->name, c->params, c->params_all,
             (double)t->steps * (double)t->tokens_per_step, (double)t->steps * t->flops_per_step,
             t->flops_per_step / (double)t->tokens_per_step, dit_token_flops(&c->model));
-    if (t->diverged) fprintf(out, "<td>diverged</td><td></td></tr>\n");
-    else fprintf(out, "<td>%.5f</td><td>%.1f %%</td></tr>\n", t->heldout, 100 * (1 - t->heldout / t->heldout_zero));
+    if (t->diverged)
+      fprintf(out, "<td>diverged</td><td></td></tr>\n");
+    else
+      fprintf(out, "<td>%.5f</td><td>%.1f %%</td></tr>\n", t->heldout, 100 * (1 - t->heldout / t->heldout_zero));
   }
-  fprintf(out, "</tbody></table></div>\n<p class=\"note\">N counts the matrices of the blocks, 16 L d<sup>2</sup>, as the paper does; what "
-               "embeds and unembeds is in &ldquo;all parameters&rdquo;. FLOPs are counted from the operations that run, forward, backward and "
-               "optimiser; &ldquo;by formula&rdquo; is the paper's &frac34; N (7 + n/d) with n = %" PRId64 " tokens per clip, which leaves out "
-               "embedding, modulation and norms: they weigh the more, the smaller the model. Held-out loss: mean squared error of the "
-               "velocity at fixed noise and noise levels; predicting v = 0 gives %.5f.</p>\n",
+  fprintf(out,
+          "</tbody></table></div>\n<p class=\"note\">N counts the matrices of the blocks, 16 L d<sup>2</sup>, as the "
+          "paper does; what "
+          "embeds and unembeds is in &ldquo;all parameters&rdquo;. FLOPs are counted from the operations that run, "
+          "forward, backward and "
+          "optimiser; &ldquo;by formula&rdquo; is the paper's &frac34; N (7 + n/d) with n = %" PRId64
+          " tokens per clip, which leaves out "
+          "embedding, modulation and norms: they weigh the more, the smaller the model. Held-out loss: mean squared "
+          "error of the "
+          "velocity at fixed noise and noise levels; predicting v = 0 gives %.5f.</p>\n",
           dit_tokens(&r->grid.cells[0].model), zero);
 }
 
 static void samples(FILE *out, const struct reproduce *r) {
   const struct sweep_cell *c = &r->grid.cells[r->best];
-  fprintf(out, "<div class=\"gallery\"><figure><img alt=\"samples\" src=\"%s\" style=\"width:400px;image-rendering:pixelated\">"
-               "<figcaption>drawn by %s (N = %" PRId64 ", step %" PRId64 ", EMA weights): %d Euler steps, guidance %g, class by class"
-               "</figcaption></figure>\n",
+  fprintf(out,
+          "<div class=\"gallery\"><figure style=\"max-width:400px\"><img alt=\"samples\" src=\"%s\" "
+          "style=\"width:400px;image-rendering:pixelated\">"
+          "<figcaption>drawn by %s (N = %" PRId64 ", step %" PRId64
+          ", EMA weights): %d Euler steps, guidance %g, class by class"
+          "</figcaption></figure>\n",
           r->samples.drawn, c->name, c->params, r->samples.step, r->grid.samples.steps, r->grid.samples.cfg);
   if (r->samples.real)
-    fprintf(out, "<figure><img alt=\"held-out clips\" src=\"%s\" style=\"width:400px;image-rendering:pixelated\">"
-                 "<figcaption>held-out clips of the same classes</figcaption></figure>\n", r->samples.real);
-  fprintf(out, "</div>\n<p class=\"note\">A model this small, trained this briefly, shows colours and rough places before it shows "
-               "clean shapes; the losses, not the pictures, are the measurement.</p>\n");
+    fprintf(out,
+            "<figure style=\"max-width:400px\"><img alt=\"held-out clips\" src=\"%s\" "
+            "style=\"width:400px;image-rendering:pixelated\">"
+            "<figcaption>held-out clips of the same classes</figcaption></figure>\n",
+            r->samples.real);
+  fprintf(
+      out,
+      "</div>\n<p class=\"note\">A model this small, trained this briefly, shows colours and specks before it shows "
+      "shapes; the losses, not the pictures, are the measurement.</p>\n");
 }
 
 static enum vkd_status add(struct reproduce *r, const char *title, void (*print)(FILE *out, const struct reproduce *r),

@@ -12,14 +12,16 @@ enum { GIF_LIMIT = 64 << 20, COLUMNS = 4 };
 #define FRAMES_PER_SECOND 6.0
 
 static char *data_uri(const unsigned char *data, size_t size) {
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", head[] = "data:image/gif;base64,";
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+                    head[] = "data:image/gif;base64,";
   char *text = malloc(sizeof head + (size + 2) / 3 * 4), *p = text;
   if (!text) return NULL;
   memcpy(p, head, sizeof head - 1);
   p += sizeof head - 1;
   for (size_t i = 0; i < size; i += 3) {
     size_t left = size - i;
-    unsigned bits = (unsigned)data[i] << 16 | (left > 1 ? (unsigned)data[i + 1] << 8 : 0) | (left > 2 ? data[i + 2] : 0);
+    unsigned bits =
+        (unsigned)data[i] << 16 | (left > 1 ? (unsigned)data[i + 1] << 8 : 0) | (left > 2 ? data[i + 2] : 0);
     *p++ = digits[bits >> 18];
     *p++ = digits[bits >> 12 & 63];
     *p++ = left > 1 ? digits[bits >> 6 & 63] : '=';
@@ -39,7 +41,8 @@ static enum vkd_status write_gif(const struct reproduce *r, const char *name, co
   enum vkd_status status = path && tiled ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %s", name);
   if (status) goto done;
   media_tile(videos, (uint32_t)count, codec->frames, codec->height, codec->width, columns, tiled);
-  status = media_write_gif(path, tiled, codec->frames, rows * codec->height, columns * codec->width, FRAMES_PER_SECOND, err);
+  status =
+      media_write_gif(path, tiled, codec->frames, rows * codec->height, columns * codec->width, FRAMES_PER_SECOND, err);
   if (!status) status = fileio_read_whole(path, GIF_LIMIT, &bytes, &size, err);
   if (!status && !(*uri = data_uri((const unsigned char *)bytes, size)))
     status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %s", name);
@@ -55,7 +58,8 @@ static enum vkd_status draw(struct reproduce *r, const struct run_model *m, uint
   int count = r->grid.samples.count, classes = m->state.model.class_rows - 1;
   float *latents = malloc((size_t)count * latent_count(codec) * sizeof *latents);
   int32_t *labels = calloc((size_t)count, sizeof *labels);
-  enum vkd_status status = latents && labels ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d samples", count);
+  enum vkd_status status =
+      latents && labels ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d samples", count);
   for (int i = 0; labels && i < count; i++) labels[i] = classes > 0 ? i % classes : -1;
   struct sample_params p = {.params = m->params,
                             .kind = PARAMS_WEIGHT,
@@ -67,15 +71,16 @@ static enum vkd_status draw(struct reproduce *r, const struct run_model *m, uint
                             .labels = labels};
   if (!status) status = sample_euler(&p, latents, err);
   for (int i = 0; i < count && !status; i++)
-    status = latent_decode(codec, latents + (size_t)i * latent_count(codec), videos + (size_t)i * latent_frame_bytes(codec), err);
+    status = latent_decode(codec, latents + (size_t)i * latent_count(codec),
+                           videos + (size_t)i * latent_frame_bytes(codec), err);
   free(labels);
   free(latents);
   return status;
 }
 
 // Held-out clips, class by class where there are classes: what the samples should look like.
-static enum vkd_status read_clips(const struct reproduce *r, const struct latent_codec *codec, uint8_t *videos, int *count,
-                                  struct vkd_error *err) {
+static enum vkd_status read_clips(const struct reproduce *r, const struct latent_codec *codec, uint8_t *videos,
+                                  int *count, struct vkd_error *err) {
   struct dataset *data = NULL;
   char *path = sweep_data_path(r->folder, &r->grid.cells[r->best].config);
   enum vkd_status status = path ? dataset_open(path, &data, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
@@ -85,7 +90,8 @@ static enum vkd_status read_clips(const struct reproduce *r, const struct latent
   int want = *count;
   *count = 0;
   for (int i = 0; i < want && !status; i++) {
-    uint32_t held = info->split_clips[DATA_HELDOUT], k = 0, skip = info->classes ? (uint32_t)i / info->classes : (uint32_t)i;
+    uint32_t held = info->split_clips[DATA_HELDOUT], k = 0,
+             skip = info->classes ? (uint32_t)i / info->classes : (uint32_t)i;
     for (; k < held; k++) {
       struct dataset_clip clip = dataset_get_clip(data, dataset_split_clip(data, DATA_HELDOUT, k));
       if (info->classes && clip.label != (int32_t)((uint32_t)i % info->classes)) continue;

@@ -40,8 +40,8 @@ static enum vkd_status load_base(void *user, const char *base, struct config *ou
   return config_arg_named(base, NULL, 0, out, err);
 }
 
-enum vkd_status sweep_file_parse(const struct sweep_file *file, const char *grid, const char *const *overrides, size_t count,
-                                 struct sweep *out, struct vkd_error *err) {
+enum vkd_status sweep_file_parse(const struct sweep_file *file, const char *grid, const char *const *overrides,
+                                 size_t count, struct sweep *out, struct vkd_error *err) {
   struct sweep_source source = {.name = file->name,
                                 .text = file->text,
                                 .size = file->size,
@@ -65,14 +65,14 @@ double sweep_flops(const struct sweep *sweep) {
 
 void sweep_print_plan(const struct sweep *sweep, const char *title) {
   printf("%s: %d runs, %.4g FLOPs\n", title, sweep->count, sweep_flops(sweep));
-  printf("  %-32s %11s %11s %11s %9s %11s %10s %12s\n", "run", "N (blocks)", "parameters", "tokens/step", "steps", "tokens",
-         "FLOPs", "state memory");
+  printf("  %-32s %11s %11s %11s %9s %11s %10s %12s\n", "run", "N (blocks)", "parameters", "tokens/step", "steps",
+         "tokens", "FLOPs", "state memory");
   for (int i = 0; i < sweep->count; i++) {
     const struct sweep_cell *c = &sweep->cells[i];
     double bytes = (double)c->params_all * (STATE_BYTES + (config_accumulation(&c->config) > 1 ? 4 : 0));
-    printf("  %-32s %11" PRId64 " %11" PRId64 " %11" PRId64 " %9" PRId64 " %11.4g %10.4g %8.1f MiB\n", c->name, c->params,
-           c->params_all, c->tokens_per_step, c->steps, (double)c->steps * (double)c->tokens_per_step, c->flops,
-           bytes / 1048576);
+    printf("  %-32s %11" PRId64 " %11" PRId64 " %11" PRId64 " %9" PRId64 " %11.4g %10.4g %8.1f MiB\n", c->name,
+           c->params, c->params_all, c->tokens_per_step, c->steps, (double)c->steps * (double)c->tokens_per_step,
+           c->flops, bytes / 1048576);
   }
   printf("  FLOPs by the formula of the architecture; state: weights, gradients, moments, EMA, without activations\n");
 }
@@ -86,11 +86,13 @@ enum vkd_status sweep_devices_open(const struct cmd_args *args, struct sweep_dev
     if (!out->text) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
     char *rest = NULL;
     for (char *name = strtok_r(out->text, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
-      if (out->count == SWEEP_MAX_WORKERS) return vkd_fail(err, VKD_ERR_USAGE, "--device: at most %d devices", SWEEP_MAX_WORKERS);
+      if (out->count == SWEEP_MAX_WORKERS)
+        return vkd_fail(err, VKD_ERR_USAGE, "--device: at most %d devices", SWEEP_MAX_WORKERS);
       out->names[out->count++] = name;
     }
     if (out->count > out->workers)
-      return vkd_fail(err, VKD_ERR_USAGE, "--device names %d devices for %d workers; raise --workers", out->count, out->workers);
+      return vkd_fail(err, VKD_ERR_USAGE, "--device names %d devices for %d workers; raise --workers", out->count,
+                      out->workers);
   }
   if (out->workers > 1) return VKD_OK; // they open their own
   return vkd_device_create(&out->device, &(struct vkd_device_params){.select = out->count ? out->names[0] : NULL}, err);
@@ -103,7 +105,9 @@ void sweep_devices_close(struct sweep_devices *devices) {
 }
 
 // ---- the bar -------------------------------------------------------------------------------------------------------
-static double cell_work(const struct sweep_cell *cell) { return cell->flops + STEP_OVERHEAD_FLOPS * (double)cell->steps; }
+static double cell_work(const struct sweep_cell *cell) {
+  return cell->flops + STEP_OVERHEAD_FLOPS * (double)cell->steps;
+}
 
 double sweep_work(const struct sweep *sweep) {
   double sum = 0;
@@ -114,7 +118,8 @@ double sweep_work(const struct sweep *sweep) {
 void sweep_bar_show(struct sweep_bar *bar, double work, const char *note) {
   double share = bar->total > 0 ? (bar->before + work) / bar->total : 1;
   uint64_t done = (uint64_t)(BAR_PARTS * (share < 1 ? share : 1));
-  if (!bar->begun) progress_begin(&bar->bar, "runs", "parts", done, BAR_PARTS); // what is kept from before does not count as speed
+  if (!bar->begun)
+    progress_begin(&bar->bar, "runs", "parts", done, BAR_PARTS); // what is kept from before does not count as speed
   bar->begun = true;
   progress_update(&bar->bar, done, note);
 }
@@ -136,12 +141,13 @@ static void on_progress(void *user, const struct sweep_progress *p) {
 }
 
 enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, const char *data, bool no_checkpoints,
-                              const struct sweep_devices *devices, struct sweep_bar *bar, struct sweep_outcome **outcomes,
-                              struct vkd_error *err) {
+                              const struct sweep_devices *devices, struct sweep_bar *bar,
+                              struct sweep_outcome **outcomes, struct vkd_error *err) {
   bar->sweep = sweep;
   bar->share = calloc((size_t)sweep->count, sizeof *bar->share);
   *outcomes = calloc((size_t)sweep->count, sizeof **outcomes);
-  enum vkd_status status = bar->share && *outcomes ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", folder);
+  enum vkd_status status =
+      bar->share && *outcomes ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", folder);
   struct sweep_params params = {.sweep = sweep,
                                 .folder = folder,
                                 .data = data,

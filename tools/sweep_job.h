@@ -1,4 +1,5 @@
-// What `vkdit sweep` and `vkdit reproduce` share: loading a sweep's file, its plan as a table, and one bar over all its runs.
+// What `vkdit sweep` and `vkdit reproduce` share: loading a sweep's file, its plan as a table, and one bar over all its
+// runs.
 #ifndef VKDIT_SWEEP_JOB_H
 #define VKDIT_SWEEP_JOB_H
 
@@ -7,11 +8,20 @@
 #include "vkdm/sweep.h"
 
 #define SWEEP_OPTS                                                                                                     \
-  {.name = "workers", .kind = CMD_INT, .metavar = "K", .fallback = "1", .min = 1, .max = SWEEP_MAX_WORKERS,            \
+  {.name = "workers",                                                                                                  \
+   .kind = CMD_INT,                                                                                                    \
+   .metavar = "K",                                                                                                     \
+   .fallback = "1",                                                                                                    \
+   .min = 1,                                                                                                           \
+   .max = SWEEP_MAX_WORKERS,                                                                                           \
    .help = "processes that train at the same time"},                                                                   \
-      {.name = "device", .kind = CMD_STRING, .metavar = "N|NAME,...",                                                  \
+      {.name = "device",                                                                                               \
+       .kind = CMD_STRING,                                                                                             \
+       .metavar = "N|NAME,...",                                                                                        \
        .help = "device, or one per worker in turn (default with workers: all of the best kind)"},                      \
-      {.name = "dry-run", .kind = CMD_FLAG, .help = "print the plan and end: runs, parameters, FLOPs, memory" }
+  {                                                                                                                    \
+    .name = "dry-run", .kind = CMD_FLAG, .help = "print the plan and end: runs, parameters, FLOPs, memory"             \
+  }
 
 // A sweep's file in memory.
 struct sweep_file {
@@ -25,8 +35,8 @@ enum vkd_status sweep_file_load(const char *name, struct sweep_file *out, struct
 void sweep_file_free(struct sweep_file *file);
 
 // Parses and plans one grid of the file.
-enum vkd_status sweep_file_parse(const struct sweep_file *file, const char *grid, const char *const *overrides, size_t count,
-                                 struct sweep *out, struct vkd_error *err);
+enum vkd_status sweep_file_parse(const struct sweep_file *file, const char *grid, const char *const *overrides,
+                                 size_t count, struct sweep *out, struct vkd_error *err);
 
 void sweep_print_plan(const struct sweep *sweep, const char *title);
 double sweep_flops(const struct sweep *sweep); // of all cells, planned
@@ -55,8 +65,8 @@ void sweep_bar_show(struct sweep_bar *bar, double work, const char *note); // wo
 // Runs the sweep, moving bar->before past it.  outcomes: [sweep->count], allocated here.
 // Errors: those of sweep_run(); runs that failed are told by sweep_failures().
 enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, const char *data, bool no_checkpoints,
-                              const struct sweep_devices *devices, struct sweep_bar *bar, struct sweep_outcome **outcomes,
-                              struct vkd_error *err);
+                              const struct sweep_devices *devices, struct sweep_bar *bar,
+                              struct sweep_outcome **outcomes, struct vkd_error *err);
 
 // VKD_OK, or how many runs failed and why the first did.
 enum vkd_status sweep_failures(const struct sweep *sweep, const struct sweep_outcome *outcomes, struct vkd_error *err);

@@ -45,8 +45,8 @@ struct sweep_source {
 enum vkd_status sweep_parse(const struct sweep_source *source, struct sweep *out, struct vkd_error *err);
 void sweep_free(struct sweep *sweep);
 
-// Sizes and costs of every cell, from the data file or from what the synthetic set will be; needs no device and builds no data.
-// Errors: VKD_ERR_INPUT naming the cell whose model does not fit the data.
+// Sizes and costs of every cell, from the data file or from what the synthetic set will be; needs no device and builds
+// no data. Errors: VKD_ERR_INPUT naming the cell whose model does not fit the data.
 enum vkd_status sweep_plan(struct sweep *sweep, struct vkd_error *err);
 
 // What became of a cell.
@@ -67,8 +67,9 @@ struct sweep_params {
   const char *folder;        // DIR; created
   const char *data;          // folder of the shared synthetic set; NULL: DIR
   bool no_checkpoints;       // a cell that was cut off then starts anew
-  // Runs one after another on `device`; or, where it is NULL, in `workers` forked processes, worker w on the device chosen by
-  // devices[w mod device_count] (none: spread over the devices of the best kind).  The caller has touched no device before.
+  // Runs one after another on `device`; or, where it is NULL, in `workers` forked processes, worker w on the device
+  // chosen by devices[w mod device_count] (none: spread over the devices of the best kind).  The caller has touched no
+  // device before.
   struct vkd_device *device;
   int workers;
   const char *const *devices;
@@ -77,15 +78,15 @@ struct sweep_params {
   void *user;
 };
 
-// Runs every cell that has no cell.json of the same configuration and data, resuming those with a checkpoint, and rewrites runs.csv
-// after each.  A run that diverges is recorded as such; one that fails is told in its outcome, and the others go on.
-// outcomes: [sweep->count], zeroed by the caller, freed by sweep_outcomes_free().
-// Errors: VKD_ERR_INPUT where another sweep is running in DIR; VKD_ERR_IO; not those of single runs.
+// Runs every cell that has no cell.json of the same configuration and data, resuming those with a checkpoint, and
+// rewrites runs.csv after each.  A run that diverges is recorded as such; one that fails is told in its outcome, and
+// the others go on. outcomes: [sweep->count], zeroed by the caller, freed by sweep_outcomes_free(). Errors:
+// VKD_ERR_INPUT where another sweep is running in DIR; VKD_ERR_IO; not those of single runs.
 enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcome *outcomes, struct vkd_error *err);
 void sweep_outcomes_free(struct sweep_outcome *outcomes, int count);
 
-// Where the shared data set lies or will: data.path, or FOLDER/synthetic-HASH.vkd, its hash that of the data section.  malloc'd;
-// NULL: out of memory.
+// Where the shared data set lies or will: data.path, or FOLDER/synthetic-HASH.vkd, its hash that of the data section.
+// malloc'd; NULL: out of memory.
 char *sweep_data_path(const char *folder, const struct config *config);
 
 // The points of a run that are rows of the table: indices into result->points, [point_count].  Returns how many.

@@ -1,0 +1,78 @@
+#!/bin/bash
+# vkdit reproduce: plans of the built-in pipelines, and a micro pipeline from tuning to the report, also when started again.
+set -u
+vkdit=$1
+failed=0 passed=0
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+note() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $2"; fi; }
+
+# refused TEXT ARGS...: exit 2, one line on stderr with TEXT
+refused() {
+  local text=$1 status
+  shift
+  "$vkdit" "$@" >"$folder/out" 2>"$folder/stderr"
+  status=$?
+  [ "$status" = 2 ] && [ ! -s "$folder/out" ] && [ "$(wc -l <"$folder/stderr")" = 1 ] && grep -qF -- "$text" "$folder/stderr"
+  note $? "$* -> $status, $(cat "$folder/out" "$folder/stderr")"
+}
+
+for name in smoke small paper; do
+  "$vkdit" reproduce $name --dry-run >"$folder/out" 2>&1
+  note $? "$name: $(cat "$folder/out")"
+done
+grep -qE '0.26B-seed2 +256901120 ' "$folder/out"
+note $? "the paper's largest ladder size: $(cat "$folder/out")"
+refused "did you mean 'reproduce-smoke'" reproduce smoek --dry-run
+refused "-o DIR is needed" reproduce smoke
+refused "unknown key 'train.lrr'; did you mean 'train.lr'?" reproduce smoke -o "$folder/x" train.lrr=1
+[ ! -e "$folder/x" ]
+note $? "a refused pipeline left files"
+
+cat >"$folder/micro.yaml" <<'X'
+model: {patch: [1, 2, 2], freq_dim: 8}
+data: {synthetic: true, count: 40, frames: 2, size: [8, 8], holdout: 0.3, classes: 2}
+train: {steps: 48, schedule: constant, batch: 4, lr: 1e-2, ema: 0.9, seed: 5}
+eval: {every: 4, batch: 16, ema: true}
+checkpoint: {every: 0}
+rows: {count: 5, from: 0.2}
+tune: {model.dim: [12], model.depth: [1], model.heads: [1], train.steps: [12], train.batch: [2, 4], train.lr: [1e-3, 1e-2]}
+grid:
+  size:
+    - {name: d12, model.dim: 12, model.depth: 1, model.heads: 1}
+    - {name: d16, model.dim: 16, model.depth: 1, model.heads: 1}
+    - {name: d24, model.dim: 24, model.depth: 1, model.heads: 1}
+  train.seed: [1, 2]
+samples: {count: 3, steps: 2, cfg: 2}
+X
+"$vkdit" reproduce "$folder/micro.yaml" -o "$folder/a" >"$folder/out" 2>"$folder/stderr"
+status=$?
+if grep -q "no usable device\|no Vulkan" "$folder/stderr"; then
+  echo "skipped: $(cat "$folder/stderr")"
+  exit 77
+fi
+note $status "micro pipeline: $(cat "$folder/out" "$folder/stderr")"
+for words in "compute-optimal size" "error of the law" "held-out loss" "report: $folder/a/report.html"; do
+  grep -qF "$words" "$folder/out"
+  note $? "no '$words' in: $(cat "$folder/out")"
+done
+for words in "Samples of the best run" "Batch and learning rate" "data:image/gif;base64,R0lGOD" "FLOPs/token"; do
+  grep -qF "$words" "$folder/a/report.html"
+  note $? "no '$words' in the report"
+done
+[ "$(head -c 6 "$folder/a/samples.gif")" = GIF89a ] && [ "$(head -c 6 "$folder/a/clips.gif")" = GIF89a ]
+note $? "GIFs: $(ls "$folder/a")"
+[ "$(wc -l <"$folder/a/tune/runs.csv")" -ge 5 ] && [ "$(wc -l <"$folder/a/sweep/runs.csv")" = 31 ]
+note $? "tables: $(cat "$folder"/a/*/runs.csv)"
+
+cp "$folder/a/law.json" "$folder/a/samples.gif" "$folder"
+"$vkdit" reproduce "$folder/micro.yaml" -o "$folder/a" -q >"$folder/out" 2>&1 && cmp "$folder/law.json" "$folder/a/law.json" &&
+  cmp "$folder/samples.gif" "$folder/a/samples.gif"
+note $? "started again: $(cat "$folder/out")"
+refused "choose another folder" reproduce smoke -o "$folder/a"
+"$vkdit" plan "$folder/a/law.json" --params 1e4 --tokens 1e5 >/dev/null
+note $? "the law cannot be planned from"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 20 ]
