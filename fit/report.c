@@ -82,10 +82,10 @@ static void add_law_section(struct fit_text *t, const struct fit_report *r) {
   if (s->objective_without_e > 0 && !s->e_identified)
     fit__text_add(
         t,
-        "<p class=\"warn\"><b>E is not identified.</b> With E = 0 the objective is only %.2g %% higher: these runs "
+        "<p class=\"warn\"><b>E is not identified.</b> With E = 0 the objective is %.2g %% higher: these runs "
         "do not show where the loss ends. Predictions inside the table's range stand; extrapolations, and the "
         "exponents themselves, do not.</p>\n",
-        100 * (s->objective_without_e / s->objective - 1));
+        100 * fmax(0, s->objective_without_e / s->objective - 1)); // E at its bound: rounding alone
   for (int j = 0; j < s->law->params; j++)
     if (s->at_bound[j])
       fit__text_add(t,

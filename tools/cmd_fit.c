@@ -156,7 +156,7 @@ static void print_summary(const struct fit_job *job, const struct fit_report *r)
   if (!s->e_identified)
     printf(
         "  E is not identified: with E = 0 the objective is only %.2g %% higher; do not extrapolate from these rows\n",
-        100 * (s->objective_without_e / s->objective - 1));
+        100 * fmax(0, s->objective_without_e / s->objective - 1)); // at its bound E is rounding alone
   if (r->holdout)
     printf(
         "Hold-out: fitted up to %.4g FLOPs (%zu rows), off by %.3g %% on average, %.3g %% at worst, on the %zu above\n",
