@@ -5,23 +5,23 @@
 layout(push_constant, std430) uniform Push { adamw_push p; };
 
 // Order of enum vkd_hyper
-#define LR p.hyper.v[0]
-#define BETA1 p.hyper.v[1]
-#define BETA2 p.hyper.v[2]
-#define ONE_MINUS_BETA1 p.hyper.v[3]
-#define ONE_MINUS_BETA2 p.hyper.v[4]
-#define BIAS1 p.hyper.v[5]
-#define BIAS2 p.hyper.v[6]
-#define EPS p.hyper.v[7]
-#define WEIGHT_DECAY p.hyper.v[8]
-#define EMA p.hyper.v[9]
-#define CLIP p.hyper.v[10]
-#define GRAD_SCALE p.hyper.v[11]
+#define LR RefF(p.hyper).v[0]
+#define BETA1 RefF(p.hyper).v[1]
+#define BETA2 RefF(p.hyper).v[2]
+#define ONE_MINUS_BETA1 RefF(p.hyper).v[3]
+#define ONE_MINUS_BETA2 RefF(p.hyper).v[4]
+#define BIAS1 RefF(p.hyper).v[5]
+#define BIAS2 RefF(p.hyper).v[6]
+#define EPS RefF(p.hyper).v[7]
+#define WEIGHT_DECAY RefF(p.hyper).v[8]
+#define EMA RefF(p.hyper).v[9]
+#define CLIP RefF(p.hyper).v[10]
+#define GRAD_SCALE RefF(p.hyper).v[11]
 
 float grad_factor() {
   float scale = GRAD_SCALE, clip = CLIP;
   if (clip == 0.0) return scale;
-  float ratio = clip / (sqrt(p.norm2.v[0]) * scale + 1e-6);
+  float ratio = clip / (sqrt(RefF(p.norm2).v[0]) * scale + 1e-6);
   return ratio > 1.0 ? scale : scale * ratio; // a NaN norm stays NaN
 }
 

@@ -11,8 +11,8 @@ void main() {
   float sum = 0.0;
   uint i = item * p.hd, end = i + p.hd;
   do {
-    sum = fma(p.dout.v[i], p.o.v[i], sum);
+    sum = fma(RefF(p.dout).v[i], RefF(p.o).v[i], sum);
     i++;
   } while (i < end);
-  p.delta.v[(b * p.heads + head) * p.n + token] = sum;
+  RefF(p.delta).v[(b * p.heads + head) * p.n + token] = sum;
 }

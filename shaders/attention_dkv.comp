@@ -23,8 +23,8 @@ void main() {
     uint at[BLOCK];
     [[unroll]] for (int u = 0; u < BLOCK; u++) {
       uint query = min(j + u, p.n - 1);
-      s[u] = -p.lse.v[bh * p.n + query];
-      dp[u] = -p.delta.v[bh * p.n + query];
+      s[u] = -RefF(p.lse).v[bh * p.n + query];
+      dp[u] = -RefF(p.delta).v[bh * p.n + query];
       at[u] = queries + query * stride;
     }
     [[unroll]] for (int i = 0; i < HD4; i++) {

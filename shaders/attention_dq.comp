@@ -9,7 +9,7 @@ void main() {
   if (b >= p.batch) return;
   uint first = group % blocks * gl_WorkGroupSize.x, token = first + gl_LocalInvocationID.x, query = min(token, p.n - 1);
   uint row = row_index(b, query, p.n, head), keys = row_index(b, 0, p.m, head), stride = p.heads * HD;
-  float lse = p.lse.v[bh * p.n + query], delta = p.delta.v[bh * p.n + query];
+  float lse = RefF(p.lse).v[bh * p.n + query], delta = RefF(p.delta).v[bh * p.n + query];
   vec4 q[HD4], dout[HD4], acc[HD4];
   [[unroll]] for (int i = 0; i < HD4; i++) {
     q[i] = p.scale * load_own(p.q, b, first, p.n, head, i);

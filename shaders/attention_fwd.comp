@@ -45,5 +45,5 @@ void main() {
   } while (j < p.m);
   if (token >= p.n) return;
   [[unroll]] for (int i = 0; i < HD4; i++) store4(p.o, row, i, acc[i] / total);
-  p.lse.v[bh * p.n + token] = top + log(total);
+  RefF(p.lse).v[bh * p.n + token] = top + log(total);
 }

@@ -38,11 +38,11 @@ void main() {
       s += REF(p.a).v[at] * REF(p.b).v[at];
 #elif TERM == 2
       REAL dout = REF(p.b).v[at];
-      s += dout * ((REF(p.a).v[at] - p.c.v[2 * r]) * p.c.v[2 * r + 1]);
+      s += dout * ((REF(p.a).v[at] - RefF(p.c).v[2 * r]) * RefF(p.c).v[2 * r + 1]);
       s2 += dout;
 #else
       REAL dout = ROTATE != 0 ? rotated(p.b, p.d, at, r % p.modulus, col, p.head, -1.0) : REF(p.b).v[at];
-      s += dout * REF(p.a).v[at] * p.c.v[r];
+      s += dout * REF(p.a).v[at] * RefF(p.c).v[r];
 #endif
     } while ((r += steps) < end);
 

@@ -50,5 +50,5 @@ void main() {
   }
   i += 3 * p.n4;
   if (i >= p.n) return;
-  p.y.v[i] = EACH(p.a.v[i], p.b.v[i]);
+  RefF(p.y).v[i] = EACH(RefF(p.a).v[i], RefF(p.b).v[i]);
 }

@@ -7,8 +7,8 @@ layout(push_constant, std430) uniform Push { embed_push p; };
 void main() {
   uint row = flat_group(), c = gl_LocalInvocationID.x;
   if (row >= p.rows) return;
-  uint from = uint(p.row_index.v[row]);
+  uint from = uint(RefI(p.row_index).v[row]);
   from = from < p.entries ? from : 0;
-  if (c < p.d) do p.y.v[row * p.d + c] = p.table.v[from * p.d + c];
+  if (c < p.d) do RefF(p.y).v[row * p.d + c] = RefF(p.table).v[from * p.d + c];
     while ((c += gl_WorkGroupSize.x) < p.d);
 }

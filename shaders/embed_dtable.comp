@@ -11,9 +11,9 @@ void main() {
       float s = 0.0;
       uint r = 0;
       do {
-        uint to = uint(p.row_index.v[r]);
-        if ((to < p.entries ? to : 0) == k) s += p.table.v[r * p.d + c];
+        uint to = uint(RefI(p.row_index).v[r]);
+        if ((to < p.entries ? to : 0) == k) s += RefF(p.table).v[r * p.d + c];
       } while (++r < p.rows);
-      p.y.v[k * p.d + c] = s;
+      RefF(p.y).v[k * p.d + c] = s;
     } while ((c += gl_WorkGroupSize.x) < p.d);
 }

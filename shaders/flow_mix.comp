@@ -8,15 +8,15 @@ void main() {
   uint i = flat_item();
   if (p.inner4 > 0) {
     if (i >= p.n / 4) return;
-    float sigma = p.sigma.v[i / p.inner4];
+    float sigma = RefF(p.sigma).v[i / p.inner4];
     vec4 x0 = RefF4(p.x0).v[i], noise = RefF4(p.noise).v[i];
     RefF4(p.xt).v[i] = (1.0 - sigma) * x0 + sigma * noise;
     RefF4(p.target).v[i] = noise - x0;
     return;
   }
   if (i >= p.n) return;
-  float sigma = p.sigma.v[i / p.inner];
-  float x0 = p.x0.v[i], noise = p.noise.v[i];
-  p.xt.v[i] = (1.0 - sigma) * x0 + sigma * noise;
-  p.target.v[i] = noise - x0;
+  float sigma = RefF(p.sigma).v[i / p.inner];
+  float x0 = RefF(p.x0).v[i], noise = RefF(p.noise).v[i];
+  RefF(p.xt).v[i] = (1.0 - sigma) * x0 + sigma * noise;
+  RefF(p.target).v[i] = noise - x0;
 }

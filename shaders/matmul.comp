@@ -12,14 +12,14 @@ shared float as[STEP][TILE + 1], bs[STEP][TILE + 1]; // one column more: lanes t
 float load_a(uint row, uint k) {
   bool inside = row < p.m && k < p.k;
   uint r = min(row, p.m - 1), z = min(k, p.k - 1);
-  float x = p.a.v[TA != 0 ? z * p.m + r : r * p.k + z];
+  float x = RefF(p.a).v[TA != 0 ? z * p.m + r : r * p.k + z];
   return inside ? x : 0.0;
 }
 
 float load_b(uint k, uint col) {
   bool inside = col < p.n && k < p.k;
   uint c = min(col, p.n - 1), z = min(k, p.k - 1);
-  float x = p.b.v[TB != 0 ? c * p.k + z : z * p.n + c];
+  float x = RefF(p.b).v[TB != 0 ? c * p.k + z : z * p.n + c];
   return inside ? x : 0.0;
 }
 

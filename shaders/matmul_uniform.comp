@@ -13,10 +13,10 @@ const int TM = 8, TN = 2, KU = 8; // rows and 8-column blocks of a workgroup's t
 
 // b[k][col + lane]
 float spread(uint k, uint col) {
-  if (NARROW != 0) return p.b.v[k * p.n + min(col + lane, p.n - 1)];
+  if (NARROW != 0) return RefF(p.b).v[k * p.n + min(col + lane, p.n - 1)];
   uint i = k * p.n + col;
-  float v0 = p.b.v[i], v1 = p.b.v[i + 1], v2 = p.b.v[i + 2], v3 = p.b.v[i + 3];
-  float v4 = p.b.v[i + 4], v5 = p.b.v[i + 5], v6 = p.b.v[i + 6], v7 = p.b.v[i + 7];
+  float v0 = RefF(p.b).v[i], v1 = RefF(p.b).v[i + 1], v2 = RefF(p.b).v[i + 2], v3 = RefF(p.b).v[i + 3];
+  float v4 = RefF(p.b).v[i + 4], v5 = RefF(p.b).v[i + 5], v6 = RefF(p.b).v[i + 6], v7 = RefF(p.b).v[i + 7];
   float x = v0;
   x = lane == 1 ? v1 : x;
   x = lane == 2 ? v2 : x;
@@ -39,7 +39,7 @@ uint a_index(uint row, uint k) { return row * p.k + k; }
     float b[TN];                                                                                                       \
     [[unroll]] for (int j = 0; j < TN; j++) b[j] = spread(at, col0 + 8 * j);                                           \
     [[unroll]] for (int i = 0; i < TM; i++) {                                                                          \
-      float a = p.a.v[arow[i] + a_index(0, at)];                                                                       \
+      float a = RefF(p.a).v[arow[i] + a_index(0, at)];                                                                       \
       [[unroll]] for (int j = 0; j < TN; j++) acc[i][j] = fma(a, b[j], acc[i][j]);                                     \
     }                                                                                                                  \
   }

@@ -9,6 +9,6 @@ void main() {
   if (row >= p.k * p.batch) return;
   uint j = row / p.batch, b = row - j * p.batch;
   uint from = (b * p.chunks + j % p.chunks) * p.d;
-  if (c < p.d) do p.y.v[row * p.d + c] = p.e.v[from + c] + p.table.v[j * p.d + c];
+  if (c < p.d) do RefF(p.y).v[row * p.d + c] = RefF(p.e).v[from + c] + RefF(p.table).v[j * p.d + c];
     while ((c += gl_WorkGroupSize.x) < p.d);
 }

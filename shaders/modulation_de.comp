@@ -11,8 +11,8 @@ void main() {
   if (c < p.d) do {
       float s = 0.0;
       uint j = i;
-      do s += p.e.v[(j * p.batch + b) * p.d + c];
+      do s += RefF(p.e).v[(j * p.batch + b) * p.d + c];
       while ((j += p.chunks) < p.k);
-      p.y.v[row * p.d + c] = s;
+      RefF(p.y).v[row * p.d + c] = s;
     } while ((c += gl_WorkGroupSize.x) < p.d);
 }

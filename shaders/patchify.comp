@@ -21,9 +21,9 @@ void main() {
       uint c = CHANNEL_LAST != 0 ? e % CHANNELS : e / CELLS, cell = CHANNEL_LAST != 0 ? e / CHANNELS : e % CELLS;
       uint from = corner + c * volume + cell / (PW * PH) * plane + cell / PW % PH * row + cell % PW;
 #ifdef INVERSE
-      p.latent.v[from] = p.tokens.v[at + e];
+      RefF(p.latent).v[from] = RefF(p.tokens).v[at + e];
 #else
-      p.tokens.v[at + e] = p.latent.v[from];
+      RefF(p.tokens).v[at + e] = RefF(p.latent).v[from];
 #endif
     } while ((e += gl_WorkGroupSize.x) < VECTOR);
 }

@@ -11,16 +11,16 @@ void main() {
   uint i = flat_item(), quads = (p.inner + 3) / 4;
   if (i / quads >= p.samples) return;
   uint sample_row = i / quads, quad = i - sample_row * quads;
-  uvec4 w = philox(uvec4(quad, uint(p.sample_index.v[sample_row]), uint(p.key.v[2]), uint(p.key.v[3])),
-                   uvec2(p.key.v[0], p.key.v[1]));
+  uvec4 w = philox(uvec4(quad, uint(RefI(p.sample_index).v[sample_row]), uint(RefI(p.key).v[2]), uint(RefI(p.key).v[3])),
+                   uvec2(RefI(p.key).v[0], RefI(p.key).v[1]));
   vec4 z = vec4(sqrt(2.0 * neg_log_uniform(w.x)) * turn(w.y), sqrt(2.0 * neg_log_uniform(w.z)) * turn(w.w));
   if (p.aligned != 0) {
     RefF4(p.y).v[i] = z;
     return;
   }
   uint at = sample_row * p.inner + 4 * quad, left = p.inner - 4 * quad;
-  p.y.v[at] = z.x;
-  if (left > 1) p.y.v[at + 1] = z.y;
-  if (left > 2) p.y.v[at + 2] = z.z;
-  if (left > 3) p.y.v[at + 3] = z.w;
+  RefF(p.y).v[at] = z.x;
+  if (left > 1) RefF(p.y).v[at + 1] = z.y;
+  if (left > 2) RefF(p.y).v[at + 2] = z.z;
+  if (left > 3) RefF(p.y).v[at + 3] = z.w;
 }

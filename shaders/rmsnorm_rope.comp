@@ -20,7 +20,7 @@ void main() {
         v = turn_pairs(v, rotary_at(p.rope, position, c, p.head), 1.0);
 #else
         uint o = c ^ 1u;
-        v = turn_one(v, p.x.v[base + o] * r * p.weight.v[o], rotary_at(p.rope, position, c, p.head), c, 1.0);
+        v = turn_one(v, RefF(p.x).v[base + o] * r * RefF(p.weight).v[o], rotary_at(p.rope, position, c, p.head), c, 1.0);
 #endif
       }
       REF(p.y).v[base + c] = v;

@@ -21,10 +21,10 @@ void main() {
   }
   uint at = row * p.d, sat = group * p.d;
   if (c < p.d) do {
-      float v = p.x.v[at + c] * p.s.v[sat + c];
+      float v = RefF(p.x).v[at + c] * RefF(p.s).v[sat + c];
 #ifdef ADD
-      v += p.z.v[at + c];
+      v += RefF(p.z).v[at + c];
 #endif
-      p.y.v[at + c] = v;
+      RefF(p.y).v[at + c] = v;
     } while ((c += gl_WorkGroupSize.x) < p.d);
 }

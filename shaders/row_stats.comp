@@ -12,12 +12,12 @@ void main() {
   if (row >= p.rows) return;
 #ifdef RMS
   float r = rms_inverse(p.x, row * p.cols, p.cols, p.d, p.eps);
-  if (gl_LocalInvocationID.x == 0) p.y.v[row] = r;
+  if (gl_LocalInvocationID.x == 0) RefF(p.y).v[row] = r;
 #else
   vec2 stats = mean_rstd(p.x, row * p.cols, p.cols, p.d, p.eps);
   if (gl_LocalInvocationID.x == 0) {
-    p.y.v[2 * row] = stats.x;
-    p.y.v[2 * row + 1] = stats.y;
+    RefF(p.y).v[2 * row] = stats.x;
+    RefF(p.y).v[2 * row + 1] = stats.y;
   }
 #endif
 }

@@ -24,9 +24,9 @@ void main() {
   float s = (s4.x + s4.y) + (s4.z + s4.w);
   i = max(group * p.per, 4 * end4) + gl_LocalInvocationID.x;
   if (i < end) do {
-      float v = p.a.v[i];
+      float v = RefF(p.a).v[i];
 #if FN == 2
-      v -= p.b.v[i];
+      v -= RefF(p.b).v[i];
 #endif
 #if FN > 0
       v *= v;
@@ -34,5 +34,5 @@ void main() {
       s += v;
     } while ((i += gl_WorkGroupSize.x) < end);
   s = wg_sum(s);
-  if (gl_LocalInvocationID.x == 0) p.y.v[group] = p.k * s;
+  if (gl_LocalInvocationID.x == 0) RefF(p.y).v[group] = p.k * s;
 }

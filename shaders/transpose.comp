@@ -8,8 +8,8 @@ void main() {
   uint col = gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x, row0 = gl_WorkGroupID.y * 8;
   if (col >= p.cols) return;
   float x[8];
-  [[unroll]] for (int i = 0; i < 8; i++) x[i] = p.x.v[min(row0 + i, p.rows - 1) * p.cols + col];
+  [[unroll]] for (int i = 0; i < 8; i++) x[i] = RefF(p.x).v[min(row0 + i, p.rows - 1) * p.cols + col];
   [[unroll]] for (int i = 0; i < 8; i++) {
-    if (row0 + i < p.rows) p.y.v[col * p.rows + row0 + i] = x[i];
+    if (row0 + i < p.rows) RefF(p.y).v[col * p.rows + row0 + i] = x[i];
   }
 }

@@ -12,20 +12,20 @@ const int HD4 = (HD + 3) / 4;
 uint row_index(uint b, uint token, uint tokens, uint head) { return ((b * tokens + token) * p.heads + head) * HD; }
 
 // Elements 4i..4i+3 of the row at `base`, zero beyond HD
-vec4 load4(RefF r, uint base, int i) {
+vec4 load4(Addr r, uint base, int i) {
   if (VEC4 != 0) return RefF4(r).v[base / 4 + i];
   uint at = base + 4 * i;
-  vec4 x = vec4(r.v[at], r.v[at + 1], 0.0, 0.0);
+  vec4 x = vec4(RefF(r).v[at], RefF(r).v[at + 1], 0.0, 0.0);
   if (4 * i + 2 < HD) {
-    x.z = r.v[at + 2];
-    x.w = r.v[at + 3];
+    x.z = RefF(r).v[at + 2];
+    x.w = RefF(r).v[at + 3];
   }
   return x;
 }
 
 // Elements 4i.. of this lane's row, token first + lane.  UNIFORM: a workgroup is one 8-lane subgroup on a CPU, where eight
 // loads at one address and selects compile several times faster than a load from per-lane addresses.
-vec4 load_own(RefF r, uint b, uint first, uint tokens, uint head, int i) {
+vec4 load_own(Addr r, uint b, uint first, uint tokens, uint head, int i) {
   if (UNIFORM == 0) return load4(r, row_index(b, min(first + gl_LocalInvocationID.x, tokens - 1), tokens, head), i);
   vec4 x = load4(r, row_index(b, first, tokens, head), i);
   [[unroll]] for (uint lane = 1; lane < 8; lane++) {
@@ -35,17 +35,17 @@ vec4 load_own(RefF r, uint b, uint first, uint tokens, uint head, int i) {
   return x;
 }
 
-void store4(RefF r, uint base, int i, vec4 x) {
+void store4(Addr r, uint base, int i, vec4 x) {
   if (VEC4 != 0) {
     RefF4(r).v[base / 4 + i] = x;
     return;
   }
   uint at = base + 4 * i;
-  r.v[at] = x.x;
-  r.v[at + 1] = x.y;
+  RefF(r).v[at] = x.x;
+  RefF(r).v[at + 1] = x.y;
   if (4 * i + 2 < HD) {
-    r.v[at + 2] = x.z;
-    r.v[at + 3] = x.w;
+    RefF(r).v[at + 2] = x.z;
+    RefF(r).v[at + 3] = x.w;
   }
 }
 

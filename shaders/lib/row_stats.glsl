@@ -3,7 +3,7 @@
 #define VKD_ROW_STATS_GLSL
 
 // Sum of x[base .. base + cols), of the squares of (x - shift) where `square`.
-float row_sum(RefF x, uint base, uint cols, bool square, float shift) {
+float row_sum(Addr x, uint base, uint cols, bool square, float shift) {
   REAL s = REAL(0);
   uint c = gl_LocalInvocationID.x;
   if (c < cols) do {
@@ -14,12 +14,12 @@ float row_sum(RefF x, uint base, uint cols, bool square, float shift) {
 }
 
 // (mean, 1 / sqrt(var + eps)), the variance from squared deviations
-vec2 mean_rstd(RefF x, uint base, uint cols, uint d, float eps) {
+vec2 mean_rstd(Addr x, uint base, uint cols, uint d, float eps) {
   float mean = row_sum(x, base, cols, false, 0.0) / float(d);
   return vec2(mean, 1.0 / sqrt(row_sum(x, base, cols, true, mean) / float(d) + eps));
 }
 
-float rms_inverse(RefF x, uint base, uint cols, uint d, float eps) {
+float rms_inverse(Addr x, uint base, uint cols, uint d, float eps) {
   return 1.0 / sqrt(row_sum(x, base, cols, true, 0.0) / float(d) + eps);
 }
 #endif

@@ -6,7 +6,7 @@
 // q, o, dout, dq [batch, n, heads, hd]; k, v, dk, dv [batch, m, heads, hd]; lse, delta [batch, heads, n].
 // A kernel leaves alone what it does not name.
 struct attention_push {
-  RefF q, k, v, o, lse, dout, delta, dq, dk, dv;
+  Addr q, k, v, o, lse, dout, delta, dq, dk, dv;
   uint batch, heads, n, m, hd;
   float scale;
 };

@@ -5,44 +5,44 @@
 
 // n elements, the first 4 n4 of them as vec4.
 struct map_push {
-  RefF a, b, y;
+  Addr a, b, y;
   uint n, n4;
 };
 
 // y = (z +) x * s[row / rows_per_group]; rows of d4 vec4 (d4 > 0) or d floats
 struct row_broadcast_push {
-  RefF z, x, s, y;
+  Addr z, x, s, y;
   uint rows, d, d4, rows_per_group;
 };
 
 struct lincomb_push {
-  RefF coef, y;
-  RefF x[7];
+  Addr coef, y;
+  Addr x[7];
   uint count, n, n4;
 };
 
 // y = k * (a - b) * s[0]
 struct mse_dx_push {
-  RefF a, b, s, y;
+  Addr a, b, s, y;
   uint n, n4;
   float k;
 };
 
 // Sample of element i is i / inner; inner4 > 0: in vec4.
 struct flow_mix_push {
-  RefF x0, noise, sigma, xt, target;
+  Addr x0, noise, sigma, xt, target;
   uint n, inner, inner4;
 };
 
 struct adamw_push {
-  RefF p, g, m, v, ema, hyper, norm2;
+  Addr p, g, m, v, ema, hyper, norm2;
   uint n, n4;
   float lr_scale, decay;
 };
 
 struct randn_push {
-  RefF y;
-  RefI key, sample_index;
+  Addr y;
+  Addr key, sample_index;
   uint samples, inner; // elements per sample
   uint aligned;        // a sample's elements may be written as vec4
 };

@@ -5,7 +5,7 @@
 
 // latent [B, C, f pt, h ph, w pw]; tokens [B, f h w, vector], `count` of them in all
 struct patchify_push {
-  RefF latent, tokens;
+  Addr latent, tokens;
   uint count, f, h, w;
 };
 #endif

@@ -7,13 +7,13 @@
 #define MATMUL_HAS_BIAS 1
 #define MATMUL_HAS_ADD 2
 struct matmul_push {
-  RefF a, b, bias, add, c;
+  Addr a, b, bias, add, c;
   uint m, n, k, has;
 };
 
 // y[c,r] = x[r,c]
 struct transpose_push {
-  RefF x, y;
+  Addr x, y;
   uint rows, cols;
 };
 

@@ -5,14 +5,14 @@
 
 // x [rows, cols], cols in vec4 in the vec4 kernels; d: cols in floats.  Group of row r: r / rows_per_group.
 struct layernorm_push {
-  RefF x, scale, shift, dout, y;
+  Addr x, scale, shift, dout, y;
   uint rows, cols, d, rows_per_group;
   float eps, base; // factor: base + scale
 };
 
 // Position of row r in the rotary table (rope 0: none): r % positions.
 struct rms_push {
-  RefF x, weight, rope, dout, y;
+  Addr x, weight, rope, dout, y;
   uint rows, cols, d, positions, head;
   uint rotate; // whether rope is given
   float eps;
@@ -20,13 +20,13 @@ struct rms_push {
 
 // e [batch, chunks * d], table [k, d], out [k, batch, d]
 struct modulation_push {
-  RefF e, table, y;
+  Addr e, table, y;
   uint k, batch, d, chunks;
 };
 
 struct embed_push {
-  RefF table, y;
-  RefI row_index;
+  Addr table, y;
+  Addr row_index;
   uint rows, d, entries;
 };
 #endif

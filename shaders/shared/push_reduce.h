@@ -5,7 +5,7 @@
 
 // y[group] = k * sum over the group's elements of f(a, b); elements `per` group of n, the first 4 n4 of all as vec4
 struct sum_push {
-  RefF a, b, y;
+  Addr a, b, y;
   uint n, n4, per;
   float k;
 };
@@ -14,8 +14,8 @@ struct sum_push {
 // a: x; b: second factor or dout; c: row statistics (mean, 1/std) or (1/rms); d: rotary table of `modulus` rows.
 // y[(g * blocks + block) * cols + col]: sum over the block's `per` rows.
 struct col_sum_push {
-  RefF a, b, c, d;
-  RefF y, y2;
+  Addr a, b, c, d;
+  Addr y, y2;
   uint groups, rows, cols;
   uint per, blocks;
   uint modulus, head; // head: columns of a head, in floats

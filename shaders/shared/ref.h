@@ -5,13 +5,15 @@
 
 #ifdef GL_core_profile
 #extension GL_EXT_buffer_reference : require
+#extension GL_EXT_buffer_reference_uvec2 : require
 #extension GL_EXT_control_flow_attributes : require
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RefF { float v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer RefF4 { vec4 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RefI { int v[]; };
+#define Addr uvec2 // SwiftShader cannot compile a reference cast to another kind of reference
 #else
 #include <stdint.h>
-typedef uint64_t RefF, RefF4, RefI;
+typedef uint64_t Addr;
 typedef uint32_t uint;
 #endif
 
