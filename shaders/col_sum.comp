@@ -30,7 +30,8 @@ void main() {
   uint end = group * p.rows + min(p.rows, (block + 1) * p.per), r = first + lane_row;
 
   REAL s = REAL(0), s2 = REAL(0);
-  if (lane_row < steps && col < p.cols && r < end) do {
+  if (lane_row < steps && col < p.cols)
+    for (; r < end; r += steps) {
       uint at = r * p.cols + col;
 #if TERM == 0
       s += REF(p.a).v[at];
@@ -44,7 +45,7 @@ void main() {
       REAL dout = ROTATE != 0 ? rotated(p.b, p.d, at, r % p.modulus, col, p.head, -1.0) : REF(p.b).v[at];
       s += dout * REF(p.a).v[at] * RefF(p.c).v[r];
 #endif
-    } while ((r += steps) < end);
+    }
 
   if (steps > 1) {
     uint left = steps;

@@ -19,8 +19,7 @@ void main() {
   uint base = row * p.cols, position = row % p.positions, c = gl_LocalInvocationID.x;
   float r = rms_inverse(p.x, base, p.cols, p.d, p.eps);
   REAL sum = REAL(0);
-  if (c < p.cols) do sum += REF(p.x).v[base + c] * weighted(base, c, position);
-    while ((c += gl_WorkGroupSize.x) < p.cols);
+  for (; c < p.cols; c += gl_WorkGroupSize.x) sum += REF(p.x).v[base + c] * weighted(base, c, position);
   float k = wg_sum(hsum(sum)) / float(p.d) * r * r;
   c = gl_LocalInvocationID.x;
   if (c < p.cols) do REF(p.y).v[base + c] = r * (weighted(base, c, position) - REF(p.x).v[base + c] * k);

@@ -11,28 +11,28 @@ void main() {
   uint end = min(p.n, (group + 1) * p.per), end4 = min(p.n4, end / 4);
   uint i = group * p.per / 4 + gl_LocalInvocationID.x; // per is a multiple of 4
   vec4 s4 = vec4(0);
-  if (i < end4) do {
-      vec4 v = RefF4(p.a).v[i];
+  for (; i < end4; i += gl_WorkGroupSize.x) {
+    vec4 v = RefF4(p.a).v[i];
 #if FN == 2
-      v -= RefF4(p.b).v[i];
+    v -= RefF4(p.b).v[i];
 #endif
 #if FN > 0
-      v *= v;
+    v *= v;
 #endif
-      s4 += v;
-    } while ((i += gl_WorkGroupSize.x) < end4);
+    s4 += v;
+  }
   float s = (s4.x + s4.y) + (s4.z + s4.w);
   i = max(group * p.per, 4 * end4) + gl_LocalInvocationID.x;
-  if (i < end) do {
-      float v = RefF(p.a).v[i];
+  for (; i < end; i += gl_WorkGroupSize.x) {
+    float v = RefF(p.a).v[i];
 #if FN == 2
-      v -= RefF(p.b).v[i];
+    v -= RefF(p.b).v[i];
 #endif
 #if FN > 0
-      v *= v;
+    v *= v;
 #endif
-      s += v;
-    } while ((i += gl_WorkGroupSize.x) < end);
+    s += v;
+  }
   s = wg_sum(s);
   if (gl_LocalInvocationID.x == 0) RefF(p.y).v[group] = p.k * s;
 }

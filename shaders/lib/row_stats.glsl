@@ -5,11 +5,10 @@
 // Sum of x[base .. base + cols), of the squares of (x - shift) where `square`.
 float row_sum(Addr x, uint base, uint cols, bool square, float shift) {
   REAL s = REAL(0);
-  uint c = gl_LocalInvocationID.x;
-  if (c < cols) do {
-      REAL v = REF(x).v[base + c] - shift;
-      s += square ? v * v : v;
-    } while ((c += gl_WorkGroupSize.x) < cols);
+  for (uint c = gl_LocalInvocationID.x; c < cols; c += gl_WorkGroupSize.x) {
+    REAL v = REF(x).v[base + c] - shift;
+    s += square ? v * v : v;
+  }
   return wg_sum(hsum(s));
 }
 
