@@ -219,15 +219,7 @@ void layernorm_dparam_lower(struct vkd_lower *l, const struct vkd_node *node) {
   const struct vkd_graph *g = vkd__lower_graph(l);
   int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]);
   uint64_t stats = stats_bytes(rows);
-  struct layernorm_push push = {.x = vkd__read(l, node->in[0]),
-                                .y = vkd__scratch(l, 0, stats, true),
-                                .rows = (uint32_t)rows,
-                                .d = (uint32_t)d,
-                                .eps = node->p.layernorm.eps};
-  bool four = d % 4 == 0 && VEC4_COUNT(4, push.x) > 0;
-  push.cols = (uint32_t)(four ? d / 4 : d);
-  vkd__dispatch_rows(l, four ? VKD_K_row_mean_std_4 : VKD_K_row_mean_std, &push, sizeof push, (uint64_t)rows,
-                     push.cols);
+  vkd__row_stats(l, VKD_K_row_mean_std, VKD_K_row_mean_std_4, node->in[0], node->p.layernorm.eps, stats);
   vkd__col_sum(l, &(struct col_sum){.scalar = VKD_K_layernorm_dparam,
                                     .vec4 = VKD_K_layernorm_dparam_4,
                                     .a = node->in[0],

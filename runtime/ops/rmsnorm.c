@@ -148,14 +148,7 @@ void rmsnorm_rope_dw_lower(struct vkd_lower *l, const struct vkd_node *node) {
   const struct vkd_graph *g = vkd__lower_graph(l);
   int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]);
   uint64_t stats = stats_bytes(rows);
-  struct layernorm_push push = {.x = vkd__read(l, node->in[0]),
-                                .y = vkd__scratch(l, 0, stats, true),
-                                .rows = (uint32_t)rows,
-                                .d = (uint32_t)d,
-                                .eps = node->p.rms.eps};
-  bool four = d % 4 == 0 && VEC4_COUNT(4, push.x) > 0;
-  push.cols = (uint32_t)(four ? d / 4 : d);
-  vkd__dispatch_rows(l, four ? VKD_K_row_rms_4 : VKD_K_row_rms, &push, sizeof push, (uint64_t)rows, push.cols);
+  vkd__row_stats(l, VKD_K_row_rms, VKD_K_row_rms_4, node->in[0], node->p.rms.eps, stats);
   vkd__col_sum(l, &(struct col_sum){.scalar = VKD_K_rmsnorm_rope_dw,
                                     .vec4 = VKD_K_rmsnorm_rope_dw_4,
                                     .a = node->in[0],

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "push_norm.h"
 #include "push_elementwise.h"
 #include "push_reduce.h"
 
@@ -141,4 +142,15 @@ void vkd__col_sum(struct vkd_lower *l, const struct col_sum *s) {
 vkd_tensor vkd__like(struct vkd_graph *g, vkd_tensor x, vkd_tensor like) {
   struct vkd_shape a = vkd__shape(g, x), b = vkd__shape(g, like);
   return vkd_shape_equal(&a, &b) ? x : vkd_reshape(g, x, b);
+}
+
+void vkd__row_stats(struct vkd_lower *l, enum vkd_kernel_id scalar, enum vkd_kernel_id vec4, vkd_tensor x, float eps,
+                    uint64_t bytes) {
+  const struct vkd_graph *g = vkd__lower_graph(l);
+  int64_t d = vkd__last(g, x), rows = vkd__rows(g, x);
+  struct layernorm_push push = {
+      .x = vkd__read(l, x), .y = vkd__scratch(l, 0, bytes, true), .rows = (uint32_t)rows, .d = (uint32_t)d, .eps = eps};
+  bool four = d % 4 == 0 && VEC4_COUNT(4, push.x) > 0;
+  push.cols = (uint32_t)(four ? d / 4 : d);
+  vkd__dispatch_rows(l, four ? vec4 : scalar, &push, sizeof push, (uint64_t)rows, push.cols);
 }

@@ -42,6 +42,11 @@ void vkd__dispatch_rows(struct vkd_lower *l, enum vkd_kernel_id kernel, const vo
 // dst[0..n) = src[0..n)
 void vkd__dispatch_copy(struct vkd_lower *l, uint64_t dst, uint64_t src, int64_t n);
 
+// Statistics of every row of x, `bytes` of them, at the start of the node's scratch; the kernels come as a scalar and a
+// vec4 form.
+void vkd__row_stats(struct vkd_lower *l, enum vkd_kernel_id scalar, enum vkd_kernel_id vec4, vkd_tensor x, float eps,
+                    uint64_t bytes);
+
 // How `rows` rows are summed in two passes: blocks of `per` rows first, then over the blocks; count 1: one pass.
 // A function of the row count alone, since scratch is planned before a device is known.
 struct row_blocks {
