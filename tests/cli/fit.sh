@@ -1,21 +1,5 @@
 # vkdit fit and vkdit plan: files, numbers, and what each wrong command line or file is told.
-set -u
-vkdit=$1
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-failed=0 passed=0
-
-note() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $2"; fi; }
-
-# refused STATUS TEXT ARGS...: exit status, one line on stderr with TEXT, nothing on stdout
-refused() {
-  local want=$1 text=$2 out status
-  shift 2
-  out=$("$vkdit" "$@" 2>"$folder/stderr")
-  status=$?
-  [ "$status" = "$want" ] && [ -z "$out" ] && [ "$(wc -l <"$folder/stderr")" = 1 ] && grep -qF -- "$text" "$folder/stderr"
-  note $? "$* -> $status, $out, $(cat "$folder/stderr")"
-}
+. "$(dirname "$0")/../cli.bash"
 
 has() { printf '%s' "$1" | grep -qF -- "$2"; note $? "no '$2' in: $1"; }
 

@@ -1,22 +1,6 @@
 #!/bin/bash
 # vkdit reproduce: plans of the built-in pipelines, and a micro pipeline from tuning to the report, also when started again.
-set -u
-vkdit=$1
-failed=0 passed=0
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-
-note() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $2"; fi; }
-
-# refused TEXT ARGS...: exit 2, one line on stderr with TEXT
-refused() {
-  local text=$1 status
-  shift
-  "$vkdit" "$@" >"$folder/out" 2>"$folder/stderr"
-  status=$?
-  [ "$status" = 2 ] && [ ! -s "$folder/out" ] && [ "$(wc -l <"$folder/stderr")" = 1 ] && grep -qF -- "$text" "$folder/stderr"
-  note $? "$* -> $status, $(cat "$folder/out" "$folder/stderr")"
-}
+. "$(dirname "$0")/../cli.bash"
 
 for name in smoke small paper; do
   "$vkdit" reproduce $name --dry-run >"$folder/out" 2>&1
@@ -24,9 +8,9 @@ for name in smoke small paper; do
 done
 grep -qE '0.26B-seed2 +256901120 ' "$folder/out"
 note $? "the paper's largest ladder size: $(cat "$folder/out")"
-refused "did you mean 'reproduce-smoke'" reproduce smoek --dry-run
-refused "-o DIR is needed" reproduce smoke
-refused "unknown key 'train.lrr'; did you mean 'train.lr'?" reproduce smoke -o "$folder/x" train.lrr=1
+refused 2 "did you mean 'reproduce-smoke'" reproduce smoek --dry-run
+refused 2 "-o DIR is needed" reproduce smoke
+refused 2 "unknown key 'train.lrr'; did you mean 'train.lr'?" reproduce smoke -o "$folder/x" train.lrr=1
 [ ! -e "$folder/x" ]
 note $? "a refused pipeline left files"
 
@@ -70,7 +54,7 @@ cp "$folder/a/law.json" "$folder/a/samples.gif" "$folder"
 "$vkdit" reproduce "$folder/micro.yaml" -o "$folder/a" -q >"$folder/out" 2>&1 && cmp "$folder/law.json" "$folder/a/law.json" &&
   cmp "$folder/samples.gif" "$folder/a/samples.gif"
 note $? "started again: $(cat "$folder/out")"
-refused "choose another folder" reproduce smoke -o "$folder/a"
+refused 2 "choose another folder" reproduce smoke -o "$folder/a"
 "$vkdit" plan "$folder/a/law.json" --params 1e4 --tokens 1e5 >/dev/null
 note $? "the law cannot be planned from"
 

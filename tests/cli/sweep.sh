@@ -1,23 +1,7 @@
 #!/bin/bash
 # vkdit sweep: a sweep killed and started again, or spread over workers, makes the same table as one that ran through; what a wrong
 # table is told; a law is fitted to what comes out.
-set -u
-vkdit=$1
-failed=0 passed=0
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-
-note() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $2"; fi; }
-
-# refused STATUS TEXT ARGS...: exit status, one line on stderr with TEXT, nothing on stdout
-refused() {
-  local want=$1 text=$2 out status
-  shift 2
-  out=$("$vkdit" "$@" 2>"$folder/stderr")
-  status=$?
-  [ "$status" = "$want" ] && [ -z "$out" ] && [ "$(wc -l <"$folder/stderr")" = 1 ] && grep -qF -- "$text" "$folder/stderr"
-  note $? "$* -> $status, $out, $(cat "$folder/stderr")"
-}
+. "$(dirname "$0")/../cli.bash"
 
 cat >"$folder/micro.yaml" <<'X'
 model: {patch: [1, 2, 2], freq_dim: 8, heads: 2, depth: 1}

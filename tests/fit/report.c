@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "temp.h"
 #include "synthetic.h"
 
 static char *read_file(const char *path) {
@@ -146,8 +147,8 @@ static void test_no_optimum(const char *folder) {
 }
 
 int main(void) {
-  char folder[] = "/tmp/vkdit-report-XXXXXX";
-  if (!mkdtemp(folder)) return 1;
+  char folder[TEMP_SIZE];
+  temp_folder(folder);
   test_report(folder);
   test_no_optimum(folder);
   char *escaped = fit_html_escape("a<b>&\"c\"");

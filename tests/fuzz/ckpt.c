@@ -7,11 +7,12 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "temp.h"
 #include "hash.h"
 #include "vkdm/ckpt.h"
 
 static const char *const files[] = {"weights.safetensors", "ema.safetensors", "m.safetensors", "v.safetensors"};
-static char run[] = "/tmp/vkdit-ckpt-XXXXXX", folder[64];
+static char run[TEMP_SIZE], folder[TEMP_SIZE + 8];
 
 static uint64_t rng_state = 0x9e3779b97f4a7c15u;
 static uint32_t rng(void) {
@@ -22,7 +23,7 @@ static uint32_t rng(void) {
 }
 
 static void write_file(const char *name, const void *data, size_t size) {
-  char path[128];
+  char path[512];
   snprintf(path, sizeof path, "%s/%s", folder, name);
   FILE *f = fopen(path, "wb");
   if (!f || fwrite(data, 1, size, f) != size || fclose(f)) exit(1);
@@ -111,7 +112,7 @@ static void test_known(void) {
 }
 
 static void test_files(const char *text, size_t size) {
-  char path[128];
+  char path[512];
   write_file("state.json", text, size);
   for (int i = 0; i < 4; i++) {
     struct ckpt_state s;
@@ -153,7 +154,7 @@ static void damage(char *text, size_t *size) {
 
 int main(void) {
   char text[4096], broken[4096], what[32];
-  if (!mkdtemp(run)) return 1;
+  temp_folder(run);
   snprintf(folder, sizeof folder, "%s/step", run);
   if (mkdir(folder, 0777)) return 1;
   size_t size = make_state(text, sizeof text);
@@ -173,7 +174,7 @@ int main(void) {
     try_open(what);
   }
   CHECK(opened > 4 && refused > 1000, "%d opened, %d refused", opened, refused);
-  char path[96];
+  char path[512];
   for (int i = 0; i < 4; i++) {
     snprintf(path, sizeof path, "%s/%s", folder, files[i]);
     unlink(path);

@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "temp.h"
 #include "vkdm/fileio.h"
 #include "vkdm/safetensors.h"
 
-static char path[64];
+static char path[512];
 static uint64_t rng_state = 0x9e3779b97f4a7c15u;
 static uint32_t rng(void) {
   rng_state ^= rng_state << 13;
@@ -82,8 +83,8 @@ static void damage(unsigned char *data, size_t *size, size_t header) {
 }
 
 int main(void) {
-  char folder[] = "/tmp/vkdit-test-XXXXXX";
-  if (!mkdtemp(folder)) return 1;
+  char folder[TEMP_SIZE];
+  temp_folder(folder);
   snprintf(path, sizeof path, "%s/t.safetensors", folder);
   static float values[60];
   for (int i = 0; i < 60; i++) values[i] = (float)rng();

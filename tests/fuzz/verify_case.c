@@ -6,6 +6,7 @@
 
 #include "../../model/verify_case.h"
 #include "check.h"
+#include "temp.h"
 
 static const char sound[] =
     "{\"family\":\"wan_t2v\",\"naming\":\"wan\",\"model\":{\"patch_size\":[1,2,2],\"text_len\":8,\"in_dim\":4,\"out_"
@@ -17,7 +18,7 @@ static const char sound[] =
     "\"euler\":{\"sigmas\":[1.0,0.75,0.0]}},\"suggested_fp32_tolerance\":{\"loss_abs\":5e-6,\"adamw_max_abs\":2e-4,"
     "\"adamw_checks_abs\":3e-4},\"checks\":{\"ema3\":{\"head.modulation\":[1,2.5,-3]}}}";
 
-static char path[64];
+static char folder[TEMP_SIZE], path[TEMP_SIZE + 16];
 static uint64_t rng_state = 0x9e3779b97f4a7c15u;
 static uint32_t rng(void) {
   rng_state ^= rng_state << 13;
@@ -50,7 +51,8 @@ static void try_bytes(const char *data, size_t size) {
 }
 
 int main(void) {
-  snprintf(path, sizeof path, "/tmp/vkdit-case-%ld.json", (long)getpid());
+  temp_folder(folder);
+  snprintf(path, sizeof path, "%s/case.json", folder);
   static const char *const tokens[] = {"-1",   "0",      "1e999", "99999999999999999999", "null", "[]", "{}", "\"x\"",
                                        "true", "1e-300", "7"};
   size_t size = sizeof sound - 1;
@@ -74,6 +76,7 @@ int main(void) {
   }
   free(text);
   unlink(path);
+  rmdir(folder);
   CHECK(read_well > 50 && refused > 1000, "%d read, %d refused: the damage is of no use", read_well, refused);
   printf("%d read, %d refused\n", read_well, refused);
   return check_done();

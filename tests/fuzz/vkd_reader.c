@@ -9,6 +9,7 @@
 #include "../../model/hash.h"
 #include "../../model/vkd_format.h"
 #include "check.h"
+#include "temp.h"
 #include "vkdm/data.h"
 #include "vkdm/data_build.h"
 #include "vkdm/fileio.h"
@@ -16,7 +17,7 @@
 
 enum { ROUNDS = 6000 };
 
-static char path[64];
+static char folder[TEMP_SIZE], path[TEMP_SIZE + 16];
 static uint64_t rng_state = 0x2545f4914f6cdd1du;
 static uint32_t rng(uint32_t n) {
   rng_state ^= rng_state << 13;
@@ -108,8 +109,9 @@ static void build_seed(const char *text, enum latent_kind codec) {
 }
 
 int main(void) {
-  snprintf(path, sizeof path, "/tmp/vkdit-fuzz-%ld.vkd", (long)getpid());
-  char text[80];
+  temp_folder(folder);
+  snprintf(path, sizeof path, "%s/f.vkd", folder);
+  char text[sizeof path + 16];
   snprintf(text, sizeof text, "%s.safetensors", path);
   for (int codec = LATENT_PIXEL; codec <= LATENT_HAAR; codec++) {
     build_seed(text, (enum latent_kind)codec);
@@ -150,6 +152,7 @@ int main(void) {
   }
   unlink(path);
   unlink(text);
+  rmdir(folder);
   CHECK(opened > ROUNDS / 4, "only %d damaged files got past the tables", opened);
   CHECK(refused > ROUNDS / 2, "only %d files were refused at once", refused);
   return check_done();

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "temp.h"
 #include "vkdm/config.h"
 #include "vkdm/fileio.h"
 
@@ -80,7 +81,8 @@ static void test_refusals(void) {
   check_refused("train:\n  steps: 1\nlr: 2\n", VKD_ERR_INPUT, "c.yaml:3:", "'train.lr'");
   check_refused("model:\n  lr: 2\n", VKD_ERR_INPUT, "c.yaml:2:", "'train.lr'");
   check_refused("modle:\n  dim: 2\n", VKD_ERR_INPUT, "c.yaml:1:", "'model'");
-  check_refused("eval:\n  zzzzzzzzz: 2\n", VKD_ERR_INPUT, "c.yaml:2:", "keys there are every, holdout, batch, ema, seed");
+  check_refused("eval:\n  zzzzzzzzz: 2\n", VKD_ERR_INPUT,
+                "c.yaml:2:", "keys there are every, holdout, batch, ema, seed");
   check_refused("qqqqqqqqqqqq: 1\n", VKD_ERR_INPUT, "c.yaml:1:", "sections are model");
   check_refused("model:\n  dim: 96\n  dim: 96\n", VKD_ERR_INPUT, "c.yaml:3:", "twice, first on line 2");
   check_refused("model:\n  dim: 96\nmodel:\n  depth: 2\n", VKD_ERR_INPUT, "c.yaml:3:", "section is given twice");
@@ -152,8 +154,8 @@ static uint64_t rng(void) {
 
 // Random values in random fields survive a write and a read to the bit.
 static void test_round_trip(void) {
-  char folder[] = "/tmp/vkdit-test-XXXXXX", path[64];
-  if (!mkdtemp(folder)) return;
+  char folder[TEMP_SIZE], path[TEMP_SIZE + 16];
+  temp_folder(folder);
   snprintf(path, sizeof path, "%s/c.yaml", folder);
   for (int round = 0; round < 50; round++) {
     struct config a, b;

@@ -7,12 +7,13 @@
 
 #include "../../model/hash.h"
 #include "check.h"
+#include "temp.h"
 #include "vkdm/data.h"
 #include "vkdm/data_build.h"
 #include "vkdm/safetensors.h"
 #include "vkdm/synthetic.h"
 
-static char folder[] = "/tmp/vkdit-dataset-XXXXXX";
+static char folder[TEMP_SIZE];
 
 static const char *in_folder(const char *name) {
   static char path[2][256];
@@ -202,7 +203,7 @@ static void damage(void) {
 }
 
 int main(void) {
-  if (!mkdtemp(folder)) return 1;
+  temp_folder(folder);
   hash_agrees();
   synthetic_set();
   loader_order();

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "temp.h"
 #include "vkdm/fileio.h"
 #include "vkdm/image.h"
 #include "vkdm/media.h"
@@ -13,7 +14,7 @@ extern unsigned char *stbi_load_gif_from_memory(unsigned char const *buffer, int
                                                 int *frames, int *channels, int wanted);
 extern void stbi_image_free(void *pixels);
 
-static char path[64];
+static char folder[TEMP_SIZE], path[TEMP_SIZE + 16];
 static uint32_t state = 99;
 static uint32_t next_random(void) { return (state = state * 1664525u + 1013904223u) >> 8; }
 
@@ -101,10 +102,12 @@ static void resizing(void) {
 }
 
 int main(void) {
-  snprintf(path, sizeof path, "/tmp/vkdit-media-%ld", (long)getpid());
+  temp_folder(folder);
+  snprintf(path, sizeof path, "%s/m", folder);
   gifs();
   png();
   resizing();
   unlink(path);
+  rmdir(folder);
   return check_done();
 }

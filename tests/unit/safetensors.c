@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "temp.h"
 #include "vkdm/fileio.h"
 #include "vkdm/safetensors.h"
 
-static char folder[] = "/tmp/vkdit-test-XXXXXX";
+static char folder[TEMP_SIZE];
 static char path[256];
 
 static uint32_t rng_state = 12345;
@@ -274,7 +275,7 @@ static void test_real_file(void) {
 }
 
 int main(void) {
-  if (!mkdtemp(folder)) return 1;
+  temp_folder(folder);
   snprintf(path, sizeof path, "%s/t.safetensors", folder);
   test_fileio();
   test_refusals();

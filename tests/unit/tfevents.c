@@ -1,5 +1,6 @@
 // TensorBoard event files: checksums of known strings, and every record read back.
 #include "check.h"
+#include "temp.h"
 #include "tfevents.h"
 
 #include <dirent.h>
@@ -114,11 +115,11 @@ static void test_records(void) {
               {INT64_C(1) << 40, "lr", 0},
               {7, "loss", INFINITY}};
   enum { COUNT = sizeof want / sizeof want[0] };
-  char folder[] = "/tmp/vkdit-tfevents-XXXXXX";
+  char folder[TEMP_SIZE];
   struct tfevents *e = NULL;
   struct vkd_error err = {0};
   size_t size;
-  CHECK(mkdtemp(folder) != NULL, "no temporary folder");
+  temp_folder(folder);
   CHECK(tfevents_open(&e, folder, &err) == VKD_OK, "%s", err.what);
   for (int i = 0; i < COUNT && e; i++)
     CHECK(tfevents_scalar(e, want[i].step, want[i].tag, want[i].value, &err) == VKD_OK, "%s", err.what);
