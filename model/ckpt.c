@@ -57,11 +57,14 @@ static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_erro
 // The integers of struct dit_config, by name.
 #define MODEL_FIELDS(X)                                                                                                \
   X(dim)                                                                                                               \
-  X(depth) X(heads) X(ffn) X(freq_dim) X(text_dim) X(text_len) X(class_rows) X(in_channels) X(out_channels)            \
-      X(patch[0]) X(patch[1]) X(patch[2]) X(latent[0]) X(latent[1]) X(latent[2])
+  X(depth)                                                                                                             \
+  X(heads)                                                                                                             \
+  X(ffn) X(freq_dim) X(text_dim) X(text_len) X(class_rows) X(in_channels) X(out_channels) X(patch[0]) X(patch[1])      \
+      X(patch[2]) X(latent[0]) X(latent[1]) X(latent[2])
 
 static json_t *model_to_json(const struct dit_config *c) {
   json_t *o = json_object();
+  json_object_set_new(o, "family", json_string(dit_family_name(c->family)));
 #define X(field) json_object_set_new(o, #field, json_integer(c->field));
   MODEL_FIELDS(X)
 #undef X
@@ -70,7 +73,13 @@ static json_t *model_to_json(const struct dit_config *c) {
 }
 
 static enum vkd_status model_from_json(const json_t *o, struct dit_config *c, struct vkd_error *err) {
-  const json_t *v;
+  const json_t *v = json_object_get(o, "family");
+  const char *family = json_string_value(v);
+  *c = (struct dit_config){.family = DIT_CROSS}; // where none is named
+  for (int i = 0; family && i < DIT_FAMILIES; i++)
+    if (strcmp(family, dit_family_name((enum dit_family)i)) == 0) c->family = (enum dit_family)i;
+  if (v && (!family || strcmp(family, dit_family_name(c->family)) != 0))
+    return vkd_fail(err, VKD_ERR_INPUT, "model.family is unknown");
 #define X(field)                                                                                                       \
   v = json_object_get(o, #field);                                                                                      \
   if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > 1 << 20)                             \
@@ -237,7 +246,7 @@ enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const str
   if ((st = fileio_make_dirs(temp, err)) != VKD_OK) return st;
   for (int i = 0; i < FILES && st == VKD_OK; i++) {
     st = make_path(path, temp, files[i].name, err);
-    if (st == VKD_OK) st = params_save(params, files[i].kind, DIT_NAMING_WAN, path, NULL, 0, err);
+    if (st == VKD_OK) st = params_save(params, files[i].kind, dit_native_naming(&params->config), path, NULL, 0, err);
   }
   if (st == VKD_OK) st = write_state(temp, s, err);
   if (st == VKD_OK) {

@@ -387,8 +387,6 @@ int config_accumulation(const struct config *config) { return config->train.batc
 
 static enum vkd_status check_model(const struct config *c, struct vkd_error *err) {
   int dim = c->model.dim, heads = c->model.heads;
-  if (c->model.family != CONFIG_CROSS_DIT)
-    return vkd_fail(err, VKD_ERR_UNSUPPORTED, "model.family: dit is not supported yet; use cross_dit");
   if (dim % heads) return vkd_fail(err, VKD_ERR_INPUT, "model.heads: %d heads do not divide model.dim %d", heads, dim);
   if (dim / heads % 2)
     return vkd_fail(err, VKD_ERR_INPUT, "model.heads: model.dim / model.heads is %d; it must be even", dim / heads);

@@ -50,19 +50,9 @@ void flow_make_inputs(struct vkd_graph *g, const struct dit_config *c, int64_t b
   *in = (struct flow_inputs){.batch = batch};
   in->x0 = vkd_input(g, "x0", VKD_F32, VKD_SHAPE(batch, c->in_channels, c->latent[0], c->latent[1], c->latent[2]));
   in->sigma = vkd_input(g, "sigma", VKD_F32, VKD_SHAPE(batch));
-  in->s = vkd_input(g, "s", VKD_F32, VKD_SHAPE(batch, c->freq_dim));
-  if (c->class_rows)
-    in->labels = vkd_input(g, "labels", VKD_I32, VKD_SHAPE(batch));
-  else
-    in->text = vkd_input(g, "text", VKD_F32, VKD_SHAPE(batch, c->text_len, c->text_dim));
+  dit_make_inputs(g, c, batch, false, &in->model);
   in->key = vkd_input(g, "key", VKD_I32, VKD_SHAPE(4));
   in->sample = vkd_input(g, "sample", VKD_I32, VKD_SHAPE(batch));
-}
-
-vkd_tensor flow_velocity(struct vkd_graph *g, const struct dit_config *c, const vkd_tensor *params,
-                         const struct flow_inputs *in, vkd_tensor x) {
-  vkd_tensor context = c->class_rows ? dit_class_context(g, c, params, in->labels) : in->text;
-  return dit_forward(g, c, params, x, in->s, context);
 }
 
 vkd_tensor flow_loss(struct vkd_graph *g, const struct dit_config *c, const vkd_tensor *params,
@@ -72,7 +62,9 @@ vkd_tensor flow_loss(struct vkd_graph *g, const struct dit_config *c, const vkd_
   vkd_tensor noise = vkd_randn(g, in->key, in->sample, vkd_tensor_shape(g, in->x0));
   vkd_flow_mix(g, in->x0, noise, in->sigma, &xt, &target);
   vkd_graph_label_pop(g);
-  vkd_tensor v = flow_velocity(g, c, params, in, xt);
+  struct dit_inputs model = in->model;
+  model.x = xt;
+  vkd_tensor v = dit_forward(g, c, params, &model);
   vkd_graph_label_push(g, "loss");
   vkd_tensor loss = vkd_mse(g, v, target);
   if (zero) *zero = vkd_sum_squares(g, target);

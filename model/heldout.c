@@ -70,11 +70,11 @@ static enum vkd_status write_sample(struct heldout *h, uint32_t i, uint32_t j, s
   uint32_t clip = dataset_split_clip(h->dataset, DATA_HELDOUT, j % h->clips);
   float *x0 = (float *)vkd_program_input(h->program, 0, h->in.x0) + i * numel, *text = NULL;
   if (!m->class_rows)
-    text =
-        (float *)vkd_program_input(h->program, 0, h->in.text) + (size_t)i * (size_t)m->text_len * (size_t)m->text_dim;
+    text = (float *)vkd_program_input(h->program, 0, h->in.model.text) +
+           (size_t)i * (size_t)m->text_len * (size_t)m->text_dim;
   else {
     int32_t label = dataset_get_clip(h->dataset, clip).label;
-    ((int32_t *)vkd_program_input(h->program, 0, h->in.labels))[i] =
+    ((int32_t *)vkd_program_input(h->program, 0, h->in.model.labels))[i] =
         label < 0 || label >= m->class_rows - 1 ? m->class_rows - 1 : label;
   }
   double u = (j + 0.5) * 0.6180339887498949;
@@ -82,7 +82,7 @@ static enum vkd_status write_sample(struct heldout *h, uint32_t i, uint32_t j, s
   *sigma = (float)flow_sigma(h->config, u - floor(u));
   ((int32_t *)vkd_program_input(h->program, 0, h->in.sample))[i] = (int32_t)j;
   dit_timestep_embedding(m->freq_dim, 1000.0 * (double)*sigma,
-                         (float *)vkd_program_input(h->program, 0, h->in.s) + (size_t)i * (size_t)m->freq_dim);
+                         (float *)vkd_program_input(h->program, 0, h->in.model.s) + (size_t)i * (size_t)m->freq_dim);
   return data_read(h->dataset, clip, x0, text, err);
 }
 

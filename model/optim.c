@@ -28,11 +28,11 @@ double optim_lr(const struct config *c, int64_t step, int64_t steps) {
 vkd_tensor optim_update(struct vkd_graph *g, const struct params *p, enum params_kind kind, vkd_tensor hyper) {
   vkd_tensor norm2 = {0};
   vkd_graph_label_push(g, "optim");
-  for (uint32_t s = 0; s < p->segments; s++) {
+  for (uint32_t s = 0; s < p->trainable_segments; s++) {
     vkd_tensor part = vkd_sum_squares(g, params_segment(p, g, kind, s));
     norm2 = s ? vkd_add(g, norm2, part) : part;
   }
-  for (uint32_t s = 0; s < p->segments; s++) {
+  for (uint32_t s = 0; s < p->trainable_segments; s++) {
     struct vkd_adamw_tensors t = {.p = params_segment(p, g, PARAMS_WEIGHT, s),
                                   .g = params_segment(p, g, kind, s),
                                   .m = params_segment(p, g, PARAMS_M, s),

@@ -5,22 +5,33 @@
 
 enum { ALIGN = 64 };
 
-static void layout(struct params *p) {
+// Places the rows that are frozen, or those that are not, in segments from `segment` on; returns the one past the last.
+static uint32_t place(struct params *p, bool frozen, uint32_t segment) {
   uint64_t limit = vkd_device_get_caps(p->dev)->max_allocation / ALIGN * ALIGN, at = 0;
-  p->segments = 1;
   for (int i = 0; i < p->count; i++) {
+    if (p->rows[i].frozen != frozen) continue;
     uint64_t bytes = ((uint64_t)p->rows[i].numel * 4 + ALIGN - 1) / ALIGN * ALIGN;
     if (at && at + bytes > limit) {
-      p->segment_bytes[p->segments - 1] = at;
-      p->segments++;
+      segment++;
       at = 0;
     }
-    p->places[i].segment = p->segments - 1;
+    p->places[i].segment = segment;
     p->places[i].offset = at;
-    p->numel += p->rows[i].numel;
     at += bytes;
+    p->segment_bytes[segment] = at;
+    if (p->rows[i].init != DIT_INIT_POSITION) p->numel += p->rows[i].numel;
+    if (!frozen) p->trainable += p->rows[i].numel;
   }
-  p->segment_bytes[p->segments - 1] = at;
+  return at ? segment + 1 : segment;
+}
+
+static uint32_t segments_of(const struct params *p, int kind) {
+  return kind == PARAMS_WEIGHT ? p->segments : p->trainable_segments;
+}
+
+// Where row i of a kind lives: a frozen one among the weights.
+static struct vkd_buffer *buffer_of(const struct params *p, enum params_kind kind, int i) {
+  return p->buffers[p->rows[i].frozen ? PARAMS_WEIGHT : kind][p->places[i].segment];
 }
 
 enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config,
@@ -38,26 +49,30 @@ enum vkd_status params_create(struct params **out, struct vkd_device *dev, const
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d parameters", p->count);
     goto fail;
   }
-  layout(p);
+  p->trainable_segments = place(p, false, 0);
+  p->segments = place(p, true, p->trainable_segments);
   uint64_t total = 0, budget = vkd_device_get_caps(dev)->memory_budget, used = vkd_device_allocated(dev, NULL);
-  for (uint32_t s = 0; s < p->segments; s++) total += p->segment_bytes[s];
   int kept = 0;
-  for (int k = 0; k < PARAMS_KINDS; k++) kept += kinds >> k & 1;
-  if (total * (uint64_t)kept > budget - (used < budget ? used : budget)) {
+  for (int k = 0; k < PARAMS_KINDS; k++) {
+    if (!(kinds >> k & 1)) continue;
+    kept++;
+    for (uint32_t s = 0; s < segments_of(p, k); s++) total += p->segment_bytes[s];
+  }
+  if (total > budget - (used < budget ? used : budget)) {
     st = vkd_fail(err, VKD_ERR_DEVICE_MEMORY,
-                  "%.1f M parameters take %.1f MiB (%d arenas of %.1f MiB), %s has %.1f MiB; lower model.dim or depth",
-                  (double)p->numel / 1e6, (double)total * kept / 1048576, kept, (double)total / 1048576,
-                  vkd_device_get_caps(dev)->name, (double)budget / 1048576);
+                  "%.1f M parameters take %.1f MiB (arenas: %d), %s has %.1f MiB; lower model.dim or depth",
+                  (double)p->numel / 1e6, (double)total / 1048576, kept, vkd_device_get_caps(dev)->name,
+                  (double)budget / 1048576);
     goto fail;
   }
   for (int k = 0; k < PARAMS_KINDS; k++) {
     if (!(kinds >> k & 1)) continue;
-    p->buffers[k] = calloc(p->segments, sizeof *p->buffers[k]);
+    p->buffers[k] = calloc(p->segments, sizeof *p->buffers[k]); // unused past segments_of()
     if (!p->buffers[k]) {
       st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for parameters");
       goto fail;
     }
-    for (uint32_t s = 0; s < p->segments; s++)
+    for (uint32_t s = 0; s < segments_of(p, k); s++)
       if ((st = vkd_buffer_create(&p->buffers[k][s], dev, p->segment_bytes[s], err)) != VKD_OK) goto fail;
   }
   return VKD_OK;
@@ -90,16 +105,18 @@ enum vkd_status params_init(struct params *p, uint64_t seed, struct vkd_error *e
   for (int i = 0; i < p->count && st == VKD_OK; i++) {
     dit_param_init(&p->config, &p->rows[i], i, seed, values);
     st = params_write(p, PARAMS_WEIGHT, i, values, err);
-    if (st == VKD_OK && p->buffers[PARAMS_EMA]) st = params_write(p, PARAMS_EMA, i, values, err);
+    if (st == VKD_OK && p->buffers[PARAMS_EMA] && !p->rows[i].frozen) st = params_write(p, PARAMS_EMA, i, values, err);
   }
   free(values);
   return st;
 }
 
 void params_tensors(const struct params *p, struct vkd_graph *g, enum params_kind kind, vkd_tensor *out) {
+  enum dit_naming naming = dit_native_naming(&p->config);
   for (int i = 0; i < p->count; i++)
-    out[i] = vkd_bound(g, p->rows[i].name[DIT_NAMING_WAN], VKD_F32, p->rows[i].shape,
-                       p->buffers[kind][p->places[i].segment], p->places[i].offset);
+    out[i] = params_has(p, kind, i) ? vkd_bound(g, p->rows[i].name[naming], VKD_F32, p->rows[i].shape,
+                                                buffer_of(p, kind, i), p->places[i].offset)
+                                    : (vkd_tensor){0};
 }
 
 vkd_tensor params_segment(const struct params *p, struct vkd_graph *g, enum params_kind kind, uint32_t segment) {
@@ -107,12 +124,20 @@ vkd_tensor params_segment(const struct params *p, struct vkd_graph *g, enum para
                    0);
 }
 
+enum vkd_status params_write_part(struct params *p, enum params_kind kind, int i, uint64_t first, uint64_t count,
+                                  const float *src, struct vkd_error *err) {
+  return vkd_buffer_write(buffer_of(p, kind, i), p->places[i].offset + first * 4, src, count * 4, err);
+}
+
+enum vkd_status params_read_part(const struct params *p, enum params_kind kind, int i, uint64_t first, uint64_t count,
+                                 float *dst, struct vkd_error *err) {
+  return vkd_buffer_read(buffer_of(p, kind, i), p->places[i].offset + first * 4, dst, count * 4, err);
+}
+
 enum vkd_status params_write(struct params *p, enum params_kind kind, int i, const float *src, struct vkd_error *err) {
-  return vkd_buffer_write(p->buffers[kind][p->places[i].segment], p->places[i].offset, src,
-                          (uint64_t)p->rows[i].numel * 4, err);
+  return params_write_part(p, kind, i, 0, (uint64_t)p->rows[i].numel, src, err);
 }
 
 enum vkd_status params_read(const struct params *p, enum params_kind kind, int i, float *dst, struct vkd_error *err) {
-  return vkd_buffer_read(p->buffers[kind][p->places[i].segment], p->places[i].offset, dst,
-                         (uint64_t)p->rows[i].numel * 4, err);
+  return params_read_part(p, kind, i, 0, (uint64_t)p->rows[i].numel, dst, err);
 }

@@ -46,12 +46,13 @@ static void append(char *list, size_t size, int *count, const char *name, const 
 }
 
 // Every tensor that is missing, of another shape, or unknown, in one message.
-static enum vkd_status check_names(const struct params *p, const struct st_file *file, enum dit_naming naming,
-                                   const char *prefix, struct vkd_error *err) {
+static enum vkd_status check_names(const struct params *p, enum params_kind kind, const struct st_file *file,
+                                   enum dit_naming naming, const char *prefix, struct vkd_error *err) {
   char list[700] = "";
   int bad = 0;
   for (int i = 0; i < p->count; i++) {
     const struct st_tensor *t = find(file, prefix, p->rows[i].name[naming]);
+    if (!params_has(p, kind, i)) continue;
     if (!t)
       append(list, sizeof list, &bad, p->rows[i].name[naming], " is missing");
     else if (!same_shape(t, &p->rows[i].shape))
@@ -76,17 +77,17 @@ enum vkd_status params_load(struct params *p, enum params_kind kind, const struc
   enum dit_naming found = DIT_NAMING_WAN;
   const char *prefix = "";
   recognise(p, file, &found, &prefix);
-  enum vkd_status st = check_names(p, file, found, prefix, err);
+  enum vkd_status st = check_names(p, kind, file, found, prefix, err);
   if (st != VKD_OK) return st;
   float *piece = malloc(PIECE * sizeof *piece);
   if (!piece) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to load weights");
   for (int i = 0; i < p->count && st == VKD_OK; i++) {
+    if (!params_has(p, kind, i)) continue;
     const struct st_tensor *t = find(file, prefix, p->rows[i].name[found]);
     for (uint64_t at = 0; at < t->numel && st == VKD_OK; at += PIECE) {
       uint64_t n = t->numel - at < PIECE ? t->numel - at : PIECE;
       st = st_read_f32_part(t, at, n, piece, err);
-      if (st == VKD_OK)
-        st = vkd_buffer_write(p->buffers[kind][p->places[i].segment], p->places[i].offset + at * 4, piece, n * 4, err);
+      if (st == VKD_OK) st = params_write_part(p, kind, i, at, n, piece, err);
     }
   }
   free(piece);
@@ -102,8 +103,7 @@ struct fill {
 
 static enum vkd_status fill_from_device(void *user, uint64_t offset, void *dst, size_t size, struct vkd_error *err) {
   const struct fill *f = user;
-  return vkd_buffer_read(f->params->buffers[f->kind][f->params->places[f->index].segment],
-                         f->params->places[f->index].offset + offset, dst, size, err);
+  return params_read_part(f->params, f->kind, f->index, offset / 4, size / 4, dst, err);
 }
 
 enum vkd_status params_save(const struct params *p, enum params_kind kind, enum dit_naming naming, const char *path,
@@ -112,16 +112,19 @@ enum vkd_status params_save(const struct params *p, enum params_kind kind, enum 
   struct fill *fills = calloc((size_t)p->count, sizeof *fills);
   enum vkd_status st = VKD_OK;
   if (!entries || !fills) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to save %d tensors", p->count);
+  size_t n = 0;
   for (int i = 0; i < p->count && st == VKD_OK; i++) {
-    fills[i] = (struct fill){p, kind, i};
-    entries[i] = (struct st_entry){.name = p->rows[i].name[naming],
-                                   .dtype = ST_F32,
-                                   .ndim = p->rows[i].shape.rank,
-                                   .fill = fill_from_device,
-                                   .user = &fills[i]};
-    for (int d = 0; d < entries[i].ndim; d++) entries[i].shape[d] = (uint64_t)p->rows[i].shape.dim[d];
+    if (!params_has(p, kind, i)) continue;
+    struct st_entry *entry = &entries[n];
+    fills[n] = (struct fill){p, kind, i};
+    *entry = (struct st_entry){.name = p->rows[i].name[naming],
+                               .dtype = ST_F32,
+                               .ndim = p->rows[i].shape.rank,
+                               .fill = fill_from_device,
+                               .user = &fills[n++]};
+    for (int d = 0; d < entry->ndim; d++) entry->shape[d] = (uint64_t)p->rows[i].shape.dim[d];
   }
-  if (st == VKD_OK) st = st_write(path, entries, (size_t)p->count, meta, meta_count, err);
+  if (st == VKD_OK) st = st_write(path, entries, n, meta, meta_count, err);
   free(entries);
   free(fills);
   return st;

@@ -15,7 +15,7 @@ struct profile_graphs {
   // of a forward pass
   struct vkd_graph *forward;
   struct vkd_program *program;
-  struct flow_inputs in;
+  struct dit_inputs in;
 };
 
 // ---- random inputs -------------------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ static void write_forward(const struct profile *p) {
   const struct profile_graphs *g = p->graphs;
   const struct dit_config *m = &p->model;
   size_t batch = (size_t)p->batch;
-  draw(vkd_program_input(g->program, 0, g->in.x0), batch * latent_numel(m), 0);
+  draw(vkd_program_input(g->program, 0, g->in.x), batch * latent_numel(m), 0);
   for (size_t i = 0; i < batch; i++)
     dit_timestep_embedding(m->freq_dim, 500,
                            (float *)vkd_program_input(g->program, 0, g->in.s) + i * (size_t)m->freq_dim);
@@ -112,9 +112,9 @@ static enum vkd_status profile_forward(struct profile *p, const struct profile_p
   if (st != VKD_OK) return st;
   vkd_tensor *weights = calloc((size_t)g->params->count, sizeof *weights);
   if (!weights) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a forward pass");
-  flow_make_inputs(g->forward, &p->model, p->batch, &g->in);
+  dit_make_inputs(g->forward, &p->model, p->batch, true, &g->in);
   params_tensors(g->params, g->forward, PARAMS_WEIGHT, weights);
-  vkd_output(g->forward, flow_velocity(g->forward, &p->model, weights, &g->in, g->in.x0));
+  vkd_output(g->forward, dit_forward(g->forward, &p->model, weights, &g->in));
   free(weights);
   struct vkd_program_params wanted = {.device = params->device, .graph = g->forward};
   struct step_part part = {.graph = g->forward, .repeats = 1};

@@ -16,7 +16,7 @@ struct sampler {
   struct vkd_buffer *x;
   struct vkd_graph *graph;
   struct vkd_program *program;
-  struct flow_inputs in;
+  struct dit_inputs in;
   vkd_tensor coef; // [2] (x, v) or [3] (x, v_null, v_cond)
 };
 
@@ -30,11 +30,12 @@ static enum vkd_status build(struct sampler *s, struct vkd_error *err) {
   int64_t count = s->p->count;
   params_tensors(s->p->params, g, s->p->kind, weights);
   // Null conditions fill the first half of the batch, the wanted ones the second.
-  flow_make_inputs(g, c, s->guided ? 2 * count : count, &s->in);
+  dit_make_inputs(g, c, s->guided ? 2 * count : count, false, &s->in);
   vkd_tensor x =
       vkd_bound(g, "x", VKD_F32, VKD_SHAPE(count, c->in_channels, c->latent[0], c->latent[1], c->latent[2]), s->x, 0);
   vkd_tensor twice[2] = {x, x};
-  vkd_tensor v = flow_velocity(g, c, weights, &s->in, s->guided ? vkd_concat(g, twice, 2) : x);
+  s->in.x = s->guided ? vkd_concat(g, twice, 2) : x;
+  vkd_tensor v = dit_forward(g, c, weights, &s->in);
   s->coef = vkd_input(g, "coef", VKD_F32, VKD_SHAPE(s->guided ? 3 : 2));
   vkd_tensor terms[3] = {x, s->guided ? vkd_slice(g, v, 0, count) : v, s->guided ? vkd_slice(g, v, count, count) : v};
   vkd_assign(g, x, vkd_lincomb(g, s->coef, terms, s->guided ? 3 : 2));
@@ -74,7 +75,7 @@ static void write_condition(const struct sampler *s) {
   }
   size_t row = (size_t)c->text_len * (size_t)c->text_dim;
   float *text = vkd_program_input(s->program, 0, s->in.text);
-  memset(text, 0, (size_t)s->in.batch * row * sizeof *text);
+  memset(text, 0, (size_t)(first + count) * row * sizeof *text);
   for (int i = 0; s->guided && s->p->null_text && i < count; i++)
     memcpy(text + (size_t)i * row, s->p->null_text, row * sizeof *text);
   if (s->p->text) memcpy(text + (size_t)first * row, s->p->text, (size_t)count * row * sizeof *text);
@@ -82,7 +83,7 @@ static void write_condition(const struct sampler *s) {
 
 static void write_step(const struct sampler *s, double sigma, double next) {
   float *embedding = vkd_program_input(s->program, 0, s->in.s), *coef = vkd_program_input(s->program, 0, s->coef);
-  for (int64_t i = 0; i < s->in.batch; i++)
+  for (int64_t i = 0; i < (s->guided ? 2 : 1) * s->p->count; i++)
     dit_timestep_embedding(s->model->freq_dim, 1000 * sigma, embedding + i * s->model->freq_dim);
   double d = next - sigma, cfg = s->p->cfg;
   coef[0] = 1;

@@ -25,12 +25,17 @@ struct step {
 
 enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
                                vkd_tensor loss, struct vkd_error *err) {
-  int n = params->count;
-  vkd_tensor *grads = calloc(2 * (size_t)n, sizeof *grads), *places = grads + n;
+  int n = params->count, trained = 0;
+  vkd_tensor *grads = calloc(3 * (size_t)n, sizeof *grads), *places = grads + n, *wrt = places + n;
   if (!grads) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d gradients", n);
   params_tensors(params, g, PARAMS_GRAD, places);
-  vkd_grad(g, loss, weights, n, grads);
-  for (int i = 0; i < n; i++) vkd_place(g, grads[i], places[i]);
+  for (int i = 0; i < n; i++) {
+    if (params->rows[i].frozen) continue;
+    wrt[trained] = weights[i];
+    places[trained++] = places[i];
+  }
+  vkd_grad(g, loss, wrt, trained, grads);
+  for (int i = 0; i < trained; i++) vkd_place(g, grads[i], places[i]);
   free(grads);
   return vkd_graph_status(g, err);
 }
@@ -53,7 +58,7 @@ static enum vkd_status build_pass(struct step *s, int micro, struct vkd_graph **
     s->norm2 = optim_update(g, s->params, PARAMS_GRAD, s->hyper);
     vkd_output(g, s->norm2);
   } else {
-    for (uint32_t k = 0; k < s->params->segments; k++)
+    for (uint32_t k = 0; k < s->params->trainable_segments; k++)
       vkd_accumulate(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k), params_segment(s->params, g, PARAMS_GRAD, k));
   }
   return vkd_graph_status(g, err);
@@ -66,7 +71,8 @@ static enum vkd_status build_update(struct step *s, struct vkd_error *err) {
   s->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
   s->norm2 = optim_update(g, s->params, PARAMS_GRAD_SUM, s->hyper);
   vkd_output(g, s->norm2);
-  for (uint32_t k = 0; k < s->params->segments; k++) vkd_zero(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k));
+  for (uint32_t k = 0; k < s->params->trainable_segments; k++)
+    vkd_zero(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k));
   return vkd_graph_status(g, err);
 }
 
@@ -86,7 +92,7 @@ static int fitting_micro(struct step *s, uint64_t *need) {
                           NULL);
     vkd_graph_destroy(&g);
     *need = info.temporaries + info.inputs + info.outputs + info.constants + info.staging;
-    if (s->passes == 1) *need += (uint64_t)s->params->numel * 4; // the gradients' sum
+    if (s->passes == 1) *need += (uint64_t)s->params->trainable * 4; // the gradients' sum
     if (st == VKD_OK && *need <= left) return micro;
   }
   return 0;
@@ -182,7 +188,7 @@ void step_write_inputs(struct vkd_program *program, int slot, const struct flow_
   size_t numel = (size_t)m->in_channels * (size_t)(m->latent[0] * m->latent[1] * m->latent[2]);
   size_t text = (size_t)m->text_len * (size_t)m->text_dim;
   size_t batch = (size_t)in->batch;
-  float *sigma = vkd_program_input(program, slot, in->sigma), *s = vkd_program_input(program, slot, in->s);
+  float *sigma = vkd_program_input(program, slot, in->sigma), *s = vkd_program_input(program, slot, in->model.s);
   int32_t *sample = vkd_program_input(program, slot, in->sample), *key = vkd_program_input(program, slot, in->key);
   memcpy(vkd_program_input(program, slot, in->x0), data->latents + first * numel, batch * numel * sizeof(float));
   key[0] = (int32_t)(uint32_t)draw->seed;
@@ -199,10 +205,10 @@ void step_write_inputs(struct vkd_program *program, int slot, const struct flow_
     dit_timestep_embedding(m->freq_dim, 1000.0 * (double)sigma[i], s + (size_t)i * (size_t)m->freq_dim);
     if (m->class_rows) {
       int32_t label = data->labels ? data->labels[id] : -1, null_row = m->class_rows - 1;
-      ((int32_t *)vkd_program_input(program, slot, in->labels))[i] =
+      ((int32_t *)vkd_program_input(program, slot, in->model.labels))[i] =
           drop || label < 0 || label >= null_row ? null_row : label;
     } else {
-      float *dst = (float *)vkd_program_input(program, slot, in->text) + i * text;
+      float *dst = (float *)vkd_program_input(program, slot, in->model.text) + i * text;
       if (drop)
         memset(dst, 0, text * sizeof *dst);
       else

@@ -37,7 +37,7 @@ enum { STEP_PARTS = 2 };
 enum vkd_status step_parts(const struct step *step, struct step_part parts[STEP_PARTS], int *count,
                            struct vkd_error *err);
 
-// Gradients of `loss` with respect to every parameter, into the arena PARAMS_GRAD.  weights: of params_tensors().
+// Gradients of `loss` with respect to every parameter that is not frozen, into the arena PARAMS_GRAD.  weights: of params_tensors().
 enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
                                vkd_tensor loss, struct vkd_error *err);
 

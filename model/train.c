@@ -25,7 +25,8 @@ void train_result_free(struct train_result *r) {
 enum vkd_status train_model_config(const struct config *c, const struct dataset_info *data, struct dit_config *out,
                                    struct vkd_error *err) {
   struct latent_shape shape = latent_shape(&data->codec);
-  *out = (struct dit_config){.dim = c->model.dim,
+  *out = (struct dit_config){.family = (enum dit_family)c->model.family,
+                             .dim = c->model.dim,
                              .depth = c->model.depth,
                              .heads = c->model.heads,
                              .ffn = config_ffn(c),
@@ -35,7 +36,7 @@ enum vkd_status train_model_config(const struct config *c, const struct dataset_
                              .patch = {c->model.patch[0], c->model.patch[1], c->model.patch[2]},
                              .latent = {(int)shape.t, (int)shape.h, (int)shape.w},
                              .eps = 1e-6f};
-  bool text = data->text_len > 0 && c->model.text_len != 0 && c->model.text_dim != 0;
+  bool text = out->family == DIT_CROSS && data->text_len > 0 && c->model.text_len != 0 && c->model.text_dim != 0;
   if (text) {
     out->text_dim = (int)data->text_dim;
     out->text_len = c->model.text_len > 0 ? c->model.text_len : (int)data->text_len;
@@ -44,11 +45,12 @@ enum vkd_status train_model_config(const struct config *c, const struct dataset_
                       "model.text_dim %d, text_len %d: the data's text is %u x %u; leave both at -1", c->model.text_dim,
                       c->model.text_len, data->text_len, data->text_dim);
   } else {
-    // One row of a learned table; without classes only the null row is left, and the model is unconditional.
+    // A row of a learned table; without classes only the null row is left, and the model is unconditional.
     int classes = c->model.classes == CONFIG_AUTO ? (int)data->classes : c->model.classes;
     if (classes > 0 && (uint32_t)classes < data->classes)
       return vkd_fail(err, VKD_ERR_INPUT, "model.classes %d: the data have %u", classes, data->classes);
     out->class_rows = classes + 1;
+    if (out->family == DIT_CLASS) return dit_config_check(out, err);
     out->text_dim = c->model.text_dim > 0 ? c->model.text_dim : c->model.dim;
     out->text_len = 1;
   }

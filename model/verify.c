@@ -295,7 +295,7 @@ static enum vkd_status build_step(struct verify *v, struct vkd_error *err) {
   v->sigma = vkd_input(g, "sigma", VKD_F32, VKD_SHAPE(v->c.batch));
   v->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
   vkd_flow_mix(g, v->x0, v->noise, v->sigma, &v->mixed[0], &v->mixed[1]);
-  v->out = dit_forward(g, m, weights, v->xt, v->s, v->context);
+  v->out = dit_forward(g, m, weights, &(struct dit_inputs){.x = v->xt, .s = v->s, .text = v->context});
   v->loss = vkd_mse(g, v->out, v->target);
   const vkd_tensor outputs[] = {v->mixed[0], v->mixed[1], v->out, v->loss};
   for (int i = 0; i < 4; i++) vkd_output(g, outputs[i]);
@@ -400,7 +400,7 @@ static enum vkd_status first_velocity(const struct verify *v, const struct sampl
   params_tensors(v->params, g, PARAMS_WEIGHT, weights);
   vkd_tensor x = vkd_input(g, "x", VKD_F32, latent_of(v, 2)), e = vkd_input(g, "s", VKD_F32, VKD_SHAPE(2, m->freq_dim));
   vkd_tensor context = vkd_input(g, "context", VKD_F32, context_of(v, 2)),
-             velocity = dit_forward(g, m, weights, x, e, context);
+             velocity = dit_forward(g, m, weights, &(struct dit_inputs){.x = x, .s = e, .text = context});
   vkd_output(g, velocity);
   st = vkd_program_create(&program, &(struct vkd_program_params){.device = v->params->dev, .graph = g}, err);
   if (st != VKD_OK) goto done;
@@ -478,7 +478,7 @@ enum vkd_status verify_case(struct vkd_device *dev, const char *folder, struct v
   if (st == VKD_OK) st = sample(&v, err); // with the initial weights
   if (st == VKD_OK) st = train(&v, err);
   snprintf(report->family, sizeof report->family, "%s", v.c.family);
-  snprintf(report->naming, sizeof report->naming, "%s", v.c.naming == DIT_NAMING_WAN ? "wan" : "diffusers");
+  snprintf(report->naming, sizeof report->naming, "%s", dit_naming_name(v.c.naming));
   report->params = v.c.params;
   if (st == VKD_OK)
     qsort(report->rows, (size_t)report->count, sizeof *report->rows, by_group_and_excess);

@@ -1,15 +1,21 @@
-// The cross-attention video DiT (Wan-style; the paper's family at ffn = 4 dim): shapes, parameter table, forward graph.
-// Source: Wan-Video/Wan2.1; tensor names in its original and in diffusers' naming.
+// The model families: shapes, parameter tables, forward graphs.  A family is one row of model/dit.c, a parameter table
+// (model/*_params.def) and a file of its own (model/cross_dit.c, model/class_dit.c).
+// cross_dit: the cross-attention video DiT (Wan-style; the paper's family at ffn = 4 dim).  Source: Wan-Video/Wan2.1
+// dit: the class-conditional image DiT with adaLN-Zero.  Source: facebookresearch/DiT
 #ifndef VKDM_DIT_H
 #define VKDM_DIT_H
 
 #include "vkd/ops.h"
 
+enum dit_family { DIT_CROSS, DIT_CLASS, DIT_FAMILIES }; // in the order of model.family
+
 struct dit_config {
+  enum dit_family family;
   int dim, depth, heads, ffn, freq_dim;
-  int text_dim, text_len; // of the context
-  int class_rows; // > 0: the context is one row of a learned table of so many rows, the last the null one; text_len is
-                  // 1
+  int text_dim, text_len; // of the context; 0 in family dit
+  // > 0: the model takes class labels, by a learned table of so many rows, the last the null one.  In cross_dit the
+  // table's row is the context, and text_len is 1; family dit always has it.
+  int class_rows;
   int in_channels, out_channels;
   int patch[3];  // frames, rows, columns of the latent per token
   int latent[3]; // T, H, W
@@ -24,7 +30,11 @@ int64_t dit_tokens(const struct dit_config *config); // per sample
 // = 4 dim; for another ffn the MLP's share is 4 L d ffn per token and pass: 3 L (12 d^2 + 4 d ffn + 4 n d).
 double dit_token_flops(const struct dit_config *config);
 
-enum dit_naming { DIT_NAMING_WAN, DIT_NAMING_DIFFUSERS, DIT_NAMINGS };
+const char *dit_family_name(enum dit_family family);
+
+enum dit_naming { DIT_NAMING_WAN, DIT_NAMING_DIFFUSERS, DIT_NAMING_META, DIT_NAMINGS };
+const char *dit_naming_name(enum dit_naming naming);           // "wan", ...
+enum dit_naming dit_native_naming(const struct dit_config *c); // of the family's public code; labels and checkpoints
 
 enum dit_init {
   DIT_INIT_ZERO,
@@ -32,15 +42,17 @@ enum dit_init {
   DIT_INIT_XAVIER,     // uniform, bound sqrt(6 / (fan in + fan out)) of the [rows, rest] view
   DIT_INIT_NORMAL,     // standard deviation `scale`
   DIT_INIT_MODULATION, // normal / sqrt(dim)
-  DIT_INIT_FAN_IN      // uniform, bound 1 / sqrt(patch volume * in_channels): PyTorch's default for a conv's bias
+  DIT_INIT_FAN_IN,     // uniform, bound 1 / sqrt(patch volume * in_channels): PyTorch's default for a conv's bias
+  DIT_INIT_POSITION    // the fixed sine-cosine table of family dit
 };
 
 struct dit_param {
-  char name[DIT_NAMINGS][96];
+  char name[DIT_NAMINGS][96]; // "": the family has no such naming, or the tensor is not stored in it
   struct vkd_shape shape;
   enum dit_init init;
   float init_scale;
   int64_t numel;
+  bool frozen; // never trained: no gradient, no update, no decay
 };
 
 // One row per tensor: the outer ones, then block by block.  *rows is freed with free().
@@ -53,12 +65,37 @@ void dit_param_init(const struct dit_config *config, const struct dit_param *par
 // s(t) = [cos(t w_i) | sin(t w_i)], w_i = 10000^(-i/half), computed in double.  t on the 0..1000 scale; out [freq_dim]
 void dit_timestep_embedding(int freq_dim, double t, float *out);
 
-// v [B, out_channels, T, H, W] from x [B, in_channels, T, H, W], s [B, freq_dim], context [B, text_len, text_dim].
-// params: as dit_params() lists them.
-vkd_tensor dit_forward(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params, vkd_tensor x,
-                       vkd_tensor s, vkd_tensor context);
-// The context [B, 1, text_dim] of class labels, int32 [B].
-vkd_tensor dit_class_context(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params,
-                             vkd_tensor labels);
+// What a forward pass takes.  text where class_rows is 0, labels where not.
+struct dit_inputs {
+  vkd_tensor x;      // [B, in_channels, T, H, W]
+  vkd_tensor s;      // [B, freq_dim]: dit_timestep_embedding()
+  vkd_tensor text;   // [B, text_len, text_dim], zero padded
+  vkd_tensor labels; // int32 [B]
+};
+
+// The inputs of a graph, without x where that is computed.
+void dit_make_inputs(struct vkd_graph *g, const struct dit_config *config, int64_t batch, bool with_x,
+                     struct dit_inputs *in);
+
+// The model's output [B, out_channels, T, H, W].  params: as dit_params() lists them.
+vkd_tensor dit_forward(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params,
+                       const struct dit_inputs *in);
+
+// The same in stages, each of which may be a graph of its own: begin, every block in turn, end.  What lies between two
+// stages: t[0] [B, n, d], which every block replaces, and the conditions, which stay.
+enum { DIT_HIDDEN = 5 };
+struct dit_hidden {
+  vkd_tensor t[DIT_HIDDEN]; // [count]
+  int count;
+};
+// A stage reads only its own rows of params.
+void dit_begin(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params,
+               const struct dit_inputs *in, struct dit_hidden *hidden);
+void dit_block(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params, int block,
+               struct dit_hidden *hidden);
+vkd_tensor dit_end(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params,
+                   const struct dit_hidden *hidden);
+// Rows of dit_params() that block `block` reads: [*first, *first + *count).
+void dit_block_rows(const struct dit_config *config, int block, int *first, int *count);
 
 #endif

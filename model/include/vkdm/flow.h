@@ -23,22 +23,16 @@ double flow_shift(double sigma, double shift);
 // A uniform draw in (0, 1) that depends on (seed, stream, step, sample) alone.
 double flow_uniform(uint64_t seed, enum flow_stream stream, uint64_t step, uint32_t sample);
 
-// The inputs of a pass over `batch` samples; labels or text is empty, as the model is conditioned.
+// The inputs of a pass over `batch` samples.
 struct flow_inputs {
   int64_t batch;
-  vkd_tensor x0;     // [B, C, T, H, W]
-  vkd_tensor sigma;  // [B]
-  vkd_tensor s;      // [B, freq_dim], timestep embedding of 1000 sigma
-  vkd_tensor labels; // int32 [B]
-  vkd_tensor text;   // [B, text_len, text_dim]
-  vkd_tensor key;    // int32 [4]: seed low, seed high, step, stream
-  vkd_tensor sample; // int32 [B]
+  vkd_tensor x0;           // [B, C, T, H, W]
+  vkd_tensor sigma;        // [B]
+  struct dit_inputs model; // but x, which is computed; s: of 1000 sigma
+  vkd_tensor key;          // int32 [4]: seed low, seed high, step, stream
+  vkd_tensor sample;       // int32 [B]
 };
 void flow_make_inputs(struct vkd_graph *g, const struct dit_config *config, int64_t batch, struct flow_inputs *in);
-
-// v [B, C, T, H, W] for noisy x; the model's condition from `in`.
-vkd_tensor flow_velocity(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params,
-                         const struct flow_inputs *in, vkd_tensor x);
 
 // mean((v - (noise - x0))^2): [1]; *zero (may be NULL): the same with v = 0.
 vkd_tensor flow_loss(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params,

@@ -1,5 +1,6 @@
 // A model's parameters on the device: flat arenas of weights, gradients, moments and EMA, all in one order.
-// An arena is cut into segments where the device cannot allocate it whole; a tensor never straddles two.
+// An arena is cut into segments where the device cannot allocate it whole; a tensor never straddles two.  Frozen
+// tensors lie in segments of their own, which only the weights have: as weights and EMA they are the same.
 #ifndef VKDM_PARAMS_H
 #define VKDM_PARAMS_H
 
@@ -17,15 +18,21 @@ struct params {
   struct dit_config config;
   struct dit_param *rows;
   int count;
-  int64_t numel; // without the padding between tensors
-  uint32_t segments;
-  uint64_t *segment_bytes; // [segments]
+  int64_t numel;     // without the padding between tensors, and without fixed tables (DIT_INIT_POSITION)
+  int64_t trainable; // of it, what is not frozen
+  uint32_t segments, trainable_segments; // the trainable ones come first
+  uint64_t *segment_bytes;               // [segments]
   struct {
     uint32_t segment;
     uint64_t offset;
   } * places;                                // [count], offset in bytes
-  struct vkd_buffer **buffers[PARAMS_KINDS]; // [segments]; NULL: kind not kept
+  struct vkd_buffer **buffers[PARAMS_KINDS]; // [segments, or trainable_segments]; NULL: kind not kept
 };
+
+// Whether a kind has a value of its own, or the weights' where frozen, for row `index`.
+static inline bool params_has(const struct params *p, enum params_kind kind, int index) {
+  return !p->rows[index].frozen || kind == PARAMS_WEIGHT || kind == PARAMS_EMA;
+}
 
 // kinds: mask of 1 << params_kind.  Everything is zero.
 enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config,
@@ -35,14 +42,19 @@ void params_destroy(struct params **params); // NULL inside is fine
 // Initial weights from the seed; EMA starts as their copy where it is kept.
 enum vkd_status params_init(struct params *params, uint64_t seed, struct vkd_error *err);
 
-// Bound tensors: of every parameter, out [count]; of a whole segment, [n].
+// Bound tensors: of every parameter, out [count], empty where params_has() is false; of a whole segment, [n].
 void params_tensors(const struct params *params, struct vkd_graph *g, enum params_kind kind, vkd_tensor *out);
 vkd_tensor params_segment(const struct params *params, struct vkd_graph *g, enum params_kind kind, uint32_t segment);
 
+// A whole tensor, or elements [first, first + count) of it.
 enum vkd_status params_write(struct params *params, enum params_kind kind, int index, const float *src,
                              struct vkd_error *err);
 enum vkd_status params_read(const struct params *params, enum params_kind kind, int index, float *dst,
                             struct vkd_error *err);
+enum vkd_status params_write_part(struct params *params, enum params_kind kind, int index, uint64_t first,
+                                  uint64_t count, const float *src, struct vkd_error *err);
+enum vkd_status params_read_part(const struct params *params, enum params_kind kind, int index, uint64_t first,
+                                 uint64_t count, float *dst, struct vkd_error *err);
 
 // Reads every tensor of a file that uses one of the public namings (also under ComfyUI's prefix).
 // Errors: VKD_ERR_INPUT naming all tensors that are missing, unknown or of another shape.
