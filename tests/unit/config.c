@@ -121,7 +121,6 @@ static void test_refusals(void) {
   check_refused("train: {steps: 1, batch: 8, micro_batch: 16}", VKD_ERR_INPUT, "train.micro_batch", "16");
   check_refused("train: {steps: 1, precision: bf16}", VKD_ERR_UNSUPPORTED, "train.precision", "not supported yet");
   check_refused("train: {steps: 1, objective: ddpm}", VKD_ERR_UNSUPPORTED, "train.objective", "not supported yet");
-  check_refused("model: {family: dit}\ntrain: {steps: 1}", VKD_ERR_UNSUPPORTED, "model.family", "not supported yet");
 
   check_override_refused("train.lrr=1", "'train.lr'", "command line");
   check_override_refused("lr=1", "'train.lr'", "command line");
