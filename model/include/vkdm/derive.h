@@ -1,0 +1,37 @@
+// A model's configuration from the shapes of its weights, config.json beside them, and the metadata of our own files.
+#ifndef VKDM_DERIVE_H
+#define VKDM_DERIVE_H
+
+#include "vkdm/dit.h"
+#include "vkdm/weights.h"
+
+struct derive_options {
+  int heads;     // 0: derived
+  int latent[3]; // frames, rows, columns; 0: derived
+};
+
+struct derived {
+  struct dit_config config; // passes dit_config_check()
+  enum dit_naming naming;
+  bool latent_known;      // false: nothing told the latent's size, and config.latent is one token
+  const char *heads_from; // what told the heads: "--heads", "config.json", "metadata", or the rule, as text for a log
+  const char *prefix;     // of the names
+};
+
+// Shapes tell all but the heads, eps, text_len and, in cross_dit, the latent's size.  Heads, by the first that there
+// is: the options, config.json, metadata, dim / 128 in cross_dit, the published configurations of dit.  eps 1e-6 and
+// text_len 512 where nothing tells them.
+// Errors: VKD_ERR_INPUT where the file is no known model (naming the other task that it looks like), a tensor that
+// tells a size is missing, config.json contradicts the shapes (naming both), or nothing tells the heads.
+enum vkd_status derive_model(const struct weights *weights, const struct derive_options *options, struct derived *out,
+                             struct vkd_error *err);
+
+// What the shapes do not tell, as metadata that derive_model() reads back.
+enum { DERIVE_META = 5 };
+struct derive_meta {
+  struct st_meta rows[DERIVE_META];
+  char text[DERIVE_META][48];
+};
+void derive_metadata(const struct dit_config *config, struct derive_meta *meta);
+
+#endif
