@@ -57,6 +57,8 @@ const struct config_field config_fields[] = {
     ENUM("data.codec", data.codec, "pixel", codecs, "synthetic: how frames become latents"),
     INT("data.levels_t", data.levels_t, "-1", -1, 3, "synthetic, haar: halvings in time; -1: 1 where it divides"),
     INT("data.levels_s", data.levels_s, "-1", -1, 3, "synthetic, haar: halvings in space; -1: 1 where it divides"),
+    {"data.latent", CONFIG_T_INT, 4, AT(data.latent), "0,0,0,0", 0, 16384, NULL,
+     "without data: channels, frames, rows and columns of a latent, for profile and bench; 0: none"},
     LONG("data.seed", data.seed, "0", 0, BIG, "synthetic: seed of the clips and of their split"),
     REAL("data.holdout", data.holdout, "0.1", 0, 0.99, "synthetic: share of the clips kept for evaluation"),
 
@@ -420,14 +422,25 @@ static enum vkd_status check_train(const struct config *c, struct vkd_error *err
   return VKD_OK;
 }
 
+static enum vkd_status check_data(const struct config *c, struct vkd_error *err) {
+  const int *l = c->data.latent;
+  int given = !!l[0] + !!l[1] + !!l[2] + !!l[3];
+  if (given && given < 4)
+    return vkd_fail(err, VKD_ERR_INPUT, "data.latent: %d,%d,%d,%d has a 0; give four sizes, or 0,0,0,0 for none", l[0],
+                    l[1], l[2], l[3]);
+  return VKD_OK;
+}
+
 enum vkd_status config_check(const struct config *config, struct vkd_error *err) {
   enum vkd_status status = check_model(config, err);
+  if (!status) status = check_data(config, err);
   return status ? status : check_train(config, err);
 }
 
 enum vkd_status config_require_data(const struct config *config, struct vkd_error *err) {
   if (config->data.path[0] || config->data.synthetic) return VKD_OK;
   return vkd_fail(err, VKD_ERR_USAGE,
-                  "data.path: no data set is named; add data.path=FILE.vkd (made by `vkdit data build`), or "
-                  "data.synthetic=true for the built-in moving shapes");
+                  "data.path: no data set is named%s; add data.path=FILE.vkd (made by `vkdit data build`), or "
+                  "data.synthetic=true for the built-in moving shapes",
+                  config->data.latent[0] ? " (data.latent is a shape, for profile and bench)" : "");
 }

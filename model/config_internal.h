@@ -20,7 +20,7 @@ struct config_field {
 extern const struct config_field config_fields[];
 extern const size_t config_field_count;
 
-enum { CONFIG_FIELDS_MAX = 128, CONFIG_LIST_MAX = 3, CONFIG_VALUE_MAX = 2 * CONFIG_TEXT_MAX };
+enum { CONFIG_FIELDS_MAX = 128, CONFIG_LIST_MAX = 4, CONFIG_VALUE_MAX = 2 * CONFIG_TEXT_MAX };
 
 const struct config_field *config__find(const char *key);
 

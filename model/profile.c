@@ -135,7 +135,8 @@ static enum profile_share_id share_of(const struct profile_row *row) {
   if (!matmul && !attention) return PROFILE_ELEMENTWISE;
   if (strstr(row->label, "/self_attn")) return matmul ? PROFILE_SELF_PROJ : PROFILE_SELF_ATTENTION;
   if (strstr(row->label, "/cross_attn")) return matmul ? PROFILE_CROSS_PROJ : PROFILE_CROSS_ATTENTION;
-  return strstr(row->label, "/ffn") ? PROFILE_FFN : PROFILE_EMBEDDINGS;
+  if (strstr(row->label, "/ffn")) return PROFILE_FFN;
+  return strncmp(row->label, "block", 5) == 0 ? PROFILE_MODULATION : PROFILE_EMBEDDINGS;
 }
 
 static void fill_shares(struct profile *p, bool sample) {
@@ -150,7 +151,7 @@ static void fill_shares(struct profile *p, bool sample) {
   double passes = sample ? 1 : 3, d = m->dim, n = (double)dit_tokens(m), each = passes * m->depth * n * p->batch;
   p->shares[PROFILE_SELF_PROJ].formula = each * 8 * d * d;
   p->shares[PROFILE_SELF_ATTENTION].formula = each * 4 * n * d;
-  p->shares[PROFILE_CROSS_PROJ].formula = each * 4 * d * d;
+  p->shares[PROFILE_CROSS_PROJ].formula = m->family == DIT_CROSS ? each * 4 * d * d : 0;
   p->shares[PROFILE_FFN].formula = each * 4 * d * m->ffn;
   p->formula = dit_token_flops(m) / 3 * passes * n * p->batch;
   for (uint32_t i = 0; i < p->count; i++) {
@@ -179,7 +180,7 @@ enum vkd_status profile_create(struct profile **out, const struct profile_params
   unsigned kinds = PARAMS_FOR_INFERENCE;
   if (!params->sample)
     kinds = PARAMS_FOR_TRAINING | (config_accumulation(params->config) > 1 ? 1u << PARAMS_GRAD_SUM : 0);
-  p->batch = params->config->train.batch;
+  p->batch = params->sample ? config_micro_batch(params->config) : params->config->train.batch;
   if ((st = params_create(&p->graphs->params, params->device, &p->model, kinds, err)) != VKD_OK) goto fail;
   p->params = p->graphs->params->numel;
   fill_arenas(p, kinds);

@@ -3,24 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vkdm/shapes.h"
 #include "vkdm/sweep.h"
-
-// The data that a cell will see: of its file, or of the synthetic set that data_build() would make.
-static enum vkd_status data_info(const struct config *c, struct dataset **file, struct dataset_info *info,
-                                 struct vkd_error *err) {
-  if (*c->data.path) {
-    enum vkd_status status = dataset_open(c->data.path, file, err);
-    if (!status) *info = *dataset_get_info(*file);
-    return status;
-  }
-  bool even_t = c->data.frames % 2 == 0, even_s = c->data.size[0] % 2 == 0 && c->data.size[1] % 2 == 0;
-  uint32_t levels_t = c->data.levels_t == CONFIG_AUTO ? even_t : (uint32_t)c->data.levels_t;
-  uint32_t levels_s = c->data.levels_s == CONFIG_AUTO ? even_s : (uint32_t)c->data.levels_s;
-  info->classes = (uint32_t)c->data.classes;
-  return latent_codec_init(&info->codec, c->data.codec == CONFIG_HAAR ? LATENT_HAAR : LATENT_PIXEL, 0,
-                           (uint32_t)c->data.frames, (uint32_t)c->data.size[0], (uint32_t)c->data.size[1], levels_t,
-                           levels_s, err);
-}
 
 static enum vkd_status plan_cell(struct sweep_cell *cell, const struct dataset_info *info, struct vkd_error *err) {
   struct dit_config *m = &cell->model;
@@ -49,8 +33,7 @@ enum vkd_status sweep_plan(struct sweep *sweep, struct vkd_error *err) {
     bool known = i && !memcmp(&cell->config.data, &sweep->cells[i - 1].config.data, sizeof cell->config.data);
     if (!known) {
       dataset_close(&file);
-      memset(info, 0, sizeof *info);
-      status = data_info(&cell->config, &file, info, err);
+      status = shapes_open(&cell->config, &file, info, err);
       if (status) vkd_error_prefix(err, "cell %s", cell->name);
     }
     if (!status) status = plan_cell(cell, info, err);

@@ -7,10 +7,11 @@
 #include "cmd.h"
 #include "config_arg.h"
 #include "vkdm/profile.h"
+#include "vkdm/shapes.h"
 
 static const struct cmd_opt opts[] = {
     {.name = "train", .help = "a training step (the default)"},
-    {.name = "sample", .help = "a forward pass over train.batch latents; guidance needs two per sample and step"},
+    {.name = "sample", .help = "a forward pass over train.micro_batch latents; guidance needs two per sample and step"},
     {.name = "runs",
      .kind = CMD_INT,
      .metavar = "N",
@@ -58,28 +59,6 @@ static const char *si(double x, char text[16]) {
   }
   snprintf(text, 16, u || size != (int)size ? "%s%.3g %s" : "%s%.0f %s", x < 0 ? "-" : "", size, units[u]);
   return text;
-}
-
-// The shapes of the clips: those of data.path, or of the synthetic set, which need not exist.
-static enum vkd_status open_shapes(const struct config *c, struct dataset **data, struct dataset_info *info,
-                                   struct vkd_error *err) {
-  *data = NULL;
-  if (*c->data.path) {
-    enum vkd_status st = dataset_open(c->data.path, data, err);
-    if (st == VKD_OK) *info = *dataset_get_info(*data);
-    return st;
-  }
-  *info = (struct dataset_info){.classes = (uint32_t)c->data.classes};
-  if (c->model.text_len > 0 && c->model.text_dim > 0) {
-    info->text_len = (uint32_t)c->model.text_len;
-    info->text_dim = (uint32_t)c->model.text_dim;
-  }
-  uint32_t t = (uint32_t)c->data.frames, h = (uint32_t)c->data.size[0], w = (uint32_t)c->data.size[1];
-  uint32_t levels_t = c->data.levels_t == CONFIG_AUTO ? t % 2 == 0 : (uint32_t)c->data.levels_t;
-  uint32_t levels_s = c->data.levels_s == CONFIG_AUTO ? h % 2 == 0 && w % 2 == 0 : (uint32_t)c->data.levels_s;
-  bool haar = c->data.codec == CONFIG_HAAR;
-  return latent_codec_init(&info->codec, haar ? LATENT_HAAR : LATENT_PIXEL, 0, t, h, w, haar ? levels_t : 0,
-                           haar ? levels_s : 0, err);
 }
 
 static int by_cost(const void *a, const void *b) {
@@ -247,7 +226,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct config config;
   struct dataset_info info;
   enum vkd_status st = config_arg_load(args, &config, err);
-  if (st == VKD_OK) st = open_shapes(&config, &data, &info, err);
+  if (st == VKD_OK) st = shapes_open(&config, &data, &info, err);
   struct vkd_device_params wanted = {.select = cmd_string(args, "device"), .fake = plan_only ? &plan_caps : NULL};
   if (st == VKD_OK) st = vkd_device_create(&dev, &wanted, err);
   if (st != VKD_OK) goto done;
@@ -269,8 +248,8 @@ const struct cmd cmd_profile = {
     .summary = "Tells what a step costs op by op, its memory, and its FLOPs beside the paper's formula",
     .usage = CONFIG_ARG_USAGE,
     .details = "The formula is C_token = 3/4 N (7 + n/d), N = 16 L d^2, per token (another ffn width: 3 L (12 d^2 + 4 "
-               "d ffn + 4 n d)).\n"
-               "Inputs are random; shapes come from data.path, or from the synthetic settings of the configuration.",
+               "d ffn + 4 n d); family dit: 3 L (8 d^2 + 4 d ffn + 4 n d)).\n"
+               "Inputs are random; shapes come from data.path, from data.latent, or from the synthetic settings.",
     .min_pos = 1,
     .max_pos = -1,
     .opts = opts,

@@ -45,9 +45,11 @@ enum vkd_status config_arg_asset(const char *folder, const char *name, const str
 
 enum vkd_status config_arg_named(const char *name, const char *const *overrides, size_t count, struct config *config,
                                  struct vkd_error *err) {
-  const struct asset *asset;
-  if (config_arg_is_path(name)) return config_load(name, overrides, count, config, err);
-  enum vkd_status status = config_arg_asset("configs", name, &asset, err);
+  char full[160];
+  snprintf(full, sizeof full, "configs/%.100s.yaml", name);
+  const struct asset *asset = fileio_is_file(name) ? NULL : asset_find(full); // a built-in name may hold a '.'
+  if (!asset && config_arg_is_path(name)) return config_load(name, overrides, count, config, err);
+  enum vkd_status status = asset ? VKD_OK : config_arg_asset("configs", name, &asset, err);
   if (status) return status;
   return config_from_string(name, (const char *)asset->data, asset->size, overrides, count, config, err);
 }

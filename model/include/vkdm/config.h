@@ -34,6 +34,7 @@ struct config {
     int frames, size[2];        // [height, width] in pixels
     enum config_codec codec;
     int levels_t, levels_s; // of haar; CONFIG_AUTO: 1, or 0 where the size is odd
+    int latent[4];          // C, T, H, W where there are no data; 0: as frames, size and codec give
     int64_t seed;
     double holdout; // share of the clips that is held out
   } data;

@@ -12,7 +12,7 @@ struct profile_params {
   struct vkd_device *device; // a fake one with runs = 0: counts and memory only
   const struct config *config;
   const struct dataset_info *data; // shapes only; the numbers are random
-  bool sample;                     // a forward pass over config.train.batch latents in place of a training step
+  bool sample;                     // a forward pass over a micro-batch of latents in place of a training step
   int runs;                        // timed runs; 0: nothing runs
 };
 
@@ -43,7 +43,8 @@ struct profile_memory {
   X(CROSS_PROJ, "cross-attention projections", "keys and values of the context, 4 m d^2 per clip, are left out")       \
   X(CROSS_ATTENTION, "cross-attention", "4 n m d per clip, and its recomputation, are left out")                       \
   X(FFN, "feed-forward", "4 d ffn per token, layer and pass: as counted")                                              \
-  X(EMBEDDINGS, "embeddings and head", "patches, time, text, output layer are left out")                               \
+  X(MODULATION, "modulation per sample", "adaLN of family dit, 12 d^2 per sample, layer and pass, is left out")        \
+  X(EMBEDDINGS, "embeddings and head", "patches, time, text or label, output layer are left out")                      \
   X(ELEMENTWISE, "norms and elementwise", "norms, rotary, gates, biases, noise, loss are left out")                    \
   X(OPTIMISER, "optimiser", "gradient norm, AdamW, EMA are left out")
 
@@ -62,7 +63,7 @@ struct profile_share {
 struct profile {
   struct dit_config model;
   int64_t params;
-  int batch;      // samples per step
+  int batch;      // samples per step or pass
   double formula; // FLOPs of a step as the paper counts
   struct profile_row *rows;
   uint32_t count;
