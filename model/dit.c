@@ -1,4 +1,6 @@
 // The families' table, and what a forward pass is in every one of them: begin, blocks, end.
+#include <math.h>
+
 #include "dit_internal.h"
 
 static const struct dit_family_row *const families[DIT_FAMILIES] = {
@@ -36,6 +38,10 @@ enum vkd_status dit_config_check(const struct dit_config *c, struct vkd_error *e
       return vkd_fail(err, VKD_ERR_INPUT,
                       "model.patch %d,%d,%d does not divide the latent %d x %d x %d (frames, rows, columns)",
                       c->patch[0], c->patch[1], c->patch[2], c->latent[0], c->latent[1], c->latent[2]);
+  if (c->lora.rank < 0 || c->lora.rank > 1 << 20 || !isfinite(c->lora.alpha) ||
+      (c->lora.rank > 0 && (!c->lora.targets || c->lora.targets & ~(unsigned)DIT_LORA_ALL)))
+    return vkd_fail(err, VKD_ERR_INPUT, "model: adapters of rank %d, alpha %g, targets 0x%x", c->lora.rank,
+                    (double)c->lora.alpha, c->lora.targets);
   return dit_family_of(c)->check(c, err);
 }
 

@@ -73,6 +73,10 @@ static inline int dit_block_param(const struct dit_config *c, int block, int row
 }
 static inline int dit_class_param(const struct dit_config *c) { return dit_block_param(c, c->depth, 0); }
 
+// A row's name in a naming, "" where it has none; block: what "%d" stands for.
+void dit_row_name(const struct dit_row *row, int naming, int block, char out[96]);
+int64_t dit_dim(const struct dit_config *c, int dim); // the value of a symbol
+
 // ---- layers: params index `row` is a weight, `row` + 1 its bias
 // ------------------------------------------------------
 vkd_tensor dit_linear(const struct dit_build *b, int row, vkd_tensor x); // x Wᵀ + bias

@@ -1,24 +1,49 @@
 // Layers that the families share.
 #include <math.h>
+#include <stdlib.h>
 
 #include "dit_internal.h"
 
+// low * scale
+static vkd_tensor scaled(const struct dit_build *b, vkd_tensor low, float scale) {
+  int64_t rank = b->c->lora.rank;
+  float *values = malloc((size_t)rank * sizeof *values);
+  if (!values) return (vkd_tensor){0};
+  for (int64_t i = 0; i < rank; i++) values[i] = scale;
+  vkd_tensor s = vkd_constant(b->g, "lora_scale", VKD_F32, VKD_SHAPE(1, rank), values);
+  free(values);
+  return vkd_row_scale(b->g, low, s);
+}
+
+// residual + alpha / rank (x Aᵀ) Bᵀ where the weight's part has an adapter; the large product adds it, so that no pass
+// over its result is spent.
+static vkd_tensor adapted(const struct dit_build *b, int row, int part, vkd_tensor x, vkd_tensor residual) {
+  int a = dit_adapter_row(b->c, row, part), rank = b->c->lora.rank;
+  if (a < 0) return residual;
+  vkd_tensor low = vkd_linear(b->g, x, b->params[a], (vkd_tensor){0});
+  float scale = b->c->lora.alpha / (float)rank;
+  if (scale != 1) low = scaled(b, low, scale);
+  return vkd_matmul(b->g, low, b->params[a + 1], false, true, (vkd_tensor){0}, residual);
+}
+
 vkd_tensor dit_linear(const struct dit_build *b, int row, vkd_tensor x) {
-  return vkd_linear(b->g, x, b->params[row], b->params[row + 1]);
+  return dit_linear_add(b, row, x, (vkd_tensor){0});
 }
 
 vkd_tensor dit_linear_add(const struct dit_build *b, int row, vkd_tensor x, vkd_tensor residual) {
-  return vkd_matmul(b->g, x, b->params[row], false, true, b->params[row + 1], residual);
+  return vkd_matmul(b->g, x, b->params[row], false, true, b->params[row + 1], adapted(b, row, 0, x, residual));
 }
 
 vkd_tensor dit_linear_part(const struct dit_build *b, int row, int64_t first, int64_t count, vkd_tensor x) {
-  return vkd_linear(b->g, x, vkd_slice(b->g, b->params[row], first, count),
-                    vkd_slice(b->g, b->params[row + 1], first, count));
+  return vkd_matmul(b->g, x, vkd_slice(b->g, b->params[row], first, count), false, true,
+                    vkd_slice(b->g, b->params[row + 1], first, count),
+                    adapted(b, row, (int)(first / count), x, (vkd_tensor){0}));
 }
 
 vkd_tensor dit_linear_chunks(const struct dit_build *b, int row, vkd_tensor x) {
   int64_t d = b->c->dim, k = vkd_tensor_shape(b->g, b->params[row + 1]).dim[0] / d;
-  vkd_tensor e = vkd_linear(b->g, x, b->params[row], (vkd_tensor){0});
+  vkd_tensor e =
+      vkd_matmul(b->g, x, b->params[row], false, true, (vkd_tensor){0}, adapted(b, row, 0, x, (vkd_tensor){0}));
   return vkd_modulation(b->g, e, vkd_reshape(b->g, b->params[row + 1], VKD_SHAPE(k, d)));
 }
 

@@ -7,7 +7,7 @@
 #include "dit_internal.h"
 #include "vkd/random.h"
 
-static int64_t dim_value(const struct dit_config *c, enum dit_dim s) {
+int64_t dit_dim(const struct dit_config *c, int dim) {
   int64_t volume = (int64_t)c->patch[0] * c->patch[1] * c->patch[2];
   const int64_t values[] = {[DIM_DIM] = c->dim,
                             [DIM_FFN] = c->ffn,
@@ -26,35 +26,67 @@ static int64_t dim_value(const struct dit_config *c, enum dit_dim s) {
                             [DIM_SIX] = 6,
                             [DIM_TOKENS] = dit_tokens(c),
                             [DIM_CLASSES] = c->class_rows};
-  return values[s];
+  return values[dim];
+}
+
+void dit_row_name(const struct dit_row *row, int naming, int block, char out[96]) {
+  const char *name = row->name[naming] ? row->name[naming] : "", *mark = strstr(name, "%d");
+  if (mark)
+    snprintf(out, 96, "%.*s%d%s", (int)(mark - name), name, block, mark + 2);
+  else
+    snprintf(out, 96, "%s", name);
 }
 
 static void fill_row(const struct dit_config *c, const struct dit_row *row, int block, struct dit_param *p) {
-  for (int n = 0; n < DIT_NAMINGS; n++) {
-    const char *name = row->name[n] ? row->name[n] : "", *mark = strstr(name, "%d");
-    if (mark)
-      snprintf(p->name[n], sizeof p->name[n], "%.*s%d%s", (int)(mark - name), name, block, mark + 2);
-    else
-      snprintf(p->name[n], sizeof p->name[n], "%s", name);
-  }
+  for (int n = 0; n < DIT_NAMINGS; n++) dit_row_name(row, n, block, p->name[n]);
   p->shape.rank = 0;
   while (p->shape.rank < VKD_MAX_DIMS && row->dims[p->shape.rank] != DIM_END) {
-    p->shape.dim[p->shape.rank] = dim_value(c, (enum dit_dim)row->dims[p->shape.rank]);
+    p->shape.dim[p->shape.rank] = dit_dim(c, row->dims[p->shape.rank]);
     p->shape.rank++;
   }
   p->init = row->init;
   p->init_scale = row->scale;
-  p->frozen = row->init == DIT_INIT_POSITION;
+  p->frozen = row->init == DIT_INIT_POSITION || c->lora.rank > 0;
   p->numel = vkd_shape_numel(&p->shape);
 }
 
 // The class table of cross_dit is ours: the public model has none.
 static bool own_class_table(const struct dit_config *c) { return c->family == DIT_CROSS && c->class_rows > 0; }
 
+// A [rank, in] and B [out, rank] of one adapter.
+static void fill_adapter(const struct dit_config *c, const struct dit_adapter *a, struct dit_param p[2]) {
+  static const char *const suffix[2] = {".lora_A.weight", ".lora_B.weight"};
+  for (int k = 0; k < 2; k++) {
+    p[k] = (struct dit_param){.shape = k ? VKD_SHAPE(a->out, c->lora.rank) : VKD_SHAPE(c->lora.rank, a->in),
+                              .init = k ? DIT_INIT_ZERO : DIT_INIT_LINEAR};
+    p[k].numel = vkd_shape_numel(&p[k].shape);
+    for (int n = 0; n < DIT_NAMINGS; n++)
+      if (*a->module[n] && (a->parts == 1 || n == DIT_NAMING_DIFFUSERS))
+        snprintf(p[k].name[n], sizeof p[k].name[n], "%.80s%s", a->module[n], suffix[k]);
+  }
+}
+
+static enum vkd_status add_adapters(const struct dit_config *c, struct dit_param **rows, int *count,
+                                    struct vkd_error *err) {
+  struct dit_adapter *adapters = NULL;
+  int n = 0;
+  enum vkd_status st = dit_adapters(c, &adapters, &n, err);
+  struct dit_param *more = st == VKD_OK ? realloc(*rows, ((size_t)*count + 2 * (size_t)n) * sizeof *more) : NULL;
+  if (st == VKD_OK && !more) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d adapters", n);
+  if (more) *rows = more;
+  for (int i = 0; i < n && st == VKD_OK; i++) {
+    if (!(adapters[i].target & c->lora.targets)) continue;
+    fill_adapter(c, &adapters[i], &more[*count]);
+    *count += 2;
+  }
+  free(adapters);
+  return st;
+}
+
 enum vkd_status dit_params(const struct dit_config *c, struct dit_param **rows, int *count, struct vkd_error *err) {
   const struct dit_family_row *f = dit_family_of(c);
   *rows = NULL;
-  *count = f->outer_rows + c->depth * f->block_rows + own_class_table(c);
+  *count = dit_base_rows(c);
   struct dit_param *p = calloc((size_t)*count, sizeof *p);
   if (!p) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d parameters", *count);
   for (int i = 0; i < f->outer_rows; i++) fill_row(c, &f->outer[i], -1, &p[i]);
@@ -68,7 +100,12 @@ enum vkd_status dit_params(const struct dit_config *c, struct dit_param **rows, 
     fill_row(c, &row, -1, &p[dit_class_param(c)]);
   }
   *rows = p;
-  return VKD_OK;
+  enum vkd_status st = c->lora.rank > 0 ? add_adapters(c, rows, count, err) : VKD_OK;
+  if (st != VKD_OK) {
+    free(*rows);
+    *rows = NULL;
+  }
+  return st;
 }
 
 enum { INIT_STREAM = 0x1417 }; // the counter's last word: initial values share no draw with noise
@@ -101,6 +138,9 @@ void dit_param_init(const struct dit_config *c, const struct dit_param *p, int i
     break;
   case DIT_INIT_FAN_IN:
     bound = 1 / sqrt(volume);
+    break;
+  case DIT_INIT_LINEAR:
+    bound = 1 / sqrt((double)rest);
     break;
   case DIT_INIT_NORMAL:
     std = p->init_scale;

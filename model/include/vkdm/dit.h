@@ -20,6 +20,13 @@ struct dit_config {
   int patch[3];  // frames, rows, columns of the latent per token
   int latent[3]; // T, H, W
   float eps;
+  // Low-rank adapters beside the linear layers: y = x Wᵀ + b + alpha / rank (x Aᵀ) Bᵀ.  rank 0: none.  With them, the
+  // model's own parameters are frozen.  targets: DIT_LORA_...  Source: Hu et al. 2021, arXiv:2106.09685
+  struct {
+    int rank;
+    float alpha;
+    unsigned targets;
+  } lora;
 };
 
 // Errors: VKD_ERR_INPUT naming what does not fit (heads and dim, odd head_dim, patch and latent).
@@ -43,6 +50,7 @@ enum dit_init {
   DIT_INIT_NORMAL,     // standard deviation `scale`
   DIT_INIT_MODULATION, // normal / sqrt(dim)
   DIT_INIT_FAN_IN,     // uniform, bound 1 / sqrt(patch volume * in_channels): PyTorch's default for a conv's bias
+  DIT_INIT_LINEAR,     // uniform, bound 1 / sqrt(columns): PyTorch's default for a linear layer
   DIT_INIT_POSITION    // the fixed sine-cosine table of family dit
 };
 
@@ -55,7 +63,8 @@ struct dit_param {
   bool frozen; // never trained: no gradient, no update, no decay
 };
 
-// One row per tensor: the outer ones, then block by block.  *rows is freed with free().
+// One row per tensor: the outer ones, then block by block; after them the adapters, in that order too.  *rows is freed
+// with free().
 enum vkd_status dit_params(const struct dit_config *config, struct dit_param **rows, int *count, struct vkd_error *err);
 
 // Initial values of row `index`, from (seed, index) alone.  dst [numel]
@@ -95,7 +104,39 @@ void dit_block(struct vkd_graph *g, const struct dit_config *config, const vkd_t
                struct dit_hidden *hidden);
 vkd_tensor dit_end(struct vkd_graph *g, const struct dit_config *config, const vkd_tensor *params,
                    const struct dit_hidden *hidden);
-// Rows of dit_params() that block `block` reads: [*first, *first + *count).
+// Rows of dit_params() that block `block` reads: [*first, *first + *count), and those of its adapters.
 void dit_block_rows(const struct dit_config *config, int block, int *first, int *count);
+void dit_block_adapter_rows(const struct dit_config *config, int block, int *first, int *count);
+
+// ---- low-rank adapters ---------------------------------------------------------------------------------------------
+// Linear layers by their part in the model; Q, K, V and O of self- and cross-attention alike.
+enum {
+  DIT_LORA_Q = 1,
+  DIT_LORA_K = 2,
+  DIT_LORA_V = 4,
+  DIT_LORA_O = 8,
+  DIT_LORA_FFN = 16,
+  DIT_LORA_OTHER = 32, // embeddings of text and timestep, modulation, head; the timestep's not in family dit
+  DIT_LORA_ALL = 63
+};
+// A list of names, as "q,k,v,o": in public code's words too (to_q, to_out.0, qkv, ...).  Errors: VKD_ERR_INPUT naming
+// the one that is unknown.
+enum vkd_status dit_lora_targets(const char *text, unsigned *targets, struct vkd_error *err);
+
+// Where an adapter sits: beside outputs [part * out, (part + 1) * out) of the weight `row`.
+struct dit_adapter {
+  int row;
+  int part, parts; // 0, 1 but for the matrix of queries, keys and values that family dit has in one: 0..2, 3
+  unsigned target;
+  int64_t out, in;
+  char module[DIT_NAMINGS][96]; // the layer's name, which in naming meta the parts share; "": the naming has none
+};
+// Every adapter that the config could have, whatever its lora.rank and targets.  *adapters is freed with free().
+enum vkd_status dit_adapters(const struct dit_config *config, struct dit_adapter **adapters, int *count,
+                             struct vkd_error *err);
+// Row of A [rank, in] in dit_params(); B [out, rank] is the one after it.  -1: there is none.
+int dit_adapter_row(const struct dit_config *config, int row, int part);
+// Rows of dit_params() that are not adapters: [0, the count).
+int dit_base_rows(const struct dit_config *config);
 
 #endif
