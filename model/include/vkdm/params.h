@@ -6,7 +6,7 @@
 
 #include "vkd/device.h"
 #include "vkdm/dit.h"
-#include "vkdm/safetensors.h"
+#include "vkdm/weights.h"
 
 enum params_kind { PARAMS_WEIGHT, PARAMS_GRAD, PARAMS_GRAD_SUM, PARAMS_M, PARAMS_V, PARAMS_EMA, PARAMS_KINDS };
 #define PARAMS_FOR_INFERENCE (1u << PARAMS_WEIGHT)
@@ -56,8 +56,10 @@ enum vkd_status params_write_part(struct params *params, enum params_kind kind, 
 enum vkd_status params_read_part(const struct params *params, enum params_kind kind, int index, uint64_t first,
                                  uint64_t count, float *dst, struct vkd_error *err);
 
-// Reads every tensor of a file that uses one of the public namings (also under ComfyUI's prefix).
-// Errors: VKD_ERR_INPUT naming all tensors that are missing, unknown or of another shape.
+// Reads every parameter of a file in one of the public namings (vkdm/source.h), streamed in bounded pieces.
+// *naming: the one recognised; may be NULL.  Errors: as source_open().
+enum vkd_status params_load_weights(struct params *params, enum params_kind kind, const struct weights *weights,
+                                    enum dit_naming *naming, struct vkd_error *err);
 enum vkd_status params_load(struct params *params, enum params_kind kind, const struct st_file *file,
                             enum dit_naming *naming, struct vkd_error *err);
 enum vkd_status params_save(const struct params *params, enum params_kind kind, enum dit_naming naming,

@@ -12,8 +12,9 @@
 #define ST_DTYPE_MAP(X)                                                                                                \
   X(F64, 8)                                                                                                            \
   X(F32, 4)                                                                                                            \
-  X(F16, 2) X(BF16, 2) X(I64, 8) X(I32, 4) X(I16, 2) X(I8, 1) X(U64, 8) X(U32, 4) X(U16, 2) X(U8, 1) X(BOOL, 1)        \
-      X(F8_E4M3, 1) X(F8_E5M2, 1)
+  X(F16, 2)                                                                                                            \
+  X(BF16, 2) X(I64, 8) X(I32, 4) X(I16, 2) X(I8, 1) X(U64, 8) X(U32, 4) X(U16, 2) X(U8, 1) X(BOOL, 1) X(F8_E4M3, 1)    \
+      X(F8_E5M2, 1)
 
 enum st_dtype {
 #define X(name, bytes) ST_##name,
@@ -57,9 +58,9 @@ void st_metadata_at(const struct st_file *file, size_t i, const char **key, cons
 enum vkd_status st_require(const struct st_file *file, const char *name, int ndim, const uint64_t *shape,
                            const struct st_tensor **out, struct vkd_error *err);
 
-// Elements [first, first + count) as f32 from F64 (rounded to nearest), F32, F16 or BF16, or as i32 from I32, I64 or
-// U8. dst: [count].  Errors: VKD_ERR_DTYPE on another type, VKD_ERR_INPUT on an I64 beyond i32, VKD_ERR_INTERNAL on a
-// range outside the tensor.
+// Elements [first, first + count) as f32 from F64 (rounded to nearest), F32, F16, BF16, F8_E4M3 (without infinities) or
+// F8_E5M2, or as i32 from I32, I64 or U8. dst: [count].  Errors: VKD_ERR_DTYPE on another type, VKD_ERR_INPUT on an I64
+// beyond i32 or a finite F64 beyond f32, VKD_ERR_INTERNAL on a range outside the tensor.
 enum vkd_status st_read_f32_part(const struct st_tensor *tensor, uint64_t first, uint64_t count, float *dst,
                                  struct vkd_error *err);
 enum vkd_status st_read_i32_part(const struct st_tensor *tensor, uint64_t first, uint64_t count, int32_t *dst,
@@ -67,6 +68,10 @@ enum vkd_status st_read_i32_part(const struct st_tensor *tensor, uint64_t first,
 // The whole tensor, dst: [numel].
 enum vkd_status st_read_f32(const struct st_tensor *tensor, float *dst, struct vkd_error *err);
 enum vkd_status st_read_i32(const struct st_tensor *tensor, int32_t *dst, struct vkd_error *err);
+
+// src [count] as F32, F16 or BF16, rounded to nearest, ties to even; dst is aligned to its element.  False where a
+// finite value would become infinite: the first is at *overflow, and dst is not complete.
+bool st_narrow(enum st_dtype dtype, const float *src, uint64_t count, void *dst, uint64_t *overflow);
 
 // One tensor to write: `data` [size] in the file's type, or, where data is NULL, `fill`, which is asked for bytes
 // [offset, offset + size) in rising order, so that a large tensor needs no host copy.  shape: as in st_tensor.
