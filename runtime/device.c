@@ -290,6 +290,19 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
   return VKD_OK;
 }
 
+static enum vkd_status limit_memory(struct vkd_device *dev, uint64_t limit, struct vkd_error *err) {
+  const char *text = getenv("VKD_MEMORY_LIMIT");
+  if (!limit && text && *text) {
+    char *end;
+    double mib = strtod(text, &end);
+    if (*end || !(mib > 0 && mib < 1e9))
+      return vkd_fail(err, VKD_ERR_USAGE, "VKD_MEMORY_LIMIT is '%.40s', not a number of MiB above 0", text);
+    limit = (uint64_t)(mib * 1048576);
+  }
+  if (limit && limit < dev->caps.memory_budget) dev->caps.memory_budget = limit;
+  return VKD_OK;
+}
+
 enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_device_params *params,
                                   struct vkd_error *err) {
   static const struct vkd_device_params none;
@@ -311,6 +324,7 @@ enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_devi
   if ((st = choose(caps, count, params->select, &chosen, err)) != VKD_OK) goto fail;
   dev->caps = caps[chosen];
   dev->physical = physical[chosen];
+  if ((st = limit_memory(dev, params->memory_limit, err)) != VKD_OK) goto fail;
   if ((st = open_logical(dev, err)) != VKD_OK) goto fail;
   if ((st = vkd__kernels_open(dev, params->cache_dir, err)) != VKD_OK) goto fail;
   vkd_log(VKD_LOG_DEBUG, "device %u: %s (%s, %s)", chosen, dev->caps.name, vkd_device_kind_name(dev->caps.kind),

@@ -53,7 +53,12 @@ struct vkd_buffer {
   VkBuffer handle;
   VkDeviceMemory memory;
   uint64_t address; // a made-up one on a fake device
+  void *map;        // NULL: not mapped
 };
+
+// As vkd_buffer_create(), and mapped where there is a large enough heap that is the device's own and the host's too.
+enum vkd_status vkd__buffer_create_mapped(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes,
+                                          struct vkd_error *err);
 
 // Submits command buffers; *ticket is what vkd__wait() waits for.
 enum vkd_status vkd__submit(struct vkd_device *dev, const VkCommandBuffer *commands, uint32_t count, uint64_t *ticket,

@@ -56,26 +56,38 @@ enum vkd_status vkd_plan_query(const struct vkd_program_params *params, struct v
   return st;
 }
 
+// Takes the temporaries' memory of `other` where every chunk is large enough there.
+static enum vkd_status borrow(struct vkd_program *p, const struct vkd_program *other, struct vkd_error *err) {
+  bool fits = other && p->plan->chunks <= other->chunk_count;
+  for (uint32_t i = 0; fits && i < p->plan->chunks; i++) fits = p->plan->chunk_bytes[i] <= other->chunks[i]->bytes;
+  p->chunk_count = p->plan->chunks;
+  p->chunks_lent = fits;
+  p->chunks = calloc(p->plan->chunks + 1, sizeof *p->chunks);
+  if (!p->chunks) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a program");
+  for (uint32_t i = 0; fits && i < p->plan->chunks; i++) p->chunks[i] = other->chunks[i];
+  return VKD_OK;
+}
+
 static enum vkd_status check_memory(const struct vkd_program *p, struct vkd_error *err) {
   const struct vkd_device_caps *caps = &p->dev->caps;
-  uint64_t own = p->info.temporaries + p->info.inputs + p->info.outputs + p->info.constants + p->info.staging;
+  uint64_t temporaries = p->chunks_lent ? 0 : p->info.temporaries;
+  uint64_t own = temporaries + p->info.inputs + p->info.outputs + p->info.constants + p->info.staging;
   uint64_t free_bytes = caps->memory_budget > p->dev->allocated ? caps->memory_budget - p->dev->allocated : 0;
   if (own <= free_bytes) return VKD_OK;
   return vkd_fail(
       err, VKD_ERR_DEVICE_MEMORY,
       "the step needs %.1f MiB beside the %.1f MiB in use (activations %.1f, inputs and outputs %.1f), %s has %.1f MiB",
-      (double)own / 1048576, (double)p->dev->allocated / 1048576, (double)p->info.temporaries / 1048576,
-      (double)(own - p->info.temporaries) / 1048576, caps->name, (double)caps->memory_budget / 1048576);
+      (double)own / 1048576, (double)p->dev->allocated / 1048576, (double)temporaries / 1048576,
+      (double)(own - temporaries) / 1048576, caps->name, (double)caps->memory_budget / 1048576);
 }
 
 static enum vkd_status allocate(struct vkd_program *p, struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
-  p->chunks = calloc(p->plan->chunks + 1, sizeof *p->chunks);
   p->addresses = calloc(p->plan->chunks + 1, sizeof *p->addresses);
   p->slots = calloc((size_t)p->slot_count, sizeof *p->slots);
-  if (!p->chunks || !p->addresses || !p->slots) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a program");
+  if (!p->addresses || !p->slots) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a program");
   for (uint32_t i = 0; i < p->plan->chunks && st == VKD_OK; i++) {
-    st = vkd_buffer_create(&p->chunks[i], p->dev, p->plan->chunk_bytes[i], err);
+    if (!p->chunks_lent) st = vkd_buffer_create(&p->chunks[i], p->dev, p->plan->chunk_bytes[i], err);
     if (st == VKD_OK) p->addresses[i] = p->chunks[i]->address;
   }
   if (st == VKD_OK && p->plan->input_bytes) st = vkd_buffer_create(&p->inputs, p->dev, p->plan->input_bytes, err);
@@ -177,6 +189,7 @@ enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_pr
   if (p->dev->caps.fake) st = vkd_fail(err, VKD_ERR_UNSUPPORTED, "a fake device plans, it does not run");
   if (st == VKD_OK) st = vkd__plan_create(&p->plan, p->graph, p->dev->caps.max_allocation, !params->no_reuse, err);
   if (st == VKD_OK) st = dry_record(p->plan, p->graph, &p->dev->caps, p->slot_count, &p->info, err);
+  if (st == VKD_OK) st = borrow(p, params->beside, err);
   if (st == VKD_OK) st = check_memory(p, err);
   if (st == VKD_OK) st = allocate(p, err);
   if (st == VKD_OK) st = record_all(p, err);
@@ -195,7 +208,7 @@ void vkd_program_destroy(struct vkd_program **pp) {
     vkd__host_buffer_destroy(p->dev, &p->slots[s].out);
   }
   vkd__command_free(p->dev, &p->main);
-  for (uint32_t i = 0; p->chunks && i < p->plan->chunks; i++) vkd_buffer_destroy(&p->chunks[i]);
+  for (uint32_t i = 0; p->chunks && !p->chunks_lent && i < p->chunk_count; i++) vkd_buffer_destroy(&p->chunks[i]);
   vkd_buffer_destroy(&p->inputs);
   vkd_buffer_destroy(&p->constants);
   vkd__tape_free(&p->tape);

@@ -18,6 +18,8 @@ struct vkd_program {
   struct vkd_plan_info info;
   struct vkd_tape tape;
   struct vkd_buffer **chunks, *inputs, *constants;
+  uint32_t chunk_count;
+  bool chunks_lent; // they belong to another program
   uint64_t *addresses; // of chunks
   struct vkd_slot *slots;
   int slot_count;

@@ -54,8 +54,20 @@ static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vk
   return st;
 }
 
-enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes,
-                                  struct vkd_error *err) {
+enum {
+  BOTH =
+      VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
+};
+
+// A card without a large PCI window has a heap of 256 MiB that the host reaches; it is left to the driver.
+static bool can_map(const struct vkd_device *dev) {
+  uint32_t type = memory_type(dev, UINT32_MAX, BOTH);
+  return type != UINT32_MAX &&
+         dev->memory.memoryHeaps[dev->memory.memoryTypes[type].heapIndex].size >= dev->caps.memory_bytes / 2;
+}
+
+static enum vkd_status create(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes, bool mapped,
+                              struct vkd_error *err) {
   *out = NULL;
   if (bytes > dev->caps.max_allocation)
     return vkd_fail(err, VKD_ERR_DEVICE_MEMORY, "a buffer of %.1f MiB: %s allocates at most %.1f MiB at once",
@@ -68,6 +80,7 @@ enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *de
     b->address = (dev->submitted += 1) << 40;
   } else {
     VkMemoryPropertyFlags wants[] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0};
+    if (mapped) wants[0] = wants[1] = BOTH;
     uint64_t whole = ((bytes + 63) & ~(uint64_t)63) + PAD;
     st = allocate(dev, whole,
                   VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
@@ -77,6 +90,8 @@ enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *de
       VkBufferDeviceAddressInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = b->handle};
       b->address = vkGetBufferDeviceAddress(dev->handle, &info);
       st = fill_zero(b, whole, err);
+      VkResult r = mapped ? vkMapMemory(dev->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map) : VK_SUCCESS;
+      if (r != VK_SUCCESS) st = vkd__vk_fail(err, r, "mapping a buffer");
     }
   }
   dev->allocated += bytes;
@@ -84,6 +99,16 @@ enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *de
   *out = b;
   if (st != VKD_OK) vkd_buffer_destroy(out);
   return st;
+}
+
+enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes,
+                                  struct vkd_error *err) {
+  return create(out, dev, bytes, false, err);
+}
+
+enum vkd_status vkd__buffer_create_mapped(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes,
+                                          struct vkd_error *err) {
+  return create(out, dev, bytes, !dev->caps.fake && can_map(dev), err);
 }
 
 void vkd_buffer_destroy(struct vkd_buffer **pb) {

@@ -10,6 +10,9 @@ struct vkd_program_params {
   struct vkd_graph *graph; // outlives the program
   int slots;               // runs in flight, each with its own inputs and outputs; 0: 1
   bool no_reuse;           // give every tensor its own storage (tests: planned = unplanned)
+  // Another program of the device, which outlives this one: its temporaries' memory is used where it is large enough.
+  // Programs run one after another, so neither may need what the other leaves there.
+  struct vkd_program *beside;
 };
 
 // Bytes that a program takes on the device, by kind.
