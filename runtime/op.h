@@ -25,7 +25,7 @@ union vkd_op_params {
   } reshape, randn;
   struct {
     int64_t begin, count;
-  } slice;
+  } slice, channels;
   struct {
     int patch[3];
     bool channel_last, inverse;

@@ -88,11 +88,23 @@ static void test_diffusion(void) {
   REFUSE(VKD_ERR_INTERNAL, "assign", vkd_assign(g, X(2), X(2)));
 }
 
+static void test_sampling(void) {
+  REFUSE(VKD_ERR_SHAPE, "channels", vkd_channels(g, X(2, 3, 5), 1, 3));
+  REFUSE(VKD_ERR_SHAPE, "channels", vkd_channels(g, X(2, 3, 5), -1, 1));
+  REFUSE(VKD_ERR_SHAPE, "channels", vkd_channels(g, X(5), 0, 1));
+  REFUSE(VKD_ERR_SHAPE, "guide", vkd_guide(g, X(2, 3, 5), X(2, 5, 3), X(3)));
+  REFUSE(VKD_ERR_SHAPE, "guide", vkd_guide(g, X(2, 3, 5), X(2, 3, 5), X(2)));
+  REFUSE(VKD_ERR_SHAPE, "guide", vkd_guide(g, X(3), X(3), X(3)));
+  REFUSE(VKD_ERR_SHAPE, "variance_noise", vkd_variance_noise(g, X(2, 3), X(3, 2), X(2)));
+  REFUSE(VKD_ERR_SHAPE, "variance_noise", vkd_variance_noise(g, X(2, 3), X(2, 3), X(3)));
+}
+
 int main(void) {
   test_elementwise();
   test_layout();
   test_reductions();
   test_norms();
   test_diffusion();
+  test_sampling();
   return check_done();
 }

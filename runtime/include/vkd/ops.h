@@ -76,6 +76,16 @@ void vkd_flow_mix(struct vkd_graph *g, vkd_tensor x0, vkd_tensor noise, vkd_tens
 // mean((a-b)^2) over all elements: [1].  Gradient to a only.
 vkd_tensor vkd_mse(struct vkd_graph *g, vkd_tensor a, vkd_tensor b);
 
+// ---- sampling: no gradients ----------------------------------------------------------------------------------------
+// Channels first .. first+count of x [B, C, ...]: [B, count, ...].
+vkd_tensor vkd_channels(struct vkd_graph *g, vkd_tensor x, int64_t first, int64_t count);
+// Classifier-free guidance, a strength per channel: null + scale[c] (cond - null), and cond itself where scale[c] is 1.
+// null, cond [B, C, ...], scale [C].  Source: Ho & Salimans 2022, arXiv:2207.12598
+vkd_tensor vkd_guide(struct vkd_graph *g, vkd_tensor null, vkd_tensor cond, vkd_tensor scale);
+// z of a learned variance: z exp(l / 2), l = range[0] + (range[1] - range[0]) (v + 1) / 2.  v, z of one shape, range [2]:
+// log variances at v = -1 and v = 1.  Source: Nichol & Dhariwal 2021, arXiv:2102.09672
+vkd_tensor vkd_variance_noise(struct vkd_graph *g, vkd_tensor v, vkd_tensor z, vkd_tensor range);
+
 // ---- state: these write into bound tensors -------------------------------------------------------------------------
 // Sum of squares of all elements: [1], fixed order.
 vkd_tensor vkd_sum_squares(struct vkd_graph *g, vkd_tensor x);
