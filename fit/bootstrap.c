@@ -1,4 +1,5 @@
 #include "internal.h"
+#include "stats.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -8,14 +9,6 @@
 #include <string.h>
 
 #define MAX_THREADS 64
-
-// SplitMix64: one stream per replicate, so that the threads' order does not matter.  Source: Steele et al. 2014.
-static uint64_t next_random(uint64_t *state) {
-  uint64_t z = *state += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
 
 struct job {
   const struct fit_problem *problem;
@@ -38,10 +31,9 @@ static void *work(void *arg) {
   while (!atomic_load(&job->no_memory)) {
     int rep = atomic_fetch_add(&job->next, 1);
     if (rep >= job->replicates) break;
-    uint64_t state = job->seed;
-    state = next_random(&state) + (uint64_t)rep * 0xd1342543de82ef95u; // far-apart streams
+    uint64_t state = fit__random_stream(job->seed, (uint64_t)rep);
     memset(times, 0, (size_t)clusters * sizeof *times);
-    for (int i = 0; i < clusters; i++) times[next_random(&state) % (uint64_t)clusters]++;
+    for (int i = 0; i < clusters; i++) times[fit__random(&state) % (uint64_t)clusters]++;
     for (size_t i = 0; i < p->count; i++) weight[i] = times[job->runs->row[i].run];
     struct fit_solution got = {0};
     double x[FIT_MAX_PARAMS];
@@ -54,25 +46,6 @@ static void *work(void *arg) {
   free(times);
   free(weight);
   return NULL;
-}
-
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
-
-// Percentiles by linear interpolation between order statistics.
-static struct fit_interval interval_of(double *value, int count, double level) {
-  double mean = 0, square = 0, bound[2];
-  for (int i = 0; i < count; i++) mean += value[i] / count;
-  for (int i = 0; i < count; i++) square += (value[i] - mean) * (value[i] - mean);
-  qsort(value, (size_t)count, sizeof *value, by_value);
-  for (int side = 0; side < 2; side++) {
-    double at = (side ? 1 + level : 1 - level) / 2 * (count - 1);
-    int low = (int)at < count - 1 ? (int)at : count - 2;
-    bound[side] = value[low] + (at - low) * (value[low + 1] - value[low]);
-  }
-  return (struct fit_interval){bound[0], bound[1], sqrt(square / (count - 1))};
 }
 
 static enum fit_status summarise(struct fit_bootstrap *out, const struct fit_law *law, struct fit_error *err) {
@@ -90,14 +63,14 @@ static enum fit_status summarise(struct fit_bootstrap *out, const struct fit_law
   if (!value) return fit_fail(err, FIT_ERR_FAILED, "no memory for %d replicates", good);
   for (int j = 0; j < n; j++) {
     for (int i = 0; i < good; i++) value[i] = out->sample[(size_t)i * (size_t)n + (size_t)j];
-    out->param[j] = interval_of(value, good, out->level);
+    out->param[j] = fit__interval(value, good, out->level);
   }
   if (!strcmp(law->name, "joint")) {
     for (int i = 0; i < good; i++) {
       const double *s = out->sample + (size_t)i * (size_t)n;
       value[i] = s[FIT_BETA] / (s[FIT_ALPHA] + s[FIT_BETA]);
     }
-    out->size_exponent = interval_of(value, good, out->level);
+    out->size_exponent = fit__interval(value, good, out->level);
   }
   free(value);
   return FIT_OK;
