@@ -4,13 +4,13 @@
 
 #include "dit_internal.h"
 
-// low * scale
+// low * scale; low [B, ..., rank]
 static vkd_tensor scaled(const struct dit_build *b, vkd_tensor low, float scale) {
-  int64_t rank = b->c->lora.rank;
-  float *values = malloc((size_t)rank * sizeof *values);
+  int64_t count = b->batch * b->c->lora.rank;
+  float *values = malloc((size_t)count * sizeof *values);
   if (!values) return (vkd_tensor){0};
-  for (int64_t i = 0; i < rank; i++) values[i] = scale;
-  vkd_tensor s = vkd_constant(b->g, "lora_scale", VKD_F32, VKD_SHAPE(1, rank), values);
+  for (int64_t i = 0; i < count; i++) values[i] = scale;
+  vkd_tensor s = vkd_constant(b->g, "lora_scale", VKD_F32, VKD_SHAPE(b->batch, b->c->lora.rank), values);
   free(values);
   return vkd_row_scale(b->g, low, s);
 }
