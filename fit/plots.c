@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stats.h"
 #include "svg.h"
 
 #define CURVE_POINTS 97
@@ -56,17 +57,12 @@ struct groups {
   double low[SVG_COLOURS], high[SVG_COLOURS]; // smallest and largest size of the group
 };
 
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
-
 static bool group_sizes(const struct fit_runs *runs, struct groups *g) {
   double *size = malloc(runs->count * sizeof *size);
   size_t distinct = 0;
   if (!size) return false;
   for (size_t i = 0; i < runs->count; i++) size[i] = runs->row[i].params;
-  qsort(size, runs->count, sizeof *size, by_value);
+  qsort(size, runs->count, sizeof *size, fit__by_value);
   for (size_t i = 0; i < runs->count; i++)
     if (!distinct || size[i] != size[distinct - 1]) size[distinct++] = size[i];
   g->count = distinct < SVG_COLOURS ? (int)distinct : SVG_COLOURS;
@@ -233,7 +229,7 @@ static bool optimum_band(const struct fit_report *r, int count, const double *co
       if (fit_optimum_at(si, fit__report_family(r), compute[i], &at, NULL) == FIT_OK) value[used++] = at.params;
     }
     if (!used) break;
-    qsort(value, (size_t)used, sizeof *value, by_value);
+    qsort(value, (size_t)used, sizeof *value, fit__by_value);
     low[i] = value[(int)((1 - b->level) / 2 * (used - 1))];
     high[i] = value[(int)ceil((1 + b->level) / 2 * (used - 1))];
   }

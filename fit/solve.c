@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stats.h"
+
 #define MAX_STEPS 500
 #define TOLERANCE 1e-9 // of the gradient, relative: where it is rounding alone
 #define MAX_DAMPING 1e14
@@ -155,11 +157,6 @@ static bool minimise_delta(const struct fit_problem *p, const double *weight, do
   return out->starts > 0;
 }
 
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
-
 // 1.345 / 0.67449 * weighted median of |r|, but never so small that rounding would count as an outlier.
 static double mad_delta(const struct fit_problem *p, const double *weight, const double *x) {
   struct pair {
@@ -171,7 +168,7 @@ static double mad_delta(const struct fit_problem *p, const double *weight, const
     pair[i] = (struct pair){fabs(p->law->residual(x, &p->obs[i], NULL, NULL)), weight ? weight[i] : 1};
     total += pair[i].w;
   }
-  qsort(pair, p->count, sizeof *pair, by_value); // r is the first member
+  qsort(pair, p->count, sizeof *pair, fit__by_value); // r is the first member
   for (size_t i = 0; i < p->count && below < total / 2; i++) {
     below += pair[i].w;
     median = pair[i].r;
@@ -337,7 +334,7 @@ double fit_compute_quantile(const struct fit_runs *runs, double share) {
   double *flops = malloc((runs->count ? runs->count : 1) * sizeof *flops), at = NAN;
   if (!flops || !runs->count) goto done;
   for (size_t i = 0; i < runs->count; i++) flops[i] = fit_run_flops(&runs->row[i]);
-  qsort(flops, runs->count, sizeof *flops, by_value);
+  qsort(flops, runs->count, sizeof *flops, fit__by_value);
   size_t above = (size_t)ceil(share * (double)runs->count);
   at = flops[above < runs->count ? runs->count - 1 - above : 0];
 done:

@@ -7,7 +7,8 @@
 
 #include "fit/solve.h"
 
-// SplitMix64 (Steele et al. 2014).  Streams of one seed are far apart, so replicate r's draws depend on (seed, r) alone.
+// SplitMix64 (Steele et al. 2014).  Streams of one seed are far apart, so replicate r's draws depend on (seed, r)
+// alone.
 uint64_t fit__random(uint64_t *state);
 uint64_t fit__random_stream(uint64_t seed, uint64_t which); // the state at which stream `which` begins
 
