@@ -4,6 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint64_t vkd_dtype_bytes(enum vkd_dtype dtype) { return vkd_dtype_16bit(dtype) ? 2 : 4; }
+
+const char *vkd_dtype_name(enum vkd_dtype dtype) {
+  static const char *const names[] = {"fp32", "int32", "fp16", "bf16"};
+  return names[dtype];
+}
+
 int64_t vkd_shape_numel(const struct vkd_shape *shape) {
   int64_t n = 1;
   for (int i = 0; i < shape->rank; i++) n *= shape->dim[i];
@@ -186,7 +193,7 @@ vkd_tensor vkd_constant(struct vkd_graph *g, const char *name, enum vkd_dtype dt
   vkd_tensor out;
   struct vkd_tensor_info *t = add_leaf(g, name, dtype, shape, VKD_TENSOR_CONSTANT, &out);
   if (!t) return out;
-  size_t bytes = (size_t)vkd_shape_numel(&shape) * 4;
+  size_t bytes = (size_t)vkd__tensor_bytes(g, out);
   void *copy = vkd__arena_alloc(&g->arena, bytes);
   if (!copy) {
     vkd__graph_fail(g, VKD_ERR_HOST_MEMORY, "%s: no memory", name);
@@ -232,6 +239,10 @@ static const struct vkd_tensor_info *bound_of(const struct vkd_graph *g, vkd_ten
   return t->kind == VKD_TENSOR_BOUND ? t : NULL;
 }
 
+static uint64_t info_bytes(const struct vkd_tensor_info *t) {
+  return (uint64_t)vkd_shape_numel(&t->shape) * vkd_dtype_bytes(t->dtype);
+}
+
 // Whether a node from `first` on reads or writes bytes of a bound tensor.
 static bool touched_since(const struct vkd_graph *g, uint32_t first, vkd_tensor dst) {
   const struct vkd_tensor_info *d = vkd__info(g, dst);
@@ -240,8 +251,7 @@ static bool touched_since(const struct vkd_graph *g, uint32_t first, vkd_tensor 
     if (vkd__ops[n->op].flags & (VKD_OP_LEAF | VKD_OP_VIEW)) continue;
     for (int k = 0; k < n->nin + n->nout; k++) {
       const struct vkd_tensor_info *t = bound_of(g, k < n->nin ? n->in[k] : n->out[k - n->nin]);
-      if (t && t->buffer == d->buffer && t->offset < d->offset + (uint64_t)vkd_shape_numel(&d->shape) * 4 &&
-          d->offset < t->offset + (uint64_t)vkd_shape_numel(&t->shape) * 4)
+      if (t && t->buffer == d->buffer && t->offset < d->offset + info_bytes(d) && d->offset < t->offset + info_bytes(t))
         return true;
     }
   }
@@ -250,9 +260,11 @@ static bool touched_since(const struct vkd_graph *g, uint32_t first, vkd_tensor 
 
 void vkd_place(struct vkd_graph *g, vkd_tensor x, vkd_tensor dst) {
   if (g->error.status != VKD_OK) return;
-  if (vkd__numel(g, x) != vkd__numel(g, dst) || vkd__info(g, dst)->kind != VKD_TENSOR_BOUND) {
-    vkd__graph_fail(g, VKD_ERR_SHAPE, "a tensor of %lld elements cannot be placed in one of %lld",
-                    (long long)vkd__numel(g, x), (long long)vkd__numel(g, dst));
+  if (vkd__numel(g, x) != vkd__numel(g, dst) || vkd__info(g, dst)->kind != VKD_TENSOR_BOUND ||
+      vkd__info(g, x)->dtype != vkd__info(g, dst)->dtype) {
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "a tensor of %lld elements, %s, cannot be placed in one of %lld, %s",
+                    (long long)vkd__numel(g, x), vkd_dtype_name(vkd__info(g, x)->dtype), (long long)vkd__numel(g, dst),
+                    vkd_dtype_name(vkd__info(g, dst)->dtype));
     return;
   }
   struct vkd_tensor_info *t = &g->tensors[x.id];
@@ -284,7 +296,7 @@ int64_t vkd__rows(const struct vkd_graph *g, vkd_tensor x) {
   return last ? vkd__numel(g, x) / last : 0;
 }
 
-uint64_t vkd__tensor_bytes(const struct vkd_graph *g, vkd_tensor x) { return (uint64_t)vkd__numel(g, x) * 4; }
+uint64_t vkd__tensor_bytes(const struct vkd_graph *g, vkd_tensor x) { return x.id ? info_bytes(vkd__info(g, x)) : 0; }
 
 double vkd__no_flops(const struct vkd_graph *g, const struct vkd_node *node) {
   (void)g, (void)node;
@@ -320,7 +332,7 @@ vkd_tensor vkd__view_root(const struct vkd_graph *g, vkd_tensor x, uint64_t *off
     if (!(vkd__ops[n->op].flags & VKD_OP_VIEW)) return x;
     if (n->op == VKD_OP_slice) {
       struct vkd_shape s = vkd__shape(g, n->in[0]);
-      *offset += (uint64_t)n->p.slice.begin * (uint64_t)(vkd_shape_numel(&s) / s.dim[0]) * 4;
+      *offset += (uint64_t)n->p.slice.begin * (vkd__tensor_bytes(g, n->in[0]) / (uint64_t)s.dim[0]);
     }
     x = n->in[0];
   }

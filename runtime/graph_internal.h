@@ -14,6 +14,7 @@ struct vkd_tensor_info {
   struct vkd_shape shape;
   uint32_t node; // producer
   uint32_t uses;
+  vkd_tensor cast;           // the last cast made of it
   bool output;               // read by the host
   vkd_tensor place;          // bound tensor whose storage this one uses
   const void *data;          // constant
@@ -33,6 +34,7 @@ struct vkd_graph {
   int label_depth;
   const uint8_t *wants; // during the backward walk: tensor ids below wants_count that want a gradient
   uint32_t wants_count;
+  bool unrounded; // casts keep all digits in the float64 reference: central differences want a smooth function
   struct vkd_error error;
 };
 

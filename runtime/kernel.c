@@ -23,6 +23,7 @@ const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_ke
   const struct vkd_kernel_blob *blob = &vkd_kernel_blobs[id];
   if (!blob->code) return blob->skip_reason;
   if ((blob->needs & NEEDS_F16) && !(caps->shader_f16 && caps->storage_16bit)) return "the device lacks 16-bit floats";
+  if ((blob->needs & NEEDS_STORAGE16) && !caps->storage_16bit) return "the device lacks storageBuffer16BitAccess";
   if ((blob->needs & NEEDS_SUBGROUP) && !caps->subgroup_arithmetic) return "the device lacks subgroup arithmetic";
   if ((blob->needs & (NEEDS_COOPMAT | NEEDS_COOPMAT2)) && !caps->coopmat)
     return "the device lacks VK_KHR_cooperative_matrix";

@@ -32,6 +32,9 @@ union vkd_op_params {
     struct vkd_shape latent;
   } patchify; // latent: the [B,C,T,H,W] side
   struct {
+    enum vkd_dtype dtype;
+  } cast;
+  struct {
     bool ta, tb;
   } matmul;
   struct {

@@ -4,29 +4,38 @@
 #include <stdlib.h>
 
 #include "vkd/device.h"
+#include "vkd/half.h"
 
-// Where a bound buffer's doubles begin: tensors bound to one buffer share them, as they share its bytes.
+// Where a bound buffer's doubles begin: tensors bound to one buffer share them, as they share its bytes.  A double for
+// every `unit` bytes, the size of the smallest element bound there.
 struct buffer_slot {
   const struct vkd_buffer *buffer;
   size_t at;
+  uint64_t unit;
 };
 
 static size_t place_buffers(const struct vkd_graph *g, struct buffer_slot *slots, uint32_t *slot_count, size_t at) {
   *slot_count = 0;
   for (uint32_t t = 1; t < g->tensor_count; t++) {
     if (g->tensors[t].kind != VKD_TENSOR_BOUND) continue;
+    uint64_t unit = vkd_dtype_bytes(g->tensors[t].dtype);
     uint32_t s = 0;
     while (s < *slot_count && slots[s].buffer != g->tensors[t].buffer) s++;
-    if (s < *slot_count) continue;
-    slots[(*slot_count)++] = (struct buffer_slot){g->tensors[t].buffer, at};
-    at += (size_t)(vkd_buffer_bytes(g->tensors[t].buffer) / 4);
+    if (s == *slot_count) slots[(*slot_count)++] = (struct buffer_slot){.buffer = g->tensors[t].buffer, .unit = unit};
+    if (unit < slots[s].unit) slots[s].unit = unit;
+  }
+  for (uint32_t s = 0; s < *slot_count; s++) {
+    slots[s].at = at;
+    at += (size_t)(vkd_buffer_bytes(slots[s].buffer) / slots[s].unit);
   }
   return at;
 }
 
 static void fill_constant(const struct vkd_tensor_info *t, double *dst) {
   int64_t n = vkd_shape_numel(&t->shape);
-  if (t->dtype == VKD_F32)
+  if (vkd_dtype_16bit(t->dtype))
+    for (int64_t i = 0; i < n; i++) dst[i] = vkd_half_value(t->dtype, ((const uint16_t *)t->data)[i]);
+  else if (t->dtype == VKD_F32)
     for (int64_t i = 0; i < n; i++) dst[i] = ((const float *)t->data)[i];
   else
     for (int64_t i = 0; i < n; i++) dst[i] = ((const int32_t *)t->data)[i];
@@ -57,10 +66,10 @@ enum vkd_status vkd_graph_ref_alloc(const struct vkd_graph *g, double ***values,
     if (info->kind == VKD_TENSOR_BOUND) {
       uint32_t s = 0;
       while (slots[s].buffer != info->buffer) s++;
-      v[t] = base + slots[s].at + info->offset / 4;
+      v[t] = base + slots[s].at + info->offset / slots[s].unit;
     } else if (vkd__ops[node->op].flags & VKD_OP_VIEW) {
       vkd_tensor root = vkd__view_root(g, (vkd_tensor){t}, &offset);
-      v[t] = v[root.id] + offset / 4;
+      v[t] = v[root.id] + offset / vkd_dtype_bytes(info->dtype);
     } else {
       v[t] = base + at;
       at += (size_t)vkd_shape_numel(&info->shape);

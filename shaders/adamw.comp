@@ -1,8 +1,9 @@
-// AdamW with clipping by global norm and EMA; hyper as enum vkd_hyper of vkd/ops.h
+// AdamW with clipping by global norm and EMA; hyper as enum vkd_hyper of vkd/ops.h.  A norm that is not finite skips the step.
 #version 460
 #include "common.glsl"
 #include "push_elementwise.h"
 layout(push_constant, std430) uniform Push { adamw_push p; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer RefU { uint v[]; };
 
 // Order of enum vkd_hyper
 #define LR RefF(p.hyper).v[0]
@@ -22,7 +23,7 @@ float grad_factor() {
   float scale = GRAD_SCALE, clip = CLIP;
   if (clip == 0.0) return scale;
   float ratio = clip / (sqrt(RefF(p.norm2).v[0]) * scale + 1e-6);
-  return ratio > 1.0 ? scale : scale * ratio; // a NaN norm stays NaN
+  return ratio > 1.0 ? scale : scale * ratio;
 }
 
 #define STEP(T, REFT, at)                                                                                              \
@@ -43,6 +44,8 @@ float grad_factor() {
 
 void main() {
   uint i = flat_item();
+  // by its bits: a compiler may take floats for finite
+  if ((RefU(p.norm2).v[0] & 0x7F800000u) == 0x7F800000u) return;
   if (i < p.n4) {
     STEP(vec4, RefF4, i)
     return;

@@ -30,7 +30,7 @@ void main() {
     [[unroll]] for (int i = 0; i < HD4; i++) {
       [[unroll]] for (int u = 0; u < BLOCK; u++) {
         s[u] = dot_add(k[i], load4(p.q, at[u], i), s[u]);
-        dp[u] = dot_add(v[i], load4(p.dout, at[u], i), dp[u]);
+        dp[u] = dot_add(v[i], load4f(p.dout, at[u], i), dp[u]);
       }
     }
     [[unroll]] for (int u = 0; u < BLOCK; u++) {
@@ -41,7 +41,7 @@ void main() {
       vec4 x = dk[i], y = dv[i];
       [[unroll]] for (int u = 0; u < BLOCK; u++) {
         x = fma(vec4(dp[u]), load4(p.q, at[u], i), x);
-        y = fma(vec4(s[u]), load4(p.dout, at[u], i), y);
+        y = fma(vec4(s[u]), load4f(p.dout, at[u], i), y);
       }
       dk[i] = x;
       dv[i] = y;

@@ -13,7 +13,7 @@ void main() {
   vec4 q[HD4], dout[HD4], acc[HD4];
   [[unroll]] for (int i = 0; i < HD4; i++) {
     q[i] = p.scale * load_own(p.q, b, first, p.n, head, i);
-    dout[i] = load_own(p.dout, b, first, p.n, head, i);
+    dout[i] = load_own_f(p.dout, b, first, p.n, head, i);
     acc[i] = vec4(0.0);
   }
   uint j = 0;

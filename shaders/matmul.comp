@@ -1,7 +1,8 @@
 // c = op(a) op(b) + bias + add by tiles of 64x64 in shared memory, 8x8 outputs to each of 64 lanes (specialisation constant
-// 0 must be 64).  Any m, n, k; a [m,k] or [k,m], b [k,n] or [n,k] by specialisation constants 1 and 2.
+// 0 must be 64).  a and b are floats, or 16-bit as half.glsl has it.  Any m, n, k; a [m,k] or [k,m], b [k,n] or [n,k] by specialisation constants 1 and 2.
 #version 460
 #include "common.glsl"
+#include "half.glsl"
 #include "matmul_store.glsl"
 layout(constant_id = 1) const uint TA = 0;
 layout(constant_id = 2) const uint TB = 0;
@@ -12,14 +13,14 @@ shared float as[STEP][TILE + 1], bs[STEP][TILE + 1]; // one column more: lanes t
 float load_a(uint row, uint k) {
   bool inside = row < p.m && k < p.k;
   uint r = min(row, p.m - 1), z = min(k, p.k - 1);
-  float x = RefF(p.a).v[TA != 0 ? z * p.m + r : r * p.k + z];
+  float x = operand(p.a, TA != 0 ? z * p.m + r : r * p.k + z);
   return inside ? x : 0.0;
 }
 
 float load_b(uint k, uint col) {
   bool inside = col < p.n && k < p.k;
   uint c = min(col, p.n - 1), z = min(k, p.k - 1);
-  float x = RefF(p.b).v[TB != 0 ? c * p.k + z : z * p.n + c];
+  float x = operand(p.b, TB != 0 ? c * p.k + z : z * p.n + c);
   return inside ? x : 0.0;
 }
 

@@ -1,10 +1,11 @@
 // c = op(a) b + bias + add for drivers with one 8-lane subgroup to a workgroup and the lanes in registers of a CPU, where a load
 // from per-lane addresses is eight loads and one from a uniform address is one.  Neighbouring floats of b are read as
 // uniform scalars and handed to the lanes by selects on the lane number, a constant there: a load of one vector.
-// a [m,k], or [k,m] with TA; b [k,n].  Specialisation constant 0 must be 8, constant 1 tells n < 16.
+// a [m,k], or [k,m] with TA; b [k,n]; floats, or 16-bit as half.glsl has it.  Specialisation constant 0 must be 8, constant 1 tells n < 16.
 #version 460
 #include "common.glsl"
 #extension GL_KHR_shader_subgroup_basic : require
+#include "half.glsl"
 #include "matmul_store.glsl"
 layout(constant_id = 1) const uint NARROW = 0;
 
@@ -13,11 +14,11 @@ const int TM = 8, TN = 2, KU = 8; // rows and 8-column blocks of a workgroup's t
 
 // b[k][col + lane]
 float spread(uint k, uint col) {
-  if (NARROW != 0) return RefF(p.b).v[k * p.n + min(col + lane, p.n - 1)];
+  if (NARROW != 0) return operand(p.b, k * p.n + min(col + lane, p.n - 1));
   uint i = k * p.n + col;
-  float v0 = RefF(p.b).v[i], v1 = RefF(p.b).v[i + 1], v2 = RefF(p.b).v[i + 2], v3 = RefF(p.b).v[i + 3];
-  float v4 = RefF(p.b).v[i + 4], v5 = RefF(p.b).v[i + 5], v6 = RefF(p.b).v[i + 6], v7 = RefF(p.b).v[i + 7];
-  float x = v0;
+  Raw v0 = raw(p.b, i), v1 = raw(p.b, i + 1), v2 = raw(p.b, i + 2), v3 = raw(p.b, i + 3);
+  Raw v4 = raw(p.b, i + 4), v5 = raw(p.b, i + 5), v6 = raw(p.b, i + 6), v7 = raw(p.b, i + 7);
+  Raw x = v0;
   x = lane == 1 ? v1 : x;
   x = lane == 2 ? v2 : x;
   x = lane == 3 ? v3 : x;
@@ -25,7 +26,7 @@ float spread(uint k, uint col) {
   x = lane == 5 ? v5 : x;
   x = lane == 6 ? v6 : x;
   x = lane == 7 ? v7 : x;
-  return x;
+  return value(x);
 }
 
 #ifdef TA
@@ -39,7 +40,7 @@ uint a_index(uint row, uint k) { return row * p.k + k; }
     float b[TN];                                                                                                       \
     [[unroll]] for (int j = 0; j < TN; j++) b[j] = spread(at, col0 + 8 * j);                                           \
     [[unroll]] for (int i = 0; i < TM; i++) {                                                                          \
-      float a = RefF(p.a).v[arow[i] + a_index(0, at)];                                                                       \
+      float a = operand(p.a, arow[i] + a_index(0, at));                                                                \
       [[unroll]] for (int j = 0; j < TN; j++) acc[i][j] = fma(a, b[j], acc[i][j]);                                     \
     }                                                                                                                  \
   }

@@ -1,5 +1,6 @@
 // softmax(scale q kᵀ) v per head, in the memory-linear form, and its backward.
 // q, o, dout, dq [B, n, d]; k, v, dk, dv [B, m, d]; lse, delta [B, heads, n]; p.attention: heads, scale.
+// q, k and v are fp32 or of one 16-bit dtype, all else is fp32.
 //   attention        q, k, v                       -> o, lse = log sum exp(scale q kᵀ)
 //   attention_delta  dout, o                       -> delta = sum of dout * o over the head
 //   attention_dq     q, k, v, lse, dout, delta     -> dq
@@ -33,7 +34,7 @@ static double pair_flops(const struct vkd_graph *g, const struct vkd_node *node)
 }
 
 static bool check_qkv(struct vkd_graph *g, const struct vkd_node *node) {
-  if (!vkd__check_f32(g, node)) return false;
+  if (!vkd__check_operands(g, node, 3)) return false;
   struct vkd_shape q = vkd__shape(g, node->in[0]), k = vkd__shape(g, node->in[1]), v = vkd__shape(g, node->in[2]);
   int heads = node->p.attention.heads;
   if (q.rank != 3 || k.rank != 3 || q.dim[0] != k.dim[0] || q.dim[2] != k.dim[2] || !vkd_shape_equal(&k, &v)) {
@@ -66,6 +67,8 @@ static struct attention_push push_of(const struct vkd_node *node, const struct d
 }
 
 // `tokens` rows of each head, a lane to each.  On a CPU a workgroup is one subgroup of 8.
+#define DISPATCH_ROWS(l, node, kernel, push, tokens, block)                                                            \
+  dispatch_rows(l, KERNEL_OF(vkd_tensor_dtype(vkd__lower_graph(l), (node)->in[0]), kernel), push, tokens, block)
 static void dispatch_rows(struct vkd_lower *l, enum vkd_kernel_id kernel, const struct attention_push *push,
                           uint64_t tokens, uint32_t block) {
   const struct vkd_device_caps *caps = vkd__lower_caps(l);
@@ -127,7 +130,7 @@ void attention_lower(struct vkd_lower *l, const struct vkd_node *node) {
   push.v = vkd__read(l, node->in[2]);
   push.o = vkd__write(l, node->out[0]);
   push.lse = vkd__write(l, node->out[1]);
-  dispatch_rows(l, VKD_K_attention_fwd, &push, push.n, d.hd <= 64 ? 4 : 2);
+  DISPATCH_ROWS(l, node, attention_fwd, &push, push.n, d.hd <= 64 ? 4 : 2);
 }
 
 // Offset of the row of (b, token, head) in [B, tokens, heads, hd]
@@ -242,7 +245,7 @@ ROW_NO_BACKWARD(attention_dq)
 void attention_dq_lower(struct vkd_lower *l, const struct vkd_node *node) {
   struct attention_push push = grad_push(l, node);
   push.dq = vkd__write(l, node->out[0]);
-  dispatch_rows(l, VKD_K_attention_dq, &push, push.n, 2);
+  DISPATCH_ROWS(l, node, attention_dq, &push, push.n, 2);
 }
 
 void attention_dq_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
@@ -273,7 +276,7 @@ void attention_dkv_lower(struct vkd_lower *l, const struct vkd_node *node) {
   struct attention_push push = grad_push(l, node);
   push.dk = vkd__write(l, node->out[0]);
   push.dv = vkd__write(l, node->out[1]);
-  dispatch_rows(l, VKD_K_attention_dkv, &push, push.m, 2);
+  DISPATCH_ROWS(l, node, attention_dkv, &push, push.m, 2);
 }
 
 void attention_dkv_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {

@@ -1,11 +1,15 @@
 // out = op(a) op(b) + bias + add.
-// in: a, b, bias (optional), add (optional).  p.matmul: ta, tb.
+// in: a, b (fp32, or both of one 16-bit dtype), bias (optional), add (optional).  p.matmul: ta, tb.
 #include "push_matmul.h"
 #include "support.h"
 
 struct dims {
   int64_t m, n, k;
 };
+
+static uint64_t operand_bytes(const struct vkd_graph *g, vkd_tensor x) {
+  return (uint64_t)vkd__numel(g, x) * vkd_dtype_bytes(vkd_tensor_dtype(g, x));
+}
 
 // Leading dimensions are flattened into rows.
 static struct dims dims_of(const struct vkd_graph *g, const struct vkd_node *node) {
@@ -35,7 +39,7 @@ void matmul_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *
                     vkd__shape(g, b).rank);
     return;
   }
-  if (!vkd__check_f32(g, node)) return;
+  if (!vkd__check_operands(g, node, 2)) return;
   struct dims d = dims_of(g, node);
   int64_t kb = tb ? vkd__last(g, b) : vkd__rows(g, b);
   if (d.k != kb)
@@ -52,7 +56,7 @@ void matmul_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *
   struct vkd_shape s = vkd__shape(g, add);
   if (vkd_some(add) && !vkd_shape_equal(&s, &shape[0]))
     vkd__graph_fail(g, VKD_ERR_SHAPE, "matmul: the added tensor has not the shape of the product");
-  if (tb) node->scratch = (uint64_t)vkd__numel(g, b) * sizeof(float); // b transposed, on drivers that want it
+  if (tb) node->scratch = operand_bytes(g, b); // b transposed, on drivers that want it
 }
 
 double matmul_flops(const struct vkd_graph *g, const struct vkd_node *node) {
@@ -64,28 +68,32 @@ double matmul_bytes(const struct vkd_graph *g, const struct vkd_node *node) { re
 
 // Each gradient is a product with other flags; it may lack the leading dimensions of its tensor.
 void matmul_backward(struct vkd_graph *g, const struct vkd_node *node, const vkd_tensor *dout, vkd_tensor *din) {
-  vkd_tensor a = node->in[0], b = node->in[1], dy = dout[0], none = {0};
-  bool ta = node->p.matmul.ta, tb = node->p.matmul.tb;
-  if (vkd__wants_grad(g, a)) {
+  vkd_tensor a = node->in[0], b = node->in[1], none = {0};
+  bool ta = node->p.matmul.ta, tb = node->p.matmul.tb, wants_a = vkd__wants_grad(g, a), wants_b = vkd__wants_grad(g, b);
+  vkd_tensor dy = wants_a || wants_b ? vkd_cast(g, dout[0], vkd_tensor_dtype(g, a)) : none;
+  if (wants_a) {
+    b = vkd__cast_again(g, b);
     vkd_tensor da = ta ? vkd_matmul(g, b, dy, tb, true, none, none) : vkd_matmul(g, dy, b, false, !tb, none, none);
-    din[0] = vkd__like(g, da, a);
+    din[0] = vkd__like(g, da, node->in[0]);
   }
-  if (vkd__wants_grad(g, b)) {
+  if (wants_b) {
+    a = vkd__cast_again(g, a);
     vkd_tensor db = tb ? vkd_matmul(g, dy, a, true, ta, none, none) : vkd_matmul(g, a, dy, !ta, false, none, none);
-    din[1] = vkd__like(g, db, b);
+    din[1] = vkd__like(g, db, node->in[1]);
   }
-  if (vkd__wants_grad(g, node->in[2])) din[2] = vkd_sum_rows(g, dy, none, 1);
-  if (vkd__wants_grad(g, node->in[3])) din[3] = dy;
+  if (vkd__wants_grad(g, node->in[2])) din[2] = vkd_sum_rows(g, dout[0], none, 1);
+  if (vkd__wants_grad(g, node->in[3])) din[3] = dout[0];
 }
 
 static void lower_uniform(struct vkd_lower *l, const struct vkd_node *node, struct matmul_push *push) {
   enum { ROWS = 8, COLS = 16, LANES = 8 }; // as in matmul_uniform.comp
   const struct vkd_graph *g = vkd__lower_graph(l);
+  enum vkd_dtype dtype = vkd_tensor_dtype(g, node->in[0]);
   if (node->p.matmul.tb) {
-    uint64_t bytes = (uint64_t)vkd__numel(g, node->in[1]) * sizeof(float);
+    uint64_t bytes = operand_bytes(g, node->in[1]);
     struct transpose_push t = {vkd__read(l, node->in[1]), vkd__scratch(l, 0, bytes, true), push->n, push->k};
     uint32_t lanes = vkd__wg_items(l);
-    vkd__dispatch(l, &(struct vkd_dispatch){.kernel = VKD_K_transpose,
+    vkd__dispatch(l, &(struct vkd_dispatch){.kernel = vkd_dtype_16bit(dtype) ? VKD_K_transpose_16 : VKD_K_transpose,
                                             .push = &t,
                                             .push_size = sizeof t,
                                             .spec = {lanes},
@@ -99,7 +107,8 @@ static void lower_uniform(struct vkd_lower *l, const struct vkd_node *node, stru
   push->bias = vkd__read(l, node->in[2]);
   push->add = vkd__read(l, node->in[3]);
   push->c = vkd__write(l, node->out[0]);
-  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = node->p.matmul.ta ? VKD_K_matmul_uniform_ta : VKD_K_matmul_uniform,
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = node->p.matmul.ta ? KERNEL_OF(dtype, matmul_uniform_ta)
+                                                                      : KERNEL_OF(dtype, matmul_uniform),
                                           .push = push,
                                           .push_size = sizeof *push,
                                           .spec = {LANES, push->n < COLS},
@@ -122,12 +131,13 @@ void matmul_lower(struct vkd_lower *l, const struct vkd_node *node) {
   push.bias = vkd__read(l, node->in[2]);
   push.add = vkd__read(l, node->in[3]);
   push.c = vkd__write(l, node->out[0]);
-  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = VKD_K_matmul,
-                                          .push = &push,
-                                          .push_size = sizeof push,
-                                          .spec = {LANES, node->p.matmul.ta, node->p.matmul.tb},
-                                          .spec_count = 3,
-                                          .groups = {vkd__groups(push.m, TILE) * vkd__groups(push.n, TILE)}});
+  vkd__dispatch(l,
+                &(struct vkd_dispatch){.kernel = KERNEL_OF(vkd_tensor_dtype(vkd__lower_graph(l), node->in[0]), matmul),
+                                       .push = &push,
+                                       .push_size = sizeof push,
+                                       .spec = {LANES, node->p.matmul.ta, node->p.matmul.tb},
+                                       .spec_count = 3,
+                                       .groups = {vkd__groups(push.m, TILE) * vkd__groups(push.n, TILE)}});
 }
 
 void matmul_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {

@@ -112,6 +112,7 @@ void adamw_lower(struct vkd_lower *l, const struct vkd_node *node) {
 }
 void adamw_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   (void)out;
+  if (!isfinite((float)in[6][0])) return; // as the device sees it
   double *p = in[0], *m = in[2], *v = in[3], *ema = in[4];
   const double *h = in[5];
   double lr = h[VKD_HYPER_LR] * node->p.adamw.lr_scale, decay = h[VKD_HYPER_WEIGHT_DECAY] * node->p.adamw.decay;

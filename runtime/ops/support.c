@@ -26,6 +26,19 @@ bool vkd__check_f32(struct vkd_graph *g, const struct vkd_node *node) {
   return true;
 }
 
+bool vkd__check_operands(struct vkd_graph *g, const struct vkd_node *node, int count) {
+  enum vkd_dtype dtype = vkd_tensor_dtype(g, node->in[0]);
+  if (!vkd_dtype_16bit(dtype)) dtype = VKD_F32;
+  for (int i = 0; i < node->nin; i++) {
+    enum vkd_dtype want = i < count ? dtype : VKD_F32;
+    if (!vkd_some(node->in[i]) || vkd_tensor_dtype(g, node->in[i]) == want) continue;
+    vkd__graph_fail(g, VKD_ERR_DTYPE, "%s: input %d is %s, not %s", vkd__ops[node->op].name, i,
+                    vkd_dtype_name(vkd_tensor_dtype(g, node->in[i])), vkd_dtype_name(want));
+    return false;
+  }
+  return true;
+}
+
 bool vkd__check_same(struct vkd_graph *g, const struct vkd_node *node, int a, int b) {
   struct vkd_shape sa = vkd__shape(g, node->in[a]), sb = vkd__shape(g, node->in[b]);
   if (vkd_shape_equal(&sa, &sb)) return true;

@@ -25,7 +25,9 @@ struct shape_text {
 struct shape_text vkd__shape_text(const struct vkd_graph *g, vkd_tensor x); // "[2, 16, 64]"
 
 // Each returns false after it failed the graph.
-bool vkd__check_f32(struct vkd_graph *g, const struct vkd_node *node);                // every input is fp32
+bool vkd__check_f32(struct vkd_graph *g, const struct vkd_node *node); // every input is fp32
+// inputs 0 .. count-1 are fp32 or all of one 16-bit dtype, the others fp32
+bool vkd__check_operands(struct vkd_graph *g, const struct vkd_node *node, int count);
 bool vkd__check_same(struct vkd_graph *g, const struct vkd_node *node, int a, int b); // inputs a and b have one shape
 bool vkd__check_numel(struct vkd_graph *g, const struct vkd_node *node, int i, int64_t numel, const char *what);
 
@@ -67,6 +69,14 @@ struct col_sum {
 };
 uint64_t vkd__col_sum_scratch(int64_t groups, int64_t rows, int64_t cols, int results);
 void vkd__col_sum(struct vkd_lower *l, const struct col_sum *s);
+
+// For a backward pass: x, or where it is a cast of a bound tensor (a weight) a new one, so that 16-bit copies of all
+// weights need not be kept until then.
+vkd_tensor vkd__cast_again(struct vkd_graph *g, vkd_tensor x);
+
+// The row of a kernel that takes operands of `dtype`.
+#define KERNEL_OF(dtype, name)                                                                                         \
+  ((dtype) == VKD_F16 ? VKD_K_##name##_f16 : (dtype) == VKD_BF16 ? VKD_K_##name##_bf16 : VKD_K_##name)
 
 // x in the shape of `like`
 vkd_tensor vkd__like(struct vkd_graph *g, vkd_tensor x, vkd_tensor like);

@@ -1,6 +1,8 @@
 // What the attention kernels share.  One lane serves one row (a query, or a key in attention_dkv.comp), kept in registers;
-// the rows of the other side are read by all lanes at one address, BLOCK at a time, in a fixed order.
+// the rows of the other side are read by all lanes at one address, BLOCK at a time, in a fixed order.  q, k and v are floats or
+// 16-bit (half.glsl), read by load4 and load_own; the rest are floats.
 #extension GL_KHR_shader_subgroup_basic : require
+#include "half.glsl"
 #include "push_attention.h"
 layout(push_constant, std430) uniform Push { attention_push p; };
 layout(constant_id = 1) const int HD = 64;   // elements of a head, even, at most 128
@@ -13,6 +15,19 @@ uint row_index(uint b, uint token, uint tokens, uint head) { return ((b * tokens
 
 // Elements 4i..4i+3 of the row at `base`, zero beyond HD
 vec4 load4(Addr r, uint base, int i) {
+  if (VEC4 != 0) return operand4(r, base / 4 + i);
+  uint at = base + 4 * i;
+  vec4 x = vec4(operand(r, at), operand(r, at + 1), 0.0, 0.0);
+  if (4 * i + 2 < HD) {
+    x.z = operand(r, at + 2);
+    x.w = operand(r, at + 3);
+  }
+  return x;
+}
+#if HALF == 0
+#define load4f load4
+#else
+vec4 load4f(Addr r, uint base, int i) {
   if (VEC4 != 0) return RefF4(r).v[base / 4 + i];
   uint at = base + 4 * i;
   vec4 x = vec4(RefF(r).v[at], RefF(r).v[at + 1], 0.0, 0.0);
@@ -22,18 +37,22 @@ vec4 load4(Addr r, uint base, int i) {
   }
   return x;
 }
+#endif
 
 // Elements 4i.. of this lane's row, token first + lane.  UNIFORM: a workgroup is one 8-lane subgroup on a CPU, where eight
 // loads at one address and selects compile several times faster than a load from per-lane addresses.
-vec4 load_own(Addr r, uint b, uint first, uint tokens, uint head, int i) {
-  if (UNIFORM == 0) return load4(r, row_index(b, min(first + gl_LocalInvocationID.x, tokens - 1), tokens, head), i);
-  vec4 x = load4(r, row_index(b, first, tokens, head), i);
-  [[unroll]] for (uint lane = 1; lane < 8; lane++) {
-    vec4 y = load4(r, row_index(b, min(first + lane, tokens - 1), tokens, head), i);
-    x = gl_SubgroupInvocationID == lane ? y : x;
+#define LOAD_OWN(name, load)                                                                                           \
+  vec4 name(Addr r, uint b, uint first, uint tokens, uint head, int i) {                                               \
+    if (UNIFORM == 0) return load(r, row_index(b, min(first + gl_LocalInvocationID.x, tokens - 1), tokens, head), i);  \
+    vec4 x = load(r, row_index(b, first, tokens, head), i);                                                            \
+    [[unroll]] for (uint lane = 1; lane < 8; lane++) {                                                                 \
+      vec4 y = load(r, row_index(b, min(first + lane, tokens - 1), tokens, head), i);                                  \
+      x = gl_SubgroupInvocationID == lane ? y : x;                                                                     \
+    }                                                                                                                  \
+    return x;                                                                                                          \
   }
-  return x;
-}
+LOAD_OWN(load_own, load4)
+LOAD_OWN(load_own_f, load4f)
 
 void store4(Addr r, uint base, int i, vec4 x) {
   if (VEC4 != 0) {

@@ -15,6 +15,7 @@ enum vkd_kernel_need {
   NEEDS_BF16 = 1 << 4,      // VK_KHR_shader_bfloat16
   NEEDS_INT_DOT = 1 << 5,   // VK_KHR_shader_integer_dot_product
   NEEDS_CPU_LANES = 1 << 6, // a subgroup is 8 lanes of a CPU's vector registers
+  NEEDS_STORAGE16 = 1 << 7, // storageBuffer16BitAccess: 16-bit loads and stores, arithmetic in 32 bits
 };
 
 enum vkd_kernel_id {

@@ -13,7 +13,11 @@
 
 enum { VKD_MAX_DIMS = 5, VKD_MAX_IN = 8, VKD_MAX_OUT = 2 };
 
-enum vkd_dtype { VKD_F32, VKD_I32 };
+// 16-bit floats are operands of vkd_matmul() and vkd_attention(), made by vkd_cast() or bound.
+enum vkd_dtype { VKD_F32, VKD_I32, VKD_F16, VKD_BF16 };
+uint64_t vkd_dtype_bytes(enum vkd_dtype dtype);
+const char *vkd_dtype_name(enum vkd_dtype dtype); // "fp32", "int32", "fp16", "bf16"
+static inline bool vkd_dtype_16bit(enum vkd_dtype dtype) { return dtype == VKD_F16 || dtype == VKD_BF16; }
 
 typedef struct {
   uint32_t id; // 0: no tensor
@@ -44,7 +48,7 @@ void vkd_graph_label_pop(struct vkd_graph *g);
 
 // Leaves.  An input is written by the host before every run; a constant is copied into the graph here; a bound tensor
 // lives at `offset` bytes (a multiple of 64) of a buffer that the caller owns and that outlives every program made of
-// the graph.
+// the graph; tensors that share bytes of a buffer have one dtype.
 vkd_tensor vkd_input(struct vkd_graph *g, const char *name, enum vkd_dtype dtype, struct vkd_shape shape);
 vkd_tensor vkd_constant(struct vkd_graph *g, const char *name, enum vkd_dtype dtype, struct vkd_shape shape,
                         const void *data);
@@ -62,10 +66,15 @@ struct vkd_shape vkd_tensor_shape(const struct vkd_graph *g, vkd_tensor x);
 enum vkd_dtype vkd_tensor_dtype(const struct vkd_graph *g, vkd_tensor x);
 
 // d loss / d wrt[i] into grads[i]; loss has one element.  A wrt tensor that the loss does not depend on is an error.
+// Gradients are fp32 whatever their tensors are: a cast passes them on as they are.
 void vkd_grad(struct vkd_graph *g, vkd_tensor loss, const vkd_tensor *wrt, int n, vkd_tensor *grads);
+// The same times scale [1], which the walk starts from: what of it is rounded to 16 bits is scaled before.
+void vkd_grad_scaled(struct vkd_graph *g, vkd_tensor loss, vkd_tensor scale, const vkd_tensor *wrt, int n,
+                     vkd_tensor *grads);
 
 // Float64 reference of the whole graph on the host.  values[id] (id < vkd_graph_tensor_count) points to numel doubles:
-// the caller fills the leaves' (int32 leaves as doubles; constants are filled here), every other one is computed here.
+// the caller fills the leaves' (int32 leaves as doubles; constants are filled here), every other one is computed here;
+// casts to 16 bits round as the device does.
 // vkd_graph_ref_alloc() allocates all of them in one block to be freed with free(values); bound tensors hold their own
 // values.
 uint32_t vkd_graph_tensor_count(const struct vkd_graph *g);

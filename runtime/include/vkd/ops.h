@@ -19,9 +19,15 @@ vkd_tensor vkd_patchify(struct vkd_graph *g, vkd_tensor x, const int patch[3], b
 vkd_tensor vkd_unpatchify(struct vkd_graph *g, vkd_tensor tokens, struct vkd_shape latent, const int patch[3],
                           bool channel_last);
 
+// Another dtype: fp32 to fp16 or bf16, rounded to nearest even with subnormals, overflow to infinity; or back.  x
+// itself where it has that dtype.  The gradient passes unrounded, in fp32.
+vkd_tensor vkd_cast(struct vkd_graph *g, vkd_tensor x, enum vkd_dtype dtype);
+
 // ---- matrices ------------------------------------------------------------------------------------------------------
 // out = op(a) op(b) + bias + add.  a: [..., K] seen as [M,K] (ta: [..., M] seen as [K,M]); b: [K,N] (tb: [N,K]).
 // bias [N] and add (out's shape) may be empty.  out: a's leading dimensions + N; with ta: [M,N].  FLOPs: 2 M N K.
+// a and b are fp32, or both of one 16-bit dtype; all else is fp32, sums too.  Backward of the latter: the gradient of
+// out is cast to that dtype for both products.
 vkd_tensor vkd_matmul(struct vkd_graph *g, vkd_tensor a, vkd_tensor b, bool ta, bool tb, vkd_tensor bias,
                       vkd_tensor add);
 // y = x Wᵀ + b.  x [..., in], w [out, in], b [out] or empty.
@@ -60,8 +66,9 @@ vkd_tensor vkd_rmsnorm_rope(struct vkd_graph *g, vkd_tensor x, vkd_tensor weight
 vkd_tensor vkd_embed(struct vkd_graph *g, vkd_tensor table, vkd_tensor index);
 
 // ---- attention -----------------------------------------------------------------------------------------------------
-// softmax(scale q kᵀ) v per head, memory linear in n and m.  q [B, n, d], k, v [B, m, d], heads divides d.  FLOPs: 4 B
-// n m d. Source: Dao et al. 2022, arXiv:2205.14135
+// softmax(scale q kᵀ) v per head, memory linear in n and m.  q [B, n, d], k, v [B, m, d], heads divides d.  q, k, v are
+// fp32 or of one 16-bit dtype; scores, result and gradients are fp32.  FLOPs: 4 B n m d.
+// Source: Dao et al. 2022, arXiv:2205.14135
 vkd_tensor vkd_attention(struct vkd_graph *g, vkd_tensor q, vkd_tensor k, vkd_tensor v, int heads, float scale);
 
 // ---- diffusion and losses ------------------------------------------------------------------------------------------
@@ -97,7 +104,7 @@ void vkd_accumulate(struct vkd_graph *g, vkd_tensor dst, vkd_tensor src);
 // AdamW over a run of an arena, in PyTorch's order, with clipping by global norm and EMA.  p, m, v, ema [n] are
 // written; g [n]. hyper [VKD_HYPER_COUNT]; norm2 [1]: sum of squares of the unscaled gradient.  lr_scale and decay
 // multiply lr and weight decay. g' = g * grad_scale * min(1, clip / (sqrt(norm2) * grad_scale + 1e-6)), without the min
-// if clip is 0.
+// if clip is 0.  Where norm2 is not finite nothing is written: the step is skipped.
 enum vkd_hyper {
   VKD_HYPER_LR,
   VKD_HYPER_BETA1,

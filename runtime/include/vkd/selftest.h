@@ -8,8 +8,8 @@ struct vkd_selftest_result {
   const char *op, *name;
   double forward, backward; // ‖got - want‖ / ‖want‖, the worst of the outputs and of the gradients; backward < 0: none
   double tolerance;
-  bool pass;
-  char what[256]; // what went wrong, or the worst tensor
+  bool pass, skipped; // skipped: the device has not what the case needs
+  char what[256];     // what went wrong, or the worst tensor
 };
 typedef void (*vkd_selftest_fn)(void *user, const struct vkd_selftest_result *result);
 

@@ -1,0 +1,36 @@
+// Operands of a kernel that come as floats (HALF 0), fp16 (1) or bf16 (2), and are computed with in fp32.
+#ifndef VKD_HALF_GLSL
+#define VKD_HALF_GLSL
+#ifndef HALF
+#define HALF 0
+#endif
+
+#if HALF == 0
+#define Raw float
+#define Bits uint
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer RefBits { uint v[]; };
+Raw raw(Addr x, uint i) { return RefF(x).v[i]; }
+float value(Raw x) { return x; }
+vec4 operand4(Addr x, uint i) { return RefF4(x).v[i]; }
+#else
+#extension GL_EXT_shader_16bit_storage : require
+#define Raw uint
+#define Bits uint16_t
+layout(buffer_reference, std430, buffer_reference_align = 2) buffer RefBits { uint16_t v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer RefU2 { uvec2 v[]; };
+Raw raw(Addr x, uint i) { return uint(RefBits(x).v[i]); }
+#if HALF == 1
+float value(Raw x) { return unpackHalf2x16(x).x; }
+vec2 values(uint pair) { return unpackHalf2x16(pair); }
+#else
+float value(Raw x) { return uintBitsToFloat(x << 16); }
+vec2 values(uint pair) { return uintBitsToFloat(uvec2(pair << 16, pair & 0xFFFF0000u)); }
+#endif
+vec4 operand4(Addr x, uint i) { // elements 4i .. 4i+3, at a multiple of 8 bytes
+  uvec2 pairs = RefU2(x).v[i];
+  return vec4(values(pairs.x), values(pairs.y));
+}
+#endif
+
+float operand(Addr x, uint i) { return value(raw(x, i)); }
+#endif
