@@ -113,6 +113,9 @@ static double token_flops(const struct dit_config *c) {
   return 8 * d * d + 4 * d * c->ffn + 4 * (double)dit_tokens(c) * d;
 }
 
+// Of the four channels that the public models have, their code guides three, and no variances.
+static int guided_channels(const struct dit_config *c) { return c->in_channels == 4 ? 3 : c->in_channels; }
+
 const struct dit_family_row dit_class_family = {.name = "dit",
                                                 .native = DIT_NAMING_META,
                                                 .outer = outer_rows,
@@ -121,6 +124,7 @@ const struct dit_family_row dit_class_family = {.name = "dit",
                                                 .block_rows = BLOCK_ROWS,
                                                 .check = check,
                                                 .token_flops = token_flops,
+                                                .guided_channels = guided_channels,
                                                 .begin = begin,
                                                 .block_forward = block_forward,
                                                 .end = end};

@@ -155,6 +155,8 @@ static double token_flops(const struct dit_config *c) {
   return 12 * d * d + 4 * d * c->ffn + 4 * (double)dit_tokens(c) * d;
 }
 
+static int guided_channels(const struct dit_config *c) { return c->in_channels; } // all but learned variances
+
 const struct dit_family_row dit_cross_family = {.name = "cross_dit",
                                                 .native = DIT_NAMING_WAN,
                                                 .outer = outer_rows,
@@ -163,6 +165,7 @@ const struct dit_family_row dit_cross_family = {.name = "cross_dit",
                                                 .block_rows = BLOCK_ROWS,
                                                 .check = check,
                                                 .token_flops = token_flops,
+                                                .guided_channels = guided_channels,
                                                 .begin = begin,
                                                 .block_forward = block_forward,
                                                 .end = end};

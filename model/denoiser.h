@@ -34,8 +34,10 @@ int64_t denoiser_batch(const struct denoiser_params *params);
 // The model's inputs in a graph: params->x (twice with guidance), and inputs for timestep and conditions.
 void denoiser_inputs(struct vkd_graph *g, const struct denoiser_params *params, struct dit_inputs *in);
 
-// params->out from the model's output [denoiser_batch(), out_channels, T, H, W].
-void denoiser_combine(struct vkd_graph *g, const struct denoiser_params *params, vkd_tensor output);
+// params->out from the model's output [denoiser_batch(), out_channels, T, H, W].  Errors: VKD_ERR_HOST_MEMORY; others
+// stay in the graph.
+enum vkd_status denoiser_combine(struct vkd_graph *g, const struct denoiser_params *params, vkd_tensor output,
+                                 struct vkd_error *err);
 
 // Into the inputs of slot 0.  Conditions stay until they are written again.
 void denoiser_write_conditions(const struct denoiser_params *params, const struct dit_inputs *in,

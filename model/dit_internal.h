@@ -58,6 +58,8 @@ struct dit_family_row {
   int outer_rows, block_rows;
   enum vkd_status (*check)(const struct dit_config *c, struct vkd_error *err);
   double (*token_flops)(const struct dit_config *c); // of a token's forward pass through one block
+  // Guidance moves the first so many channels of the output; the others are the conditional ones.
+  int (*guided_channels)(const struct dit_config *c);
   void (*begin)(const struct dit_build *b, const struct dit_inputs *in, struct dit_hidden *h);
   void (*block_forward)(const struct dit_build *b, int block, struct dit_hidden *h);
   vkd_tensor (*end)(const struct dit_build *b, const struct dit_hidden *h);
