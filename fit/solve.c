@@ -301,18 +301,37 @@ fail:
   return status;
 }
 
+// The most FLOPs of every run: [clusters].  NULL without memory.
+static double *run_flops(const struct fit_runs *runs) {
+  double *most = calloc(runs->clusters > 0 ? (size_t)runs->clusters : 1, sizeof *most);
+  for (size_t i = 0; most && i < runs->count; i++)
+    most[runs->row[i].run] = fmax(most[runs->row[i].run], fit_run_flops(&runs->row[i]));
+  return most;
+}
+
 enum fit_status fit_holdout(const struct fit_runs *runs, const struct fit_options *options, double flops,
                             struct fit_holdout *out, struct fit_error *err) {
   struct fit_runs small = *runs;
   enum fit_status status;
   *out = (struct fit_holdout){.flops = flops};
+  double *most = run_flops(runs);
   small.row = malloc((runs->count ? runs->count : 1) * sizeof *small.row);
-  if (!small.row) return fit_fail(err, FIT_ERR_FAILED, "no memory for %zu rows", runs->count);
+  if (!small.row || !most) {
+    status = fit_fail(err, FIT_ERR_FAILED, "no memory for %zu rows", runs->count);
+    goto fail;
+  }
   small.count = 0;
-  for (size_t i = 0; i < runs->count; i++)
-    if (fit_run_flops(&runs->row[i]) <= flops) small.row[small.count++] = runs->row[i];
+  for (size_t i = 0; i < runs->count; i++) {
+    const struct fit_run *run = &runs->row[i];
+    if (most[run->run] <= flops)
+      small.row[small.count++] = *run;
+    else if (fit_run_flops(run) > flops)
+      out->held_out++;
+    else
+      out->set_aside++;
+  }
+  for (int k = 0; k < runs->clusters; k++) out->runs += most[k] > flops;
   out->fitted = small.count;
-  out->held_out = runs->count - small.count;
   if (!out->held_out) {
     status = fit_fail(err, FIT_ERR_INPUT, "no row has more than %g FLOPs to hold out", flops);
     goto fail;
@@ -321,22 +340,23 @@ enum fit_status fit_holdout(const struct fit_runs *runs, const struct fit_option
   for (size_t i = 0; i < runs->count; i++) {
     const struct fit_run *run = &runs->row[i];
     if (fit_run_flops(run) <= flops) continue;
-    double error = fabs(fit_joint_loss(out->solution.params, run->params, run->tokens) / run->loss - 1);
-    out->mean += error / (double)out->held_out;
-    out->worst = fmax(out->worst, error);
+    double error = fit_joint_loss(out->solution.params, run->params, run->tokens) / run->loss - 1;
+    out->bias += error / (double)out->held_out;
+    out->mean += fabs(error) / (double)out->held_out;
+    out->worst = fmax(out->worst, fabs(error));
   }
 fail:
+  free(most);
   free(small.row);
   return status;
 }
 
 double fit_compute_quantile(const struct fit_runs *runs, double share) {
-  double *flops = malloc((runs->count ? runs->count : 1) * sizeof *flops), at = NAN;
-  if (!flops || !runs->count) goto done;
-  for (size_t i = 0; i < runs->count; i++) flops[i] = fit_run_flops(&runs->row[i]);
-  qsort(flops, runs->count, sizeof *flops, fit__by_value);
-  size_t above = (size_t)ceil(share * (double)runs->count);
-  at = flops[above < runs->count ? runs->count - 1 - above : 0];
+  double *flops = run_flops(runs), at = NAN;
+  if (!flops || runs->clusters <= 0) goto done;
+  size_t count = (size_t)runs->clusters, above = (size_t)ceil(share * (double)count);
+  qsort(flops, count, sizeof *flops, fit__by_value);
+  at = flops[above < count ? count - 1 - above : 0];
 done:
   free(flops);
   return at;

@@ -49,17 +49,21 @@ struct fit_solution {
 enum fit_status fit_solve(const struct fit_runs *runs, const struct fit_options *options, struct fit_solution *out,
                           struct fit_error *err);
 
-// Extrapolation: fits the rows with at most `flops` (fit_run_flops) and predicts the others.
+// Extrapolation: fits the runs that never went above `flops` (fit_run_flops) and predicts the rows above.  A run that
+// did is held out whole: its earlier rows are neither fitted nor scored, since they tell of its later ones.
 struct fit_holdout {
   double flops;
-  size_t fitted, held_out;
-  double mean, worst; // |predicted/measured - 1|
+  size_t fitted, held_out, set_aside; // rows: fitted, predicted, neither
+  int runs;                           // held out
+  double mean, worst;                 // |predicted/measured - 1| of the rows predicted
+  double bias;                        // mean of predicted/measured - 1
   struct fit_solution solution;
 };
 enum fit_status fit_holdout(const struct fit_runs *runs, const struct fit_options *options, double flops,
                             struct fit_holdout *out, struct fit_error *err);
 
-// The compute above which the largest `share` of the rows lies.  0 < share < 1, at least one row.  NaN without memory.
+// The compute that the largest `share` of the runs went above, at least one of them.  0 < share < 1.  NaN without
+// memory.
 double fit_compute_quantile(const struct fit_runs *runs, double share);
 
 struct fit_interval {
