@@ -244,27 +244,43 @@ const struct dit_param *source_params(const struct source *s, int *count) {
 // ---- reading -------------------------------------------------------------------------------------------------------
 bool source_stored(const struct source *s, int param) { return s->found[s->first[param]] != NULL; }
 
-enum vkd_status source_dtype(const struct source *s, int param, enum st_dtype *dtype, struct vkd_error *err) {
-  const struct st_tensor *first = s->found[s->first[param]];
-  *dtype = first ? first->dtype : ST_F32;
-  for (int i = s->first[param] + 1; i < s->first[param + 1]; i++)
-    if (s->found[i]->dtype != *dtype)
-      return vkd_fail(err, VKD_ERR_DTYPE, "%s: '%s' is %s, but '%s', a part of the same tensor elsewhere, is %s",
-                      weights_path(s->weights), first->name, st_dtype_name(*dtype), s->found[i]->name,
-                      st_dtype_name(s->found[i]->dtype));
+// The elements of tensor i that lie in [first, end) of its parameter; false where there are none.
+static bool overlap(const struct source *s, int i, uint64_t first, uint64_t end, uint64_t *at, uint64_t *from,
+                    uint64_t *to) {
+  const struct dit_param *p = &s->params[s->tensors[i].param];
+  uint64_t row = (uint64_t)(p->numel / p->shape.dim[0]);
+  *at = (uint64_t)s->tensors[i].first * row;
+  uint64_t last = *at + (uint64_t)s->tensors[i].rows * row;
+  *from = *at > first ? *at : first;
+  *to = last < end ? last : end;
+  return !s->tensors[i].copy && *from < *to;
+}
+
+enum vkd_status source_dtype(const struct source *s, int param, uint64_t first, uint64_t count, enum st_dtype *dtype,
+                             struct vkd_error *err) {
+  const struct st_tensor *one = NULL;
+  uint64_t at, from, to;
+  *dtype = ST_F32;
+  for (int i = s->first[param]; i < s->first[param + 1] && s->found[i]; i++) {
+    if (!overlap(s, i, first, first + count, &at, &from, &to)) continue;
+    const struct st_tensor *t = s->found[i];
+    if (one && one->dtype != t->dtype)
+      return vkd_fail(err, VKD_ERR_INPUT, "%s: '%s' is %s and '%s' is %s, which are to be one tensor; name a --dtype",
+                      weights_path(s->weights), one->name, st_dtype_name(one->dtype), t->name, st_dtype_name(t->dtype));
+    one = t;
+    *dtype = t->dtype;
+  }
   return VKD_OK;
 }
 
 // dst gets elements [first, first + count) of a parameter, from each tensor that holds some of them; bits: as they are.
 static enum vkd_status gather(const struct source *s, int param, uint64_t first, uint64_t count, bool bits, void *dst,
                               struct vkd_error *err) {
-  uint64_t row = (uint64_t)(s->params[param].numel / s->params[param].shape.dim[0]), end = first + count;
   enum vkd_status st = VKD_OK;
+  uint64_t at, from, to;
   for (int i = s->first[param]; i < s->first[param + 1] && st == VKD_OK; i++) {
     const struct st_tensor *t = s->found[i];
-    uint64_t at = (uint64_t)s->tensors[i].first * row, from = at > first ? at : first,
-             to = at + t->numel < end ? at + t->numel : end;
-    if (s->tensors[i].copy || from >= to) continue;
+    if (!overlap(s, i, first, first + count, &at, &from, &to)) continue;
     if (!bits) {
       st = st_read_f32_part(t, from - at, to - from, (float *)dst + (from - first), err);
     } else {

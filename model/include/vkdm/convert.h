@@ -9,6 +9,7 @@ enum convert_dtype { CONVERT_KEEP, CONVERT_F32, CONVERT_F16, CONVERT_BF16 };
 struct convert_params {
   const struct weights *weights;
   const struct dit_config *config;
+  bool latent_known; // config.latent is that of the model
   enum dit_naming naming;
   const char *prefix; // before every name; NULL: none
   enum convert_dtype dtype;

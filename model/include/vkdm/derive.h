@@ -26,12 +26,14 @@ struct derived {
 enum vkd_status derive_model(const struct weights *weights, const struct derive_options *options, struct derived *out,
                              struct vkd_error *err);
 
-// What the shapes do not tell, as metadata that derive_model() reads back.
-enum { DERIVE_META = 5 };
+// What the shapes do not tell, as metadata that derive_model() reads back; with_latent: the latent's size too.
+enum { DERIVE_META = 4 };
 struct derive_meta {
   struct st_meta rows[DERIVE_META];
+  size_t count;
   char text[DERIVE_META][48];
 };
-void derive_metadata(const struct dit_config *config, struct derive_meta *meta);
+void derive_metadata(const struct dit_config *config, bool with_latent, struct derive_meta *meta);
+bool derive_is_metadata(const char *key); // one of these
 
 #endif

@@ -20,11 +20,13 @@ const struct dit_param *source_params(const struct source *source, int *count); 
 
 // Whether the file holds parameter `param`; what it does not is computed by source_read().
 bool source_stored(const struct source *source, int param);
-// The type of a parameter's elements, F32 where it is not stored.  Errors: VKD_ERR_DTYPE where its parts differ.
-enum vkd_status source_dtype(const struct source *source, int param, enum st_dtype *dtype, struct vkd_error *err);
+// The type of elements [first, first + count) of a parameter, F32 where it is not stored.
+// Errors: VKD_ERR_INPUT where they lie in tensors of different types.
+enum vkd_status source_dtype(const struct source *source, int param, uint64_t first, uint64_t count,
+                             enum st_dtype *dtype, struct vkd_error *err);
 
-// Elements [first, first + count) of a parameter, dst: [count].  The second: bytes as they lie in the file, of a
-// parameter that is stored and has one type.
+// Elements [first, first + count) of a parameter, dst: [count].  The second: bytes as they lie in the file, where
+// source_dtype() is one and the parameter is stored.
 enum vkd_status source_read(const struct source *source, int param, uint64_t first, uint64_t count, float *dst,
                             struct vkd_error *err);
 enum vkd_status source_read_bits(const struct source *source, int param, uint64_t first, uint64_t count, void *dst,
