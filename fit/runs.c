@@ -299,64 +299,6 @@ fail:
   return status;
 }
 
-struct cell {
-  double params, tokens, loss;
-  size_t row;
-};
-
-static int by_cell(const void *pa, const void *pb) {
-  const struct cell *a = pa, *b = pb;
-  if (a->params != b->params) return a->params < b->params ? -1 : 1;
-  if (a->tokens != b->tokens) return a->tokens < b->tokens ? -1 : 1;
-  return a->row < b->row ? -1 : a->row > b->row;
-}
-
-// Makes the runs that still have a row 0 .. clusters-1 again.  `number`: zeroed, one per old cluster.
-static void renumber_clusters(struct fit_runs *runs, int *number) {
-  runs->clusters = 0;
-  for (size_t i = 0; i < runs->count; i++) {
-    int *to = &number[runs->row[i].run];
-    if (!*to) *to = ++runs->clusters;
-    runs->row[i].run = *to - 1;
-  }
-}
-
-static bool close_to(double a, double b) { return fabs(a - b) <= 1e-6 * fabs(b); }
-
-enum fit_status fit_runs_keep_best(struct fit_runs *runs, struct fit_error *err) {
-  struct cell *cell = malloc((runs->count ? runs->count : 1) * sizeof *cell);
-  bool *keep = calloc(runs->count ? runs->count : 1, sizeof *keep);
-  int *number = calloc(runs->clusters ? (size_t)runs->clusters : 1, sizeof *number);
-  if (!cell || !keep || !number) {
-    free(cell);
-    free(keep);
-    free(number);
-    return fit_fail(err, FIT_ERR_FAILED, "no memory for %zu rows", runs->count);
-  }
-  for (size_t i = 0; i < runs->count; i++)
-    cell[i] = (struct cell){runs->row[i].params, runs->row[i].tokens, runs->row[i].loss, i};
-  qsort(cell, runs->count, sizeof *cell, by_cell);
-  for (size_t i = 0, best = 0; i < runs->count; i++) {
-    if (!close_to(cell[i].params, cell[best].params) || !close_to(cell[i].tokens, cell[best].tokens)) {
-      keep[cell[best].row] = true;
-      best = i;
-    } else if (cell[i].loss < cell[best].loss) {
-      best = i;
-    }
-    if (i + 1 == runs->count) keep[cell[best].row] = true;
-  }
-  size_t count = 0;
-  for (size_t i = 0; i < runs->count; i++)
-    if (keep[i]) runs->row[count++] = runs->row[i];
-  runs->dropped[FIT_DROP_NOT_BEST] += runs->count - count;
-  runs->count = count;
-  renumber_clusters(runs, number);
-  free(cell);
-  free(keep);
-  free(number);
-  return FIT_OK;
-}
-
 void fit_runs_free(struct fit_runs *runs) {
   if (!runs) return;
   free(runs->row);

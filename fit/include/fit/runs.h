@@ -13,6 +13,7 @@
   X(DIVERGED, "marked diverged=1 in the table")                                                                        \
   X(NO_LOSS, "loss empty, infinite or not a number")                                                                   \
   X(UNTRAINED, "evaluated before any token was trained (tokens = 0)")                                                  \
+  X(TOO_HIGH, "diverged: loss far above the lowest of no more params and tokens")                                      \
   X(NOT_BEST, "not the lowest loss of its (params, tokens) cell")
 
 enum fit_drop {
@@ -51,6 +52,13 @@ enum fit_status fit_runs_read(const char *path, struct fit_runs *out, struct fit
 // Keeps the lowest loss of every (params, tokens) cell (equal to 1e-6 relative); counts the others as
 // FIT_DROP_NOT_BEST.
 enum fit_status fit_runs_keep_best(struct fit_runs *runs, struct fit_error *err);
+
+// Leaves out, as FIT_DROP_TOO_HIGH, the rows whose loss is more than `factor` times the lowest loss that any row
+// reached with no more params and no more tokens: training longer, or a larger model, cannot do that much worse unless
+// it diverged.  1.5 stands between the two kinds on published tables, where sound rows stay under 1.2 and diverged ones
+// are above 1.9.  Errors: FIT_ERR_INPUT unless factor > 1.
+#define FIT_DIVERGED_FACTOR 1.5
+enum fit_status fit_runs_drop_diverged(struct fit_runs *runs, double factor, struct fit_error *err);
 
 void fit_runs_free(struct fit_runs *runs); // NULL inside allowed
 
