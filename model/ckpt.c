@@ -13,6 +13,7 @@
 
 #include "hash.h"
 #include "vkdm/fileio.h"
+#include "vkdm/lora.h"
 
 enum { FORMAT = 1, STATE_LIMIT = 16 << 20, PATH_SIZE = 4096 };
 
@@ -29,6 +30,7 @@ void ckpt_state_free(struct ckpt_state *s) {
   for (uint32_t i = 0; s->class_names && i < s->class_count; i++) free(s->class_names[i]);
   free(s->class_names);
   free(s->config);
+  free(s->base);
   *s = (struct ckpt_state){0};
 }
 
@@ -59,8 +61,9 @@ static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_erro
   X(dim)                                                                                                               \
   X(depth)                                                                                                             \
   X(heads)                                                                                                             \
-  X(ffn) X(freq_dim) X(text_dim) X(text_len) X(class_rows) X(in_channels) X(out_channels) X(patch[0]) X(patch[1])      \
-      X(patch[2]) X(latent[0]) X(latent[1]) X(latent[2])
+  X(ffn)                                                                                                               \
+  X(freq_dim) X(text_dim) X(text_len) X(class_rows) X(in_channels) X(out_channels) X(patch[0]) X(patch[1]) X(patch[2]) \
+      X(latent[0]) X(latent[1]) X(latent[2])
 
 static json_t *model_to_json(const struct dit_config *c) {
   json_t *o = json_object();
@@ -69,7 +72,25 @@ static json_t *model_to_json(const struct dit_config *c) {
   MODEL_FIELDS(X)
 #undef X
   json_object_set_new(o, "eps", json_real(c->eps));
+  if (c->lora.rank > 0)
+    json_object_set_new(o, "lora",
+                        json_pack("{s:i,s:f,s:i}", "rank", c->lora.rank, "alpha", (double)c->lora.alpha, "targets",
+                                  (int)c->lora.targets));
   return o;
+}
+
+static enum vkd_status lora_from_json(const json_t *o, struct dit_config *c, struct vkd_error *err) {
+  const json_t *rank = json_object_get(o, "rank"), *alpha = json_object_get(o, "alpha"),
+               *targets = json_object_get(o, "targets");
+  if (!o) return VKD_OK;
+  if (!json_is_integer(rank) || !json_is_number(alpha) || !json_is_integer(targets) || json_integer_value(rank) < 1 ||
+      json_integer_value(rank) > 1 << 20 || json_integer_value(targets) < 1 ||
+      json_integer_value(targets) > DIT_LORA_ALL)
+    return vkd_fail(err, VKD_ERR_INPUT, "model.lora: rank, alpha or targets is missing or out of range");
+  c->lora.rank = (int)json_integer_value(rank);
+  c->lora.alpha = (float)json_number_value(alpha);
+  c->lora.targets = (unsigned)json_integer_value(targets);
+  return VKD_OK;
 }
 
 static enum vkd_status model_from_json(const json_t *o, struct dit_config *c, struct vkd_error *err) {
@@ -91,7 +112,8 @@ static enum vkd_status model_from_json(const json_t *o, struct dit_config *c, st
   if (!json_is_number(v) || !(json_number_value(v) > 0))
     return vkd_fail(err, VKD_ERR_INPUT, "model.eps is missing or not above 0");
   c->eps = (float)json_number_value(v);
-  return dit_config_check(c, err);
+  enum vkd_status st = lora_from_json(json_object_get(o, "lora"), c, err);
+  return st == VKD_OK ? dit_config_check(c, err) : st;
 }
 
 static enum vkd_status write_state(const char *folder, const struct ckpt_state *s, struct vkd_error *err) {
@@ -113,6 +135,10 @@ static enum vkd_status write_state(const char *folder, const struct ckpt_state *
   json_object_set_new(root, "data", json_string(hex));
   json_object_set_new(root, "classes", names);
   json_object_set_new(root, "config", json_string(s->config));
+  if (s->base) {
+    snprintf(hex, sizeof hex, "%016" PRIx64, s->base_hash);
+    json_object_set_new(root, "base", json_pack("{s:s,s:s}", "path", s->base, "hash", hex));
+  }
   json_object_set_new(root, "files", hashes);
   if (st == VKD_OK && !(text = json_dumps(root, JSON_INDENT(1))))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a checkpoint's state");
@@ -147,6 +173,17 @@ static enum vkd_status check_latent(const struct ckpt_state *s, struct vkd_error
                   l.t, l.h, l.w, m->in_channels, m->latent[0], m->latent[1], m->latent[2]);
 }
 
+// A run with adapters names what they lie on.
+static enum vkd_status read_base(const json_t *base, struct ckpt_state *s, struct vkd_error *err) {
+  const char *path = json_string_value(json_object_get(base, "path")),
+             *hash = json_string_value(json_object_get(base, "hash"));
+  if (!s->model.lora.rank && !base) return VKD_OK;
+  if (!s->model.lora.rank || !path || !hash)
+    return vkd_fail(err, VKD_ERR_INPUT, "base: a path and a hash are wanted beside model.lora, and only there");
+  s->base_hash = strtoull(hash, NULL, 16);
+  return (s->base = strdup(path)) ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+}
+
 static enum vkd_status parse_state(const json_t *root, const char *folder, struct ckpt_state *s,
                                    struct vkd_error *err) {
   const json_t *step = json_object_get(root, "step"), *hashes = json_object_get(root, "files");
@@ -163,6 +200,7 @@ static enum vkd_status parse_state(const json_t *root, const char *folder, struc
   if (st == VKD_OK) st = latent_codec_from_json(json_object_get(root, "codec"), &s->codec, err);
   if (st == VKD_OK) st = check_latent(s, err);
   if (st == VKD_OK) st = read_names(json_object_get(root, "classes"), s, err);
+  if (st == VKD_OK) st = read_base(json_object_get(root, "base"), s, err);
   for (int i = 0; i < FILES && st == VKD_OK; i++) {
     char path[PATH_SIZE], hex[17];
     const char *want = json_string_value(json_object_get(hashes, files[i].name));
@@ -199,6 +237,7 @@ enum vkd_status ckpt_load(const char *folder, struct params *params, enum params
   enum vkd_status st = VKD_OK;
   for (int i = 0; i < FILES; i++)
     if (files[i].kind == from) st = make_path(path, folder, files[i].name, err);
+  if (st == VKD_OK && params->config.lora.rank > 0) return lora_restore(path, params, into, err);
   if (st == VKD_OK) st = st_open(path, &file, err);
   if (st == VKD_OK) st = params_load(params, into, file, NULL, err);
   st_close(&file);
@@ -246,7 +285,10 @@ enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const str
   if ((st = fileio_make_dirs(temp, err)) != VKD_OK) return st;
   for (int i = 0; i < FILES && st == VKD_OK; i++) {
     st = make_path(path, temp, files[i].name, err);
-    if (st == VKD_OK) st = params_save(params, files[i].kind, dit_native_naming(&params->config), path, NULL, 0, err);
+    if (st == VKD_OK && params->config.lora.rank > 0)
+      st = lora_save(params, files[i].kind, path, err);
+    else if (st == VKD_OK)
+      st = params_save(params, files[i].kind, dit_native_naming(&params->config), path, NULL, 0, err);
   }
   if (st == VKD_OK) st = write_state(temp, s, err);
   if (st == VKD_OK) {

@@ -9,6 +9,7 @@
 
 #include "config_internal.h"
 #include "vkd/nearest.h"
+#include "vkdm/dit.h"
 
 #define BIG 9e15 // whole numbers up to here are exact in a double
 #define AT(member) offsetof(struct config, member)
@@ -84,6 +85,10 @@ const struct config_field config_fields[] = {
     BOOL("train.recompute", train.recompute, "false", "recompute blocks in the backward pass, to save memory"),
     LONG("train.seed", train.seed, "0", 0, BIG, "of the initial weights, noise and order of the clips"),
     REAL("train.cond_drop", train.cond_drop, "0.1", 0, 1, "share of samples without label and text, for guidance"),
+    TEXT("train.base", train.base, "", "run, checkpoint or weight file that training starts from"),
+    INT("train.lora_rank", train.lora_rank, "0", 0, 4096, "above 0: the base is frozen, adapters of this rank learn"),
+    REAL("train.lora_alpha", train.lora_alpha, "0", 0, 1e6, "adapters count alpha / rank times; 0: alpha = rank"),
+    TEXT("train.lora_targets", train.lora_targets, "q,k,v,o", "layers with adapters: q, k, v, o, ffn, or all"),
 
     LONG("eval.every", eval.every, "100", 0, BIG, "steps between held-out losses; 0: only at the end"),
     INT("eval.holdout", eval.holdout, "64", 0, 100000000, "held-out clips used, at most; 0: all"),
@@ -416,6 +421,9 @@ static enum vkd_status check_train(const struct config *c, struct vkd_error *err
   if (c->train.steps && c->train.warmup > c->train.steps)
     return vkd_fail(err, VKD_ERR_INPUT, "train.warmup: %" PRId64 " is more than train.steps %" PRId64, c->train.warmup,
                     c->train.steps);
+  unsigned targets;
+  enum vkd_status st = dit_lora_targets(c->train.lora_targets, &targets, err);
+  if (st != VKD_OK) return st;
   int micro = config_micro_batch(c);
   if (c->train.batch % micro)
     return vkd_fail(err, VKD_ERR_INPUT, "train.micro_batch: %d does not divide train.batch %d", micro, c->train.batch);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vkd/half.h"
+
 enum { ALIGN = 64 };
 
 // Places the rows that are frozen, or those that are not, in segments from `segment` on; returns the one past the last.
@@ -10,7 +12,7 @@ static uint32_t place(struct params *p, bool frozen, uint32_t segment) {
   uint64_t limit = vkd_device_get_caps(p->dev)->max_allocation / ALIGN * ALIGN, at = 0;
   for (int i = 0; i < p->count; i++) {
     if (p->rows[i].frozen != frozen) continue;
-    uint64_t bytes = ((uint64_t)p->rows[i].numel * 4 + ALIGN - 1) / ALIGN * ALIGN;
+    uint64_t bytes = ((uint64_t)p->rows[i].numel * vkd_dtype_bytes(params_dtype(p, i)) + ALIGN - 1) / ALIGN * ALIGN;
     if (at && at + bytes > limit) {
       segment++;
       at = 0;
@@ -34,6 +36,13 @@ static struct vkd_buffer *buffer_of(const struct params *p, enum params_kind kin
   return p->buffers[p->rows[i].frozen ? PARAMS_WEIGHT : kind][p->places[i].segment];
 }
 
+static enum vkd_status check_compute(const struct vkd_device *dev, enum vkd_dtype compute, struct vkd_error *err) {
+  const struct vkd_device_caps *caps = vkd_device_get_caps(dev);
+  if (!vkd_dtype_16bit(compute) || caps->storage_16bit || caps->fake) return VKD_OK;
+  return vkd_fail(err, VKD_ERR_UNSUPPORTED, "precision %s: %s lacks 16-bit storage (storageBuffer16BitAccess); use fp32",
+                  vkd_dtype_name(compute), caps->name);
+}
+
 enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config,
                               unsigned kinds, struct vkd_error *err) {
   struct params *p = *out = calloc(1, sizeof *p);
@@ -41,8 +50,10 @@ enum vkd_status params_create(struct params **out, struct vkd_device *dev, const
   if (!p) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for parameters");
   p->dev = dev;
   p->config = *config;
+  p->narrow = !(kinds & ~PARAMS_FOR_INFERENCE);
   if ((st = dit_config_check(config, err)) != VKD_OK) goto fail;
   if ((st = dit_params(config, &p->rows, &p->count, err)) != VKD_OK) goto fail;
+  if ((st = check_compute(dev, config->compute, err)) != VKD_OK) goto fail;
   p->places = calloc((size_t)p->count, sizeof *p->places);
   p->segment_bytes = calloc((size_t)p->count, sizeof *p->segment_bytes);
   if (!p->places || !p->segment_bytes) {
@@ -95,14 +106,25 @@ void params_destroy(struct params **pp) {
   *pp = NULL;
 }
 
+struct params params_base(const struct params *p) {
+  struct params base = *p;
+  base.count = dit_base_rows(&p->config);
+  base.config.lora.rank = 0;
+  return base;
+}
+
 enum vkd_status params_init(struct params *p, uint64_t seed, struct vkd_error *err) {
+  return params_init_from(p, 0, seed, err);
+}
+
+enum vkd_status params_init_from(struct params *p, int first, uint64_t seed, struct vkd_error *err) {
   int64_t largest = 1;
-  for (int i = 0; i < p->count; i++)
+  for (int i = first; i < p->count; i++)
     if (p->rows[i].numel > largest) largest = p->rows[i].numel;
   float *values = malloc((size_t)largest * sizeof *values);
   if (!values) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for initial weights");
   enum vkd_status st = VKD_OK;
-  for (int i = 0; i < p->count && st == VKD_OK; i++) {
+  for (int i = first; i < p->count && st == VKD_OK; i++) {
     dit_param_init(&p->config, &p->rows[i], i, seed, values);
     st = params_write(p, PARAMS_WEIGHT, i, values, err);
     if (st == VKD_OK && p->buffers[PARAMS_EMA] && !p->rows[i].frozen) st = params_write(p, PARAMS_EMA, i, values, err);
@@ -114,7 +136,7 @@ enum vkd_status params_init(struct params *p, uint64_t seed, struct vkd_error *e
 void params_tensors(const struct params *p, struct vkd_graph *g, enum params_kind kind, vkd_tensor *out) {
   enum dit_naming naming = dit_native_naming(&p->config);
   for (int i = 0; i < p->count; i++)
-    out[i] = params_has(p, kind, i) ? vkd_bound(g, p->rows[i].name[naming], VKD_F32, p->rows[i].shape,
+    out[i] = params_has(p, kind, i) ? vkd_bound(g, p->rows[i].name[naming], params_dtype(p, i), p->rows[i].shape,
                                                 buffer_of(p, kind, i), p->places[i].offset)
                                     : (vkd_tensor){0};
 }
@@ -124,13 +146,40 @@ vkd_tensor params_segment(const struct params *p, struct vkd_graph *g, enum para
                    0);
 }
 
+static enum vkd_status not_kept(struct vkd_error *err) {
+  return vkd_fail(err, VKD_ERR_UNSUPPORTED, "the weights are streamed: they are neither read back nor changed");
+}
+
+// Passes elements [first, first + count) of row i through a piece of 16-bit values, from src or into dst.
+enum { PIECE = 1 << 16 };
+static enum vkd_status move_narrow(const struct params *p, enum params_kind kind, int i, uint64_t first, uint64_t count,
+                                   const float *src, float *dst, struct vkd_error *err) {
+  enum vkd_dtype dtype = params_dtype(p, i);
+  enum vkd_status st = VKD_OK;
+  uint16_t *piece = malloc(PIECE * sizeof *piece);
+  if (!piece) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to convert weights");
+  for (uint64_t at = 0; at < count && st == VKD_OK; at += PIECE) {
+    uint64_t n = count - at < PIECE ? count - at : PIECE, offset = p->places[i].offset + (first + at) * sizeof *piece;
+    for (uint64_t k = 0; src && k < n; k++) piece[k] = vkd_half_bits(dtype, src[at + k]);
+    st = src ? vkd_buffer_write(buffer_of(p, kind, i), offset, piece, n * sizeof *piece, err)
+             : vkd_buffer_read(buffer_of(p, kind, i), offset, piece, n * sizeof *piece, err);
+    for (uint64_t k = 0; dst && st == VKD_OK && k < n; k++) dst[at + k] = vkd_half_value(dtype, piece[k]);
+  }
+  free(piece);
+  return st;
+}
+
 enum vkd_status params_write_part(struct params *p, enum params_kind kind, int i, uint64_t first, uint64_t count,
                                   const float *src, struct vkd_error *err) {
+  if (!p->buffers[kind]) return not_kept(err);
+  if (params_dtype(p, i) != VKD_F32) return move_narrow(p, kind, i, first, count, src, NULL, err);
   return vkd_buffer_write(buffer_of(p, kind, i), p->places[i].offset + first * 4, src, count * 4, err);
 }
 
 enum vkd_status params_read_part(const struct params *p, enum params_kind kind, int i, uint64_t first, uint64_t count,
                                  float *dst, struct vkd_error *err) {
+  if (!p->buffers[kind]) return not_kept(err);
+  if (params_dtype(p, i) != VKD_F32) return move_narrow(p, kind, i, first, count, NULL, dst, err);
   return vkd_buffer_read(buffer_of(p, kind, i), p->places[i].offset + first * 4, dst, count * 4, err);
 }
 

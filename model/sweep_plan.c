@@ -14,7 +14,7 @@ static enum vkd_status plan_cell(struct sweep_cell *cell, const struct dataset_i
   if (!status) status = dit_params(m, &rows, &count, err);
   if (status) return vkd_error_prefix(err, "cell %s", cell->name);
   cell->params_all = 0;
-  for (int i = 0; i < count; i++) cell->params_all += rows[i].numel;
+  for (int i = 0; i < count; i++) cell->params_all += rows[i].frozen ? 0 : rows[i].numel;
   free(rows);
   cell->params = (int64_t)m->depth * (8 * (int64_t)m->dim * m->dim + 2 * (int64_t)m->dim * m->ffn);
   cell->steps = train_steps(&cell->config, m);

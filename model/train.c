@@ -12,10 +12,12 @@
 #include "metrics.h"
 #include "step.h"
 #include "vkd/log.h"
+#include "vkdm/base.h"
 #include "vkdm/ckpt.h"
 #include "vkdm/data_build.h"
 #include "vkdm/fileio.h"
 #include "vkdm/heldout.h"
+#include "vkdm/lora.h"
 
 void train_result_free(struct train_result *r) {
   free(r->points);
@@ -36,6 +38,12 @@ enum vkd_status train_model_config(const struct config *c, const struct dataset_
                              .patch = {c->model.patch[0], c->model.patch[1], c->model.patch[2]},
                              .latent = {(int)shape.t, (int)shape.h, (int)shape.w},
                              .eps = 1e-6f};
+  if (c->train.lora_rank > 0) {
+    out->lora.rank = c->train.lora_rank;
+    out->lora.alpha = (float)(c->train.lora_alpha > 0 ? c->train.lora_alpha : c->train.lora_rank);
+    enum vkd_status st = dit_lora_targets(c->train.lora_targets, &out->lora.targets, err);
+    if (st != VKD_OK) return st;
+  }
   bool text = out->family == DIT_CROSS && data->text_len > 0 && c->model.text_len != 0 && c->model.text_dim != 0;
   if (text) {
     out->text_dim = (int)data->text_dim;
@@ -98,7 +106,8 @@ struct run {
   struct heldout *heldout;
   struct data_loader *loader;
   struct metrics *metrics;
-  char *config_text;
+  char *config_text, *base; // base: path of what train.base named
+  uint64_t base_hash;
   int64_t done, steps;
   double tail_sum; // of losses in the last tenth
   int64_t tail_count;
@@ -142,8 +151,8 @@ static void on_kept_line(void *user, const json_t *line) {
 // ---- start and resume ----------------------------------------------------------------------------------------------
 // Keys that may change between a checkpoint and what goes on from it.
 static bool may_change(const char *key) {
-  static const char *const free_keys[] = {"train.steps", "train.tokens", "train.micro_batch",
-                                          "data.path",   "eval.",        "checkpoint."};
+  static const char *const free_keys[] = {"train.steps", "train.tokens", "train.micro_batch", "data.path",
+                                          "eval.",       "checkpoint.",  "train.base"};
   for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
     if (strncmp(key, free_keys[i], strlen(free_keys[i])) == 0) return true;
   return false;
@@ -169,11 +178,24 @@ static enum vkd_status check_same_config(const struct run *r, const char *path, 
   return st;
 }
 
+// The base that a checkpoint's adapters were trained on, where it was found or, once it has moved, where train.base
+// says.
+static enum vkd_status restore_base(struct run *r, const char *path, const struct ckpt_state *s,
+                                    struct vkd_error *err) {
+  if (!s->base) return VKD_OK;
+  bool there = fileio_is_dir(s->base) || fileio_is_file(s->base);
+  enum vkd_status st = base_load(there ? s->base : r->config->train.base, r->params, &r->base_hash, &r->base, err);
+  if (st == VKD_OK && r->base_hash != s->base_hash)
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: its adapters were trained on other weights than those of %s", path, r->base);
+  return st;
+}
+
 static enum vkd_status restore(struct run *r, const char *path, struct vkd_error *err) {
   struct ckpt_state s;
   enum vkd_status st = ckpt_open(path, &s, err);
   if (st != VKD_OK) return st;
   st = check_same_config(r, path, &s, err);
+  if (st == VKD_OK) st = restore_base(r, path, &s, err);
   if (st == VKD_OK && s.data_fingerprint != dataset_get_info(r->data)->fingerprint)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: was trained on other data than %s", path, dataset_path(r->data));
   if (st == VKD_OK && s.step > r->steps)
@@ -186,6 +208,16 @@ static enum vkd_status restore(struct run *r, const char *path, struct vkd_error
   return st;
 }
 
+static enum vkd_status start(struct run *r, struct vkd_error *err) {
+  const char *base = r->config->train.base;
+  if (r->model.lora.rank > 0 && !*base)
+    return vkd_fail(err, VKD_ERR_INPUT,
+                    "train.lora_rank: adapters need train.base: the run, checkpoint or weight file they lie on");
+  int first = *base ? dit_base_rows(&r->model) : 0; // the base gives all rows before
+  enum vkd_status st = *base ? base_load(base, r->params, &r->base_hash, &r->base, err) : VKD_OK;
+  return st == VKD_OK ? params_init_from(r->params, first, (uint64_t)r->config->train.seed, err) : st;
+}
+
 static enum vkd_status start_or_resume(struct run *r, struct vkd_error *err) {
   char *newest = NULL;
   enum vkd_status st = r->p->resume ? ckpt_newest(r->p->run, &newest, err) : VKD_OK;
@@ -193,7 +225,7 @@ static enum vkd_status start_or_resume(struct run *r, struct vkd_error *err) {
     st = restore(r, newest, err);
     if (st == VKD_OK) vkd_log(VKD_LOG_INFO, "resuming from %s", newest);
   } else if (st == VKD_OK) {
-    st = params_init(r->params, (uint64_t)r->config->train.seed, err);
+    st = start(r, err);
   }
   free(newest);
   return st;
@@ -240,7 +272,7 @@ static enum vkd_status open_run(struct run *r, struct vkd_error *err) {
   if (!(r->config_text = config_to_string(r->config)))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
   struct train_result *out = r->result;
-  out->params = r->params->numel;
+  out->params = r->params->trainable;
   out->tokens_per_step = dit_tokens(&r->model) * r->config->train.batch;
   out->flops_per_step = step_flops(r->step);
   if (st == VKD_OK) st = metrics_open(&r->metrics, p->run, r->done, on_kept_line, r, err);
@@ -264,6 +296,7 @@ static void close_run(struct run *r) {
   params_destroy(&r->params);
   dataset_close(&r->data);
   free(r->config_text);
+  free(r->base);
 }
 
 // ---- the loop ------------------------------------------------------------------------------------------------------
@@ -307,6 +340,15 @@ static enum vkd_status measure(struct run *r, int64_t step, struct vkd_error *er
   return st == VKD_OK ? add_point(r->result, step, h.loss, err) : st;
 }
 
+// What sampling from the run uses, in diffusers' names.
+static enum vkd_status export_adapters(const struct run *r, struct vkd_error *err) {
+  char *path = fileio_join(r->p->run, "lora.safetensors");
+  if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  enum vkd_status st = lora_save(r->params, r->config->train.ema > 0 ? PARAMS_EMA : PARAMS_WEIGHT, path, err);
+  free(path);
+  return st;
+}
+
 static enum vkd_status save(struct run *r, int64_t step, struct vkd_error *err) {
   const struct dataset_info *info = dataset_get_info(r->data);
   struct ckpt_state s = {.step = step,
@@ -316,7 +358,12 @@ static enum vkd_status save(struct run *r, int64_t step, struct vkd_error *err) 
                          .class_names = (char **)(uintptr_t)info->class_names, // read only
                          .class_count = info->classes,
                          .config = r->config_text};
+  if (r->model.lora.rank > 0) {
+    s.base = r->base;
+    s.base_hash = r->base_hash;
+  }
   enum vkd_status st = ckpt_save(r->p->run, &s, r->params, err);
+  if (st == VKD_OK && r->model.lora.rank > 0) st = export_adapters(r, err);
   return st == VKD_OK ? ckpt_prune(r->p->run, r->config->checkpoint.keep, err) : st;
 }
 

@@ -3,7 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vkdm/base.h"
 #include "vkdm/fileio.h"
+
+// What a run's adapters lie on.
+static enum vkd_status load_base(struct run_model *m, const char *folder, struct vkd_error *err) {
+  uint64_t hash = 0;
+  enum vkd_status st = base_load(m->state.base, m->params, &hash, NULL, err);
+  if (st != VKD_OK) return vkd_error_prefix(err, "%s: the base of its adapters", folder);
+  if (hash == m->state.base_hash) return VKD_OK;
+  return vkd_fail(err, VKD_ERR_INPUT, "%s: its adapters were trained on other weights than those of %s now", folder,
+                  m->state.base);
+}
 
 enum vkd_status run_model_open(struct run_model *m, const char *path, bool raw_weights, struct vkd_device *dev,
                                struct vkd_error *err) {
@@ -22,6 +33,7 @@ enum vkd_status run_model_open(struct run_model *m, const char *path, bool raw_w
   if (st == VKD_OK) st = params_create(&m->params, dev, &m->state.model, PARAMS_FOR_INFERENCE, err);
   bool ema = !raw_weights && m->config.train.ema > 0;
   if (st == VKD_OK) st = ckpt_load(folder, m->params, ema ? PARAMS_EMA : PARAMS_WEIGHT, PARAMS_WEIGHT, err);
+  if (st == VKD_OK && m->state.base) st = load_base(m, folder, err);
   free(state);
   free(folder);
   if (st != VKD_OK) run_model_close(m);

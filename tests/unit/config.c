@@ -122,6 +122,9 @@ static void test_refusals(void) {
   check_refused("train: {steps: 1, precision: bf16}", VKD_ERR_UNSUPPORTED, "train.precision", "not supported yet");
   check_refused("train: {steps: 1, objective: ddpm}", VKD_ERR_UNSUPPORTED, "train.objective", "not supported yet");
 
+  check_refused("train: {steps: 1, lora_targets: \"q,kk\"}", VKD_ERR_INPUT, "train.lora_targets", "'kk'");
+  check_refused("train: {steps: 1, lora_targets: \" , \"}", VKD_ERR_INPUT, "train.lora_targets", "empty");
+
   check_override_refused("train.lrr=1", "'train.lr'", "command line");
   check_override_refused("lr=1", "'train.lr'", "command line");
   check_override_refused("train.lr=fast", "'fast'", "a number from 0 to 100");

@@ -1,5 +1,6 @@
-// Checkpoints: RUN/checkpoints/step-000001234/ with weights, EMA and moments as safetensors in Wan's names and a JSON
-// state. The folder appears whole, under its final name, or not at all; every file's hash stands in the state.
+// Checkpoints: RUN/checkpoints/step-000001234/ with weights, EMA and moments as safetensors in the family's own names
+// and a JSON state; of a run with adapters, those of the adapters alone, as lora_save() writes them. The folder appears
+// whole, under its final name, or not at all; every file's hash stands in the state.
 #ifndef VKDM_CKPT_H
 #define VKDM_CKPT_H
 
@@ -15,6 +16,9 @@ struct ckpt_state {
   char **class_names;        // [class_count]; owned
   uint32_t class_count;
   char *config; // the run's effective configuration as YAML; owned
+  // Of a run with adapters: what they lie on, as base_load() gave it; NULL, 0 without.  Owned.
+  char *base;
+  uint64_t base_hash;
 };
 
 void ckpt_state_free(struct ckpt_state *state);

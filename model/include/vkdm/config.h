@@ -55,6 +55,10 @@ struct config {
     bool recompute;
     int64_t seed;
     double cond_drop;
+    char base[CONFIG_TEXT_MAX]; // run, checkpoint or weight file to start from
+    int lora_rank;              // above 0: only low-rank adapters on the base are trained
+    double lora_alpha;          // 0: lora_rank
+    char lora_targets[CONFIG_TEXT_MAX];
   } train;
   struct {
     int64_t every; // steps; 0: only at the end

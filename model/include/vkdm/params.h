@@ -13,11 +13,18 @@ enum params_kind { PARAMS_WEIGHT, PARAMS_GRAD, PARAMS_GRAD_SUM, PARAMS_M, PARAMS
 #define PARAMS_FOR_TRAINING                                                                                            \
   (1u << PARAMS_WEIGHT | 1u << PARAMS_GRAD | 1u << PARAMS_M | 1u << PARAMS_V | 1u << PARAMS_EMA)
 
+// Weights that stay on the host: elements [first, first + count) of parameter `index`, dst [count].
+struct params_reader {
+  enum vkd_status (*read)(void *user, int index, uint64_t first, uint64_t count, float *dst, struct vkd_error *err);
+  void *user;
+};
+
 struct params {
   struct vkd_device *dev;
   struct dit_config config;
   struct dit_param *rows;
   int count;
+  bool narrow;       // no kind but the weights is kept: operands of products are stored in config.compute
   int64_t numel;     // without the padding between tensors, and without fixed tables (DIT_INIT_POSITION)
   int64_t trainable; // of it, what is not frozen
   uint32_t segments, trainable_segments; // the trainable ones come first
@@ -27,6 +34,8 @@ struct params {
     uint64_t offset;
   } * places;                                // [count], offset in bytes
   struct vkd_buffer **buffers[PARAMS_KINDS]; // [segments, or trainable_segments]; NULL: kind not kept
+  // Of params that keep nothing on the device (kinds 0): where a denoiser streams the weights from.  NULL: none
+  const struct params_reader *reader;
 };
 
 // Whether a kind has a value of its own, or the weights' where frozen, for row `index`.
@@ -34,19 +43,31 @@ static inline bool params_has(const struct params *p, enum params_kind kind, int
   return !p->rows[index].frozen || kind == PARAMS_WEIGHT || kind == PARAMS_EMA;
 }
 
-// kinds: mask of 1 << params_kind.  Everything is zero.
+// How row `index` is stored.
+static inline enum vkd_dtype params_dtype(const struct params *p, int index) {
+  return p->narrow && p->rows[index].operand ? p->config.compute : VKD_F32;
+}
+
+// kinds: mask of 1 << params_kind.  Everything is zero.  Errors: VKD_ERR_UNSUPPORTED where the device cannot compute in
+// config->compute.
 enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config,
                               unsigned kinds, struct vkd_error *err);
 void params_destroy(struct params **params); // NULL inside is fine
 
-// Initial weights from the seed; EMA starts as their copy where it is kept.
+// Initial weights from the seed; EMA starts as their copy where it is kept.  The second: of rows `first` and later.
 enum vkd_status params_init(struct params *params, uint64_t seed, struct vkd_error *err);
+enum vkd_status params_init_from(struct params *params, int first, uint64_t seed, struct vkd_error *err);
 
-// Bound tensors: of every parameter, out [count], empty where params_has() is false; of a whole segment, [n].
+// The model's own parameters, without adapters: a view that owns nothing, for the functions below but params_destroy().
+struct params params_base(const struct params *params);
+
+// Bound tensors: of every parameter, out [count], empty where params_has() is false; of a whole segment, [n], where no
+// row is stored in 16 bits.
 void params_tensors(const struct params *params, struct vkd_graph *g, enum params_kind kind, vkd_tensor *out);
 vkd_tensor params_segment(const struct params *params, struct vkd_graph *g, enum params_kind kind, uint32_t segment);
 
-// A whole tensor, or elements [first, first + count) of it.
+// A whole tensor, or elements [first, first + count) of it; rounded to nearest even, or widened, where stored in 16
+// bits.
 enum vkd_status params_write(struct params *params, enum params_kind kind, int index, const float *src,
                              struct vkd_error *err);
 enum vkd_status params_read(const struct params *params, enum params_kind kind, int index, float *dst,

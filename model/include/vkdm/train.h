@@ -1,6 +1,6 @@
 // The training loop of one run.
-// RUN/: config.yaml metrics.jsonl events.out.tfevents.* checkpoints/ summary.json, and data.vkd where the data are
-// synthetic.
+// RUN/: config.yaml metrics.jsonl events.out.tfevents.* checkpoints/ summary.json, data.vkd where the data are
+// synthetic, and lora.safetensors where adapters are trained.
 #ifndef VKDM_TRAIN_H
 #define VKDM_TRAIN_H
 
