@@ -73,6 +73,7 @@ void dit_begin(struct vkd_graph *g, const struct dit_config *c, const vkd_tensor
 void dit_block(struct vkd_graph *g, const struct dit_config *c, const vkd_tensor *params, int block,
                struct dit_hidden *h) {
   struct dit_build b = make_build(g, c, params, h->t[0]);
+  b.operand = c->compute;
   vkd_graph_label_push(g, "block%d", block);
   dit_family_of(c)->block_forward(&b, block, h);
   vkd_graph_label_pop(g);

@@ -10,6 +10,7 @@ struct dit_build {
   const struct dit_config *c;
   const vkd_tensor *params;
   int64_t batch, tokens;
+  enum vkd_dtype operand; // what operands of products and attention are cast to
 };
 
 // Symbols for a parameter's dimensions; their values are in model/dit_params.c.

@@ -48,6 +48,7 @@ static void fill_row(const struct dit_config *c, const struct dit_row *row, int 
   p->init_scale = row->scale;
   p->frozen = row->init == DIT_INIT_POSITION || c->lora.rank > 0;
   p->numel = vkd_shape_numel(&p->shape);
+  p->operand = block >= 0 && p->shape.rank == 2;
 }
 
 // The class table of cross_dit is ours: the public model has none.

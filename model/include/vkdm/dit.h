@@ -27,6 +27,10 @@ struct dit_config {
     float alpha;
     unsigned targets;
   } lora;
+  // VKD_F16, VKD_BF16: operands of the blocks' products and attention are rounded to it; sums, results, norms, the
+  // residual stream, and all outside the blocks (patches, time, text, head: few FLOPs, and what every block sees) are
+  // fp32.  Of how a model is computed, not of the model: checkpoints do not have it.
+  enum vkd_dtype compute;
 };
 
 // Errors: VKD_ERR_INPUT naming what does not fit (heads and dim, odd head_dim, patch and latent).
@@ -60,7 +64,8 @@ struct dit_param {
   enum dit_init init;
   float init_scale;
   int64_t numel;
-  bool frozen; // never trained: no gradient, no update, no decay
+  bool frozen;  // never trained: no gradient, no update, no decay
+  bool operand; // of products in config.compute and of nothing else: may be stored so
 };
 
 // One row per tensor: the outer ones, then block by block; after them the adapters, in that order too.  *rows is freed
