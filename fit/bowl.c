@@ -238,11 +238,13 @@ static enum fit_refusal fit_window(struct point *p, size_t n, const struct box *
 
 bool fit_bowl_fit(const struct fit_runs *runs, const size_t *row, size_t count, const double *weight, double window,
                   struct fit_bowl *out) {
-  struct point *p = malloc((2 * count + 1) * sizeof *p), best = {0};
+  struct point *p = calloc(2 * count + 1, sizeof *p), best = {0};
   double *work = malloc((count * (COEFFICIENTS + 3) + 1) * sizeof *work);
   size_t rows = 0;
+  bool done = false;
   *out = (struct fit_bowl){.batch = NAN, .lr = NAN, .loss = NAN, .lowest = INFINITY};
-  for (size_t i = 0; p && i < count; i++) {
+  if (!p || !work) goto fail;
+  for (size_t i = 0; i < count; i++) {
     const struct fit_run *run = &runs->row[row[i]];
     if (weight && !(weight[i] > 0)) continue;
     p[rows] = (struct point){log(run->batch_tokens), log(run->lr), log(run->loss), weight ? weight[i] : 1};
@@ -253,16 +255,15 @@ bool fit_bowl_fit(const struct fit_runs *runs, const size_t *row, size_t count, 
     }
     rows++;
   }
-  if (p && work) {
-    struct box grid = box_of(p, rows);
-    out->rows = rows;
-    for (size_t i = 0; i < rows; i++) {
-      p[i].y -= log(out->lowest);
-      if (p[i].y <= log1p(window != 0 ? window : FIT_DEFAULT_WINDOW)) p[out->used++] = p[i];
-    }
-    out->refusal = fit_window(p, out->used, &grid, &best, work, p + count, out);
+  struct box grid = box_of(p, rows);
+  out->rows = rows;
+  for (size_t i = 0; i < rows; i++) {
+    p[i].y -= log(out->lowest);
+    if (p[i].y <= log1p(window != 0 ? window : FIT_DEFAULT_WINDOW)) p[out->used++] = p[i];
   }
-  bool done = p && work;
+  out->refusal = fit_window(p, out->used, &grid, &best, work, p + count, out);
+  done = true;
+fail:
   free(p);
   free(work);
   return done;
