@@ -328,15 +328,19 @@ enum vkd_status vkd_selftest_run(struct vkd_device *dev, const char *only, vkd_s
   return VKD_OK;
 }
 
-// <w, f(x)> over all outputs
+// <w, f(x)> over all outputs, summed with compensation (Kahan): differences of it are divided by 1e-5.
 static double project(const struct built *b) {
   const struct vkd_case *c = &b->c;
-  double sum = 0;
+  double sum = 0, lost = 0;
   int first_w = c->leaf_count - c->out_count; // cotangents are the last leaves
   for (int i = 0; i < c->out_count; i++) {
     const double *y = b->values[c->outs[i].id], *w = b->values[c->leaves[first_w + i].tensor.id];
     int64_t n = vkd__numel(c->g, c->outs[i]);
-    for (int64_t k = 0; k < n; k++) sum += y[k] * w[k];
+    for (int64_t k = 0; k < n; k++) {
+      double term = y[k] * w[k] - lost, next = sum + term;
+      lost = next - sum - term;
+      sum = next;
+    }
   }
   return sum;
 }
