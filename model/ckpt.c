@@ -62,7 +62,8 @@ static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_erro
   X(depth)                                                                                                             \
   X(heads)                                                                                                             \
   X(ffn)                                                                                                               \
-  X(freq_dim) X(text_dim) X(text_len) X(class_rows) X(in_channels) X(out_channels) X(patch[0]) X(patch[1]) X(patch[2]) \
+  X(freq_dim)                                                                                                          \
+  X(text_dim) X(text_len) X(class_rows) X(in_channels) X(out_channels) X(patch[0]) X(patch[1]) X(patch[2])             \
       X(latent[0]) X(latent[1]) X(latent[2])
 
 static json_t *model_to_json(const struct dit_config *c) {
@@ -230,13 +231,17 @@ enum vkd_status ckpt_open(const char *folder, struct ckpt_state *s, struct vkd_e
   return st;
 }
 
+const char *ckpt_file(enum params_kind kind) {
+  for (int i = 0; i < FILES; i++)
+    if (files[i].kind == kind) return files[i].name;
+  return NULL;
+}
+
 enum vkd_status ckpt_load(const char *folder, struct params *params, enum params_kind from, enum params_kind into,
                           struct vkd_error *err) {
   char path[PATH_SIZE];
   struct st_file *file = NULL;
-  enum vkd_status st = VKD_OK;
-  for (int i = 0; i < FILES; i++)
-    if (files[i].kind == from) st = make_path(path, folder, files[i].name, err);
+  enum vkd_status st = make_path(path, folder, ckpt_file(from), err);
   if (st == VKD_OK && params->config.lora.rank > 0) return lora_restore(path, params, into, err);
   if (st == VKD_OK) st = st_open(path, &file, err);
   if (st == VKD_OK) st = params_load(params, into, file, NULL, err);

@@ -39,8 +39,9 @@ static struct vkd_buffer *buffer_of(const struct params *p, enum params_kind kin
 static enum vkd_status check_compute(const struct vkd_device *dev, enum vkd_dtype compute, struct vkd_error *err) {
   const struct vkd_device_caps *caps = vkd_device_get_caps(dev);
   if (!vkd_dtype_16bit(compute) || caps->storage_16bit || caps->fake) return VKD_OK;
-  return vkd_fail(err, VKD_ERR_UNSUPPORTED, "precision %s: %s lacks 16-bit storage (storageBuffer16BitAccess); use fp32",
-                  vkd_dtype_name(compute), caps->name);
+  return vkd_fail(err, VKD_ERR_UNSUPPORTED,
+                  "precision %s: %s lacks 16-bit storage (storageBuffer16BitAccess); use fp32", vkd_dtype_name(compute),
+                  caps->name);
 }
 
 enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config,
@@ -89,6 +90,49 @@ enum vkd_status params_create(struct params **out, struct vkd_device *dev, const
   return VKD_OK;
 fail:
   params_destroy(out);
+  return st;
+}
+
+enum vkd_status params_adapt(struct params **params, const struct dit_config *config, struct vkd_error *err) {
+  struct params *old = *params, *p = calloc(1, sizeof *p);
+  uint32_t n = 0;
+  if (!p) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for adapters");
+  if (old->config.lora.rank || !old->buffers[PARAMS_WEIGHT] || old->buffers[PARAMS_EMA]) {
+    free(p);
+    return vkd_fail(err, VKD_ERR_INTERNAL, "adapters go beside a plain model's weights, for inference");
+  }
+  p->dev = old->dev;
+  p->config = *config;
+  enum vkd_status st = dit_config_check(config, err);
+  if (st == VKD_OK) st = dit_params(config, &p->rows, &p->count, err);
+  if (st != VKD_OK) goto fail;
+  p->places = calloc((size_t)p->count, sizeof *p->places);
+  p->segment_bytes = calloc((size_t)p->count + old->segments, sizeof *p->segment_bytes);
+  p->buffers[PARAMS_WEIGHT] = calloc((size_t)p->count + old->segments, sizeof *p->buffers[PARAMS_WEIGHT]);
+  if (!p->places || !p->segment_bytes || !p->buffers[PARAMS_WEIGHT]) {
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d parameters", p->count);
+    goto fail;
+  }
+  p->segments = p->trainable_segments = n = place(p, false, 0);
+  for (uint32_t s = 0; s < n; s++)
+    if ((st = vkd_buffer_create(&p->buffers[PARAMS_WEIGHT][s], p->dev, p->segment_bytes[s], err)) != VKD_OK) goto fail;
+  // Nothing fails from here on: the old segments follow the new ones.
+  for (uint32_t s = 0; s < old->segments; s++) {
+    p->segment_bytes[n + s] = old->segment_bytes[s];
+    p->buffers[PARAMS_WEIGHT][n + s] = old->buffers[PARAMS_WEIGHT][s];
+    old->buffers[PARAMS_WEIGHT][s] = NULL;
+  }
+  for (int i = 0; i < old->count; i++) {
+    p->places[i] = old->places[i];
+    p->places[i].segment += n;
+  }
+  p->segments += old->segments;
+  p->numel += old->numel;
+  params_destroy(params);
+  *params = p;
+  return VKD_OK;
+fail:
+  params_destroy(&p);
   return st;
 }
 

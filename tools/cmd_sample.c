@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "lora_arg.h"
 #include "progress.h"
 #include "run_model.h"
 #include "vkd/nearest.h"
@@ -65,6 +66,7 @@ static const struct cmd_opt opts[] = {
      .max = 100,
      .help = "frames per second"},
     {.name = "raw", .help = "the raw weights, not their running average (EMA)"},
+    LORA_ARG_OPTS,
     CMD_OPT_DEVICE,
     {0},
 };
@@ -195,6 +197,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (st == VKD_OK)
     st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
   if (st == VKD_OK) st = run_model_open(&m, args->pos[0], cmd_has(args, "raw"), dev, err);
+  if (st == VKD_OK) st = lora_arg_load(args, &m.params, err);
   if (st == VKD_OK && format != SAFETENSORS && m.state.codec.kind == LATENT_RAW)
     st =
         vkd_fail(err, VKD_ERR_USAGE,

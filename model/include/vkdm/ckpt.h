@@ -37,6 +37,8 @@ enum vkd_status ckpt_newest(const char *run, char **path, struct vkd_error *err)
 
 // Errors: VKD_ERR_INPUT where a file is missing, damaged, or its hash is not the state's.
 enum vkd_status ckpt_open(const char *path, struct ckpt_state *state, struct vkd_error *err);
+// Name of the file that holds a kind, in a checkpoint's folder.
+const char *ckpt_file(enum params_kind kind);
 enum vkd_status ckpt_load(const char *path, struct params *params, enum params_kind from, enum params_kind into,
                           struct vkd_error *err);
 

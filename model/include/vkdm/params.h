@@ -61,6 +61,10 @@ enum vkd_status params_init_from(struct params *params, int first, uint64_t seed
 // The model's own parameters, without adapters: a view that owns nothing, for the functions below but params_destroy().
 struct params params_base(const struct params *params);
 
+// Makes room for the adapters that config->lora tells of, beside a model that has none and is for inference only.  The
+// weights stay where they are; what was bound to *params must be gone.
+enum vkd_status params_adapt(struct params **params, const struct dit_config *config, struct vkd_error *err);
+
 // Bound tensors: of every parameter, out [count], empty where params_has() is false; of a whole segment, [n], where no
 // row is stored in 16 bits.
 void params_tensors(const struct params *params, struct vkd_graph *g, enum params_kind kind, vkd_tensor *out);
