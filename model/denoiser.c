@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "dit_internal.h"
+#include "stream.h"
 
 struct denoiser {
   struct denoiser_params p;
   struct dit_inputs in;
   struct vkd_graph *graph;
   struct vkd_program *program;
+  struct stream *stream; // in place of all that where the weights stay on the host
 };
 
 static bool guided(const struct denoiser_params *p) { return p->cfg != 1; }
@@ -96,17 +98,18 @@ enum vkd_status denoiser_create(struct denoiser **out, const struct denoiser_par
   d->p = *params;
   d->p.labels = NULL; // the arrays are not kept
   d->p.text = d->p.null_text = NULL;
-  enum vkd_status st = build(d, err);
-  if (st == VKD_OK)
+  bool streamed = params->params->reader != NULL;
+  enum vkd_status st = streamed ? stream_create(&d->stream, params, err) : build(d, err);
+  if (st == VKD_OK && !streamed)
     denoiser_write_conditions(params, &d->in, d->program);
-  else
-    denoiser_destroy(out);
+  if (st != VKD_OK) denoiser_destroy(out);
   return st;
 }
 
 void denoiser_destroy(struct denoiser **denoiser) {
   struct denoiser *d = *denoiser;
   if (!d) return;
+  stream_destroy(&d->stream);
   vkd_program_destroy(&d->program);
   vkd_graph_destroy(&d->graph);
   free(d);
@@ -114,6 +117,9 @@ void denoiser_destroy(struct denoiser **denoiser) {
 }
 
 enum vkd_status denoiser_run(struct denoiser *d, double timestep, struct vkd_error *err) {
+  if (d->stream) return stream_run(d->stream, timestep, err);
   denoiser_write_timestep(&d->p, &d->in, d->program, timestep);
   return vkd_program_run(d->program, err);
 }
+
+struct stream *denoiser_stream(const struct denoiser *d) { return d->stream; }

@@ -27,6 +27,10 @@ void denoiser_destroy(struct denoiser **denoiser); // NULL inside is fine
 // One evaluation at `timestep` (0..1000) of every sample; returns when it is done.
 enum vkd_status denoiser_run(struct denoiser *denoiser, double timestep, struct vkd_error *err);
 
+// What streams the weights, where params->params has a reader in place of storage (model/stream.h); NULL: nothing.
+struct stream;
+struct stream *denoiser_stream(const struct denoiser *denoiser);
+
 // ---- what every way to evaluate the model shares -------------------------------------------------------------------
 // Samples of the model's batch: count, or with guidance 2 count, null conditions first.
 int64_t denoiser_batch(const struct denoiser_params *params);

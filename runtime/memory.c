@@ -108,7 +108,9 @@ enum vkd_status vkd_buffer_create(struct vkd_buffer **out, struct vkd_device *de
 
 enum vkd_status vkd__buffer_create_mapped(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes,
                                           struct vkd_error *err) {
-  return create(out, dev, bytes, !dev->caps.fake && can_map(dev), err);
+  const char *upload = getenv("VKD_UPLOAD");
+  bool staging = upload && strcmp(upload, "staging") == 0;
+  return create(out, dev, bytes, !dev->caps.fake && !staging && can_map(dev), err);
 }
 
 void vkd_buffer_destroy(struct vkd_buffer **pb) {

@@ -15,7 +15,8 @@ struct vkd_buffer *vkd_upload_buffer(const struct vkd_upload *upload); // for vk
 
 // Whether the host writes the buffer itself, in memory that both reach (all of a software or integrated device's, and
 // of a graphics card with a large PCI window): then nothing is copied.  Where not, there is a staging buffer of the
-// same size on the host, and the copy stands in the device's queue between the programs.
+// same size on the host, and the copy stands in the device's queue between the programs.  $VKD_UPLOAD=staging asks for
+// that everywhere.
 bool vkd_upload_mapped(const struct vkd_upload *upload);
 
 // Waits until what was flushed last is needed no more; then map [bytes] may be written.
