@@ -29,7 +29,11 @@
 // Each in the order of its enum.
 static const char *const families[] = {"cross_dit", "dit", NULL};
 static const char *const codecs[] = {"pixel", "haar", NULL};
-static const char *const objectives[] = {"flow", "ddpm", NULL};
+static const char *const objectives[] = {
+#define OBJECTIVE(ID, name, ...) #name,
+#include "vkdm/objective.def"
+#undef OBJECTIVE
+    NULL};
 static const char *const sigmas[] = {"uniform", "logit_normal", NULL};
 static const char *const schedules[] = {"constant", "cosine", NULL};
 static const char *const precisions[] = {"fp32", "fp16", "bf16", NULL};
@@ -63,11 +67,12 @@ const struct config_field config_fields[] = {
     LONG("data.seed", data.seed, "0", 0, BIG, "synthetic: seed of the clips and of their split"),
     REAL("data.holdout", data.holdout, "0.1", 0, 0.99, "synthetic: share of the clips kept for evaluation"),
 
-    ENUM("train.objective", train.objective, "flow", objectives, "what the model learns to predict"),
-    ENUM("train.sigma", train.sigma, "uniform", sigmas, "how noise levels are drawn"),
-    REAL("train.sigma_mean", train.sigma_mean, "0", -20, 20, "logit_normal: mean of logit(sigma)"),
-    REAL("train.sigma_std", train.sigma_std, "1", 1e-6, 20, "logit_normal: standard deviation of logit(sigma)"),
-    REAL("train.shift", train.shift, "1", 1e-3, 1000, "moves noise levels up (above 1) or down; 1: not at all"),
+    ENUM("train.objective", train.objective, "flow", objectives,
+         "what is learned: rectified flow, or of a 1000-step diffusion the noise, v, or the noise and its variance"),
+    ENUM("train.sigma", train.sigma, "uniform", sigmas, "flow: how noise levels are drawn; others draw steps evenly"),
+    REAL("train.sigma_mean", train.sigma_mean, "0", -20, 20, "flow, logit_normal: mean of logit(sigma)"),
+    REAL("train.sigma_std", train.sigma_std, "1", 1e-6, 20, "flow, logit_normal: standard deviation of logit(sigma)"),
+    REAL("train.shift", train.shift, "1", 1e-3, 1000, "flow: moves noise levels up (above 1) or down; 1: not at all"),
     LONG("train.steps", train.steps, "0", 0, BIG, "optimiser steps; give this or tokens"),
     LONG("train.tokens", train.tokens, "0", 0, BIG, "tokens to train on; give this or steps"),
     INT("train.batch", train.batch, "8", 1, 1000000, "samples per step"),
@@ -410,8 +415,6 @@ static enum vkd_status check_model(const struct config *c, struct vkd_error *err
 }
 
 static enum vkd_status check_train(const struct config *c, struct vkd_error *err) {
-  if (c->train.objective != CONFIG_FLOW)
-    return vkd_fail(err, VKD_ERR_UNSUPPORTED, "train.objective: ddpm is not supported yet; use flow");
   if (c->train.precision != CONFIG_FP32)
     return vkd_fail(err, VKD_ERR_UNSUPPORTED, "train.precision: %s is not supported yet; use fp32",
                     precisions[c->train.precision]);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "vkd/exec.h"
-#include "vkdm/flow.h"
+#include "vkdm/objective.h"
 
 enum { MIN_SAMPLES = 64 };
 
@@ -15,7 +15,7 @@ struct heldout {
   struct params *params;
   struct vkd_graph *graph;
   struct vkd_program *program;
-  struct flow_inputs in;
+  struct objective_inputs in;
   vkd_tensor loss, zero;
   uint32_t clips, batches;
 };
@@ -42,9 +42,10 @@ enum vkd_status heldout_create(struct heldout **out, const struct config *config
   uint32_t samples = h->clips > MIN_SAMPLES ? h->clips : MIN_SAMPLES;
   h->batches = (samples + batch - 1) / batch;
   if ((st = vkd_graph_create(&h->graph, err)) != VKD_OK) goto done;
-  flow_make_inputs(h->graph, &params->config, batch, &h->in);
+  enum config_objective objective = config->train.objective;
+  objective_make_inputs(h->graph, objective, &params->config, batch, &h->in);
   params_tensors(params, h->graph, kind, tensors);
-  h->loss = flow_loss(h->graph, &params->config, tensors, &h->in, &h->zero);
+  h->loss = objective_loss(h->graph, objective, &params->config, tensors, &h->in, &h->zero);
   vkd_output(h->graph, h->loss);
   vkd_output(h->graph, h->zero);
   st = vkd_program_create(&h->program, &(struct vkd_program_params){.device = params->dev, .graph = h->graph}, err);
@@ -78,11 +79,10 @@ static enum vkd_status write_sample(struct heldout *h, uint32_t i, uint32_t j, s
         label < 0 || label >= m->class_rows - 1 ? m->class_rows - 1 : label;
   }
   double u = (j + 0.5) * 0.6180339887498949;
-  float *sigma = (float *)vkd_program_input(h->program, 0, h->in.sigma) + i;
-  *sigma = (float)flow_sigma(h->config, u - floor(u));
+  struct objective_draw draw;
+  objective_draw(h->config, u - floor(u), &draw);
+  objective_write(h->program, 0, &h->in, i, m, &draw);
   ((int32_t *)vkd_program_input(h->program, 0, h->in.sample))[i] = (int32_t)j;
-  dit_timestep_embedding(m->freq_dim, 1000.0 * (double)*sigma,
-                         (float *)vkd_program_input(h->program, 0, h->in.model.s) + (size_t)i * (size_t)m->freq_dim);
   return data_read(h->dataset, clip, x0, text, err);
 }
 
@@ -93,8 +93,7 @@ enum vkd_status heldout_run(struct heldout *h, struct heldout_loss *out, struct 
   key[0] = (int32_t)(uint32_t)seed;
   key[1] = (int32_t)(uint32_t)(seed >> 32);
   key[2] = 0;
-  key[3] = FLOW_STREAM_EVAL_NOISE;
-  struct vkd_shape x = vkd_tensor_shape(h->graph, h->in.x0);
+  key[3] = STREAM_EVAL_NOISE;
   *out = (struct heldout_loss){.clips = h->clips, .samples = h->batches * batch};
   for (uint32_t b = 0; b < h->batches; b++) {
     for (uint32_t i = 0; i < batch; i++) {
@@ -104,7 +103,7 @@ enum vkd_status heldout_run(struct heldout *h, struct heldout_loss *out, struct 
     enum vkd_status st = vkd_program_run(h->program, err);
     if (st != VKD_OK) return st;
     out->loss += *(const float *)vkd_program_output(h->program, 0, h->loss);
-    out->zero += *(const float *)vkd_program_output(h->program, 0, h->zero) / (double)vkd_shape_numel(&x);
+    out->zero += *(const float *)vkd_program_output(h->program, 0, h->zero);
   }
   // fp32, which nine digits of metrics.jsonl keep to the bit: a resumed run reads them back.
   out->loss = (float)(out->loss / h->batches);

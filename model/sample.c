@@ -5,7 +5,7 @@
 
 #include "vkd/exec.h"
 #include "vkd/random.h"
-#include "vkdm/flow.h"
+#include "vkdm/objective.h"
 
 // One Euler step as a program: x, in a buffer of its own, is replaced by x + dsigma v.
 struct sampler {
@@ -52,7 +52,7 @@ static enum vkd_status write_noise(struct sampler *s, struct vkd_error *err) {
   for (int i = 0; i < s->p->count && st == VKD_OK; i++) {
     for (int64_t k = 0; k < s->numel; k += 4) {
       double z[4];
-      vkd_normal4(s->p->seed, 0, FLOW_STREAM_SAMPLE, (uint32_t)i, (uint32_t)(k / 4), z);
+      vkd_normal4(s->p->seed, 0, STREAM_SAMPLE, (uint32_t)i, (uint32_t)(k / 4), z);
       for (int j = 0; j < 4 && k + j < s->numel; j++) noise[k + j] = (float)z[j];
     }
     st = vkd_buffer_write(s->x, (uint64_t)i * bytes, noise, bytes, err);

@@ -14,7 +14,7 @@ struct step {
   // forward and backward of a micro-batch; the update too where one pass makes a step
   struct vkd_graph *graph;
   struct vkd_program *program;
-  struct flow_inputs in;
+  struct objective_inputs in;
   vkd_tensor loss, hyper, norm2;
   // the update alone, where several passes make a step
   struct vkd_graph *update_graph;
@@ -46,9 +46,10 @@ static enum vkd_status build_pass(struct step *s, int micro, struct vkd_graph **
   struct vkd_graph *g = *out;
   vkd_tensor *weights = calloc((size_t)s->params->count, sizeof *weights);
   if (!weights) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a training step");
-  flow_make_inputs(g, &s->params->config, micro, &s->in);
+  enum config_objective objective = s->config->train.objective;
+  objective_make_inputs(g, objective, &s->params->config, micro, &s->in);
   params_tensors(s->params, g, PARAMS_WEIGHT, weights);
-  s->loss = flow_loss(g, &s->params->config, weights, &s->in, NULL);
+  s->loss = objective_loss(g, objective, &s->params->config, weights, &s->in, NULL);
   vkd_output(g, s->loss);
   st = step_gradients(g, s->params, weights, s->loss, err);
   free(weights);
@@ -182,27 +183,25 @@ void step_destroy(struct step **ps) {
 
 double step_flops(const struct step *s) { return s->flops; }
 
-void step_write_inputs(struct vkd_program *program, int slot, const struct flow_inputs *in,
+void step_write_inputs(struct vkd_program *program, int slot, const struct objective_inputs *in,
                        const struct step_draw *draw, const struct data_batch *data, uint32_t first) {
   const struct dit_config *m = draw->model;
   size_t numel = (size_t)m->in_channels * (size_t)(m->latent[0] * m->latent[1] * m->latent[2]);
   size_t text = (size_t)m->text_len * (size_t)m->text_dim;
   size_t batch = (size_t)in->batch;
-  float *sigma = vkd_program_input(program, slot, in->sigma), *s = vkd_program_input(program, slot, in->model.s);
   int32_t *sample = vkd_program_input(program, slot, in->sample), *key = vkd_program_input(program, slot, in->key);
   memcpy(vkd_program_input(program, slot, in->x0), data->latents + first * numel, batch * numel * sizeof(float));
   key[0] = (int32_t)(uint32_t)draw->seed;
   key[1] = (int32_t)(uint32_t)(draw->seed >> 32);
   key[2] = (int32_t)(uint32_t)draw->step;
-  key[3] = FLOW_STREAM_NOISE;
+  key[3] = STREAM_NOISE;
   for (uint32_t i = 0; i < batch; i++) {
     uint32_t id = first + i;
-    double level = flow_sigma(draw->config, flow_uniform(draw->seed, FLOW_STREAM_SIGMA, draw->step, id));
-    bool drop =
-        draw->drop && flow_uniform(draw->seed, FLOW_STREAM_DROP, draw->step, id) < draw->config->train.cond_drop;
-    sigma[i] = (float)level;
+    struct objective_draw level;
+    objective_draw(draw->config, noise_uniform(draw->seed, STREAM_LEVEL, draw->step, id), &level);
+    objective_write(program, slot, in, i, m, &level);
+    bool drop = draw->drop && noise_uniform(draw->seed, STREAM_DROP, draw->step, id) < draw->config->train.cond_drop;
     sample[i] = (int32_t)id;
-    dit_timestep_embedding(m->freq_dim, 1000.0 * (double)sigma[i], s + (size_t)i * (size_t)m->freq_dim);
     if (m->class_rows) {
       int32_t label = data->labels ? data->labels[id] : -1, null_row = m->class_rows - 1;
       ((int32_t *)vkd_program_input(program, slot, in->model.labels))[i] =

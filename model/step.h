@@ -4,7 +4,7 @@
 
 #include "vkd/profile.h"
 #include "vkdm/data.h"
-#include "vkdm/flow.h"
+#include "vkdm/objective.h"
 #include "vkdm/optim.h"
 
 struct step_result {
@@ -55,7 +55,7 @@ struct step_draw {
   uint64_t seed, step;
   bool drop; // conditions are dropped at train.cond_drop
 };
-void step_write_inputs(struct vkd_program *program, int slot, const struct flow_inputs *in,
+void step_write_inputs(struct vkd_program *program, int slot, const struct objective_inputs *in,
                        const struct step_draw *draw, const struct data_batch *data, uint32_t first);
 
 #endif

@@ -18,6 +18,7 @@
 #include "vkdm/fileio.h"
 #include "vkdm/heldout.h"
 #include "vkdm/lora.h"
+#include "vkdm/objective.h"
 
 void train_result_free(struct train_result *r) {
   free(r->points);
@@ -34,7 +35,7 @@ enum vkd_status train_model_config(const struct config *c, const struct dataset_
                              .ffn = config_ffn(c),
                              .freq_dim = c->model.freq_dim,
                              .in_channels = (int)shape.c,
-                             .out_channels = (int)shape.c,
+                             .out_channels = (int)shape.c * (objective_learns_variance(c->train.objective) ? 2 : 1),
                              .patch = {c->model.patch[0], c->model.patch[1], c->model.patch[2]},
                              .latent = {(int)shape.t, (int)shape.h, (int)shape.w},
                              .eps = 1e-6f};

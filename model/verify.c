@@ -33,7 +33,7 @@ struct verify {
   struct vkd_graph *graph;
   struct vkd_program *program;
   vkd_tensor xt, target, s, context, hyper; // inputs
-  vkd_tensor x0, noise, sigma;              // inputs of the mix
+  vkd_tensor x0, noise, mix;                // inputs of the mix
   vkd_tensor mixed[2], out, loss;           // outputs
 };
 
@@ -292,9 +292,9 @@ static enum vkd_status build_step(struct verify *v, struct vkd_error *err) {
   v->context = vkd_input(g, "context", VKD_F32, context_of(v, v->c.batch));
   v->x0 = vkd_input(g, "x0", VKD_F32, latent);
   v->noise = vkd_input(g, "noise", VKD_F32, latent);
-  v->sigma = vkd_input(g, "sigma", VKD_F32, VKD_SHAPE(v->c.batch));
+  v->mix = vkd_input(g, "mix", VKD_F32, VKD_SHAPE(v->c.batch, 4));
   v->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
-  vkd_flow_mix(g, v->x0, v->noise, v->sigma, &v->mixed[0], &v->mixed[1]);
+  vkd_diffuse(g, v->x0, v->noise, v->mix, &v->mixed[0], &v->mixed[1]);
   v->out = dit_forward(g, m, weights, &(struct dit_inputs){.x = v->xt, .s = v->s, .text = v->context});
   v->loss = vkd_mse(g, v->out, v->target);
   const vkd_tensor outputs[] = {v->mixed[0], v->mixed[1], v->out, v->loss};
@@ -310,8 +310,7 @@ static enum vkd_status write_step(struct verify *v, struct vkd_error *err) {
   const struct {
     const char *name;
     vkd_tensor input;
-  } inputs[] = {{"x_t", v->xt}, {"target", v->target}, {"context", v->context},
-                {"x0", v->x0},  {"noise", v->noise},   {"sigma", v->sigma}};
+  } inputs[] = {{"x_t", v->xt}, {"target", v->target}, {"context", v->context}, {"x0", v->x0}, {"noise", v->noise}};
   enum vkd_status st = VKD_OK;
   for (size_t i = 0; i < sizeof inputs / sizeof inputs[0] && st == VKD_OK; i++) {
     struct vkd_shape shape = vkd_tensor_shape(v->graph, inputs[i].input);
@@ -319,6 +318,10 @@ static enum vkd_status write_step(struct verify *v, struct vkd_error *err) {
   }
   float *t = calloc((size_t)v->c.batch, sizeof *t);
   if (!t && st == VKD_OK) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for timesteps");
+  if (st == VKD_OK) st = read_tensor(v, FILE_IO, "sigma", &VKD_SHAPE(v->c.batch), t, err);
+  float *mix = vkd_program_input(v->program, 0, v->mix);
+  for (int i = 0; i < v->c.batch && st == VKD_OK; i++)
+    for (int k = 0; k < 4; k++) mix[4 * i + k] = (float[]){1 - t[i], t[i], -1, 1}[k];
   if (st == VKD_OK) st = read_tensor(v, FILE_IO, "timestep", &VKD_SHAPE(v->c.batch), t, err);
   float *s = vkd_program_input(v->program, 0, v->s);
   int freq = v->c.model.freq_dim;

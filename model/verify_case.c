@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "vkdm/fileio.h"
-#include "vkdm/flow.h"
+#include "vkdm/objective.h"
 
 enum { MAX_BYTES = 16 << 20, MAX_STEPS = 1000 };
 

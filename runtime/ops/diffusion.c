@@ -1,4 +1,4 @@
-// Noise, and the mix that rectified flow trains on.
+// Noise, and the noisy samples and targets that a model is trained on.
 #include "push_elementwise.h"
 #include "support.h"
 #include "vkd/random.h"
@@ -46,38 +46,39 @@ void randn_ref(const struct vkd_graph *g, const struct vkd_node *node, double *c
     }
 }
 
-// ---- flow_mix: in x0, noise, sigma; out xt, target -----------------------------------------------------------------
-void vkd_flow_mix(struct vkd_graph *g, vkd_tensor x0, vkd_tensor noise, vkd_tensor sigma, vkd_tensor *xt,
-                  vkd_tensor *target) {
-  *xt = vkd__graph_add(g, &(struct vkd_node){.op = VKD_OP_flow_mix, .nin = 3, .in = {x0, noise, sigma}}, target);
+// ---- diffuse: in x0, noise, coef; out xt, target -------------------------------------------------------------------
+enum { COEFS = 4 }; // per sample
+void vkd_diffuse(struct vkd_graph *g, vkd_tensor x0, vkd_tensor noise, vkd_tensor coef, vkd_tensor *xt,
+                 vkd_tensor *target) {
+  *xt = vkd__graph_add(g, &(struct vkd_node){.op = VKD_OP_diffuse, .nin = 3, .in = {x0, noise, coef}}, target);
 }
-void flow_mix_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
+void diffuse_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
   (void)dtype;
   if (vkd__check_f32(g, node) && vkd__check_same(g, node, 0, 1) &&
-      vkd__check_numel(g, node, 2, vkd__shape(g, node->in[0]).dim[0], "one sigma per sample"))
+      vkd__check_numel(g, node, 2, COEFS * vkd__shape(g, node->in[0]).dim[0], "four coefficients per sample"))
     shape[0] = shape[1] = vkd__shape(g, node->in[0]);
 }
-ROW_FLOPS(flow_mix, 0, 5)
-ROW_IO_BYTES(flow_mix)
-ROW_NO_BACKWARD(flow_mix)
-void flow_mix_lower(struct vkd_lower *l, const struct vkd_node *node) {
+ROW_FLOPS(diffuse, 0, 6)
+ROW_IO_BYTES(diffuse)
+ROW_NO_BACKWARD(diffuse)
+void diffuse_lower(struct vkd_lower *l, const struct vkd_node *node) {
   const struct vkd_graph *g = vkd__lower_graph(l);
-  int64_t n = vkd__numel(g, node->in[0]), inner = n / vkd__numel(g, node->in[2]);
-  struct flow_mix_push push = {.x0 = vkd__read(l, node->in[0]),
-                               .noise = vkd__read(l, node->in[1]),
-                               .sigma = vkd__read(l, node->in[2]),
-                               .xt = vkd__write(l, node->out[0]),
-                               .target = vkd__write(l, node->out[1]),
-                               .n = (uint32_t)n,
-                               .inner = (uint32_t)inner};
+  int64_t n = vkd__numel(g, node->in[0]), inner = n / vkd__shape(g, node->in[0]).dim[0];
+  struct diffuse_push push = {.x0 = vkd__read(l, node->in[0]),
+                              .noise = vkd__read(l, node->in[1]),
+                              .coef = vkd__read(l, node->in[2]),
+                              .xt = vkd__write(l, node->out[0]),
+                              .target = vkd__write(l, node->out[1]),
+                              .n = (uint32_t)n,
+                              .inner = (uint32_t)inner};
   if (inner % 4 == 0) push.inner4 = VEC4_COUNT(inner, push.x0, push.noise, push.xt, push.target);
-  vkd__dispatch_items(l, VKD_K_flow_mix, &push, sizeof push, (uint64_t)(push.inner4 ? n / 4 : n));
+  vkd__dispatch_items(l, VKD_K_diffuse, &push, sizeof push, (uint64_t)(push.inner4 ? n / 4 : n));
 }
-void flow_mix_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
-  int64_t n = vkd__numel(g, node->in[0]), inner = n / vkd__numel(g, node->in[2]);
+void diffuse_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
+  int64_t n = vkd__numel(g, node->in[0]), inner = n / vkd__shape(g, node->in[0]).dim[0];
   for (int64_t i = 0; i < n; i++) {
-    double sigma = in[2][i / inner];
-    out[0][i] = (1 - sigma) * in[0][i] + sigma * in[1][i];
-    out[1][i] = in[1][i] - in[0][i];
+    const double *c = in[2] + COEFS * (i / inner);
+    out[0][i] = c[0] * in[0][i] + c[1] * in[1][i];
+    out[1][i] = c[2] * in[0][i] + c[3] * in[1][i];
   }
 }

@@ -3,21 +3,28 @@
 #ifndef VKD_MATHX_GLSL
 #define VKD_MATHX_GLSL
 
-// e^x, x clamped to -87 .. 88.  x = k ln 2 + r, Taylor to r^7: r^8/8! is below 6e-9 at |r| = ln(2)/2.
-float exp_x(float x) {
-  x = clamp(x, -87.0, 88.0);
-  float k = round(x * 1.44269504);
-  precise float r = x - k * 0.693359375; // 9 bits of ln 2: the product is exact
-  r = r + k * 2.12194440e-4;             // 0.693359375 - ln 2
+// e^r - 1 for |r| <= ln(2)/2 by Taylor to r^7: r^8/8! is below 6e-9 there.
+float expm1_near(float r) {
   float p = 1.0 / 5040.0;
   p = p * r + 1.0 / 720.0;
   p = p * r + 1.0 / 120.0;
   p = p * r + 1.0 / 24.0;
   p = p * r + 1.0 / 6.0;
   p = p * r + 0.5;
-  p = p * r * r + r; // e^r - 1
-  return (p + 1.0) * uintBitsToFloat(uint(int(k) + 127) << 23);
+  return p * r * r + r;
 }
+
+// e^x, x clamped to -87 .. 88.  x = k ln 2 + r
+float exp_x(float x) {
+  x = clamp(x, -87.0, 88.0);
+  float k = round(x * 1.44269504);
+  precise float r = x - k * 0.693359375; // 9 bits of ln 2: the product is exact
+  r = r + k * 2.12194440e-4;             // 0.693359375 - ln 2
+  return (expm1_near(r) + 1.0) * uintBitsToFloat(uint(int(k) + 127) << 23);
+}
+
+// e^x - 1 to a few ulp, x clamped as above.
+float expm1_x(float x) { return abs(x) < 0.3466 ? expm1_near(x) : exp_x(x) - 1.0; }
 
 // 1 / (1 + e^-x) and, in `other`, 1 minus that, each to a relative error of a few ulp.
 float sigmoid(float x, out float other) {
@@ -32,19 +39,24 @@ float log1p_near(float f) {
   return 2.0 * s * (1.0 + z * (1.0 / 3.0 + z * (1.0 / 5.0 + z * (1.0 / 7.0 + z * (1.0 / 9.0)))));
 }
 
-// -log((bits + 0.5) 2^-32).  From 1/2 on it starts at the exact distance to 1, so that small results keep their digits.
-float neg_log_uniform(uint bits) {
-  bool upper = bits >= 0x80000000u;
-  float u = (float(upper ? ~bits : bits) + 0.5) * 2.3283064365386963e-10; // upper: 1 - u
-  if (upper) return u <= 0.2928932 ? -log1p_near(-u) : 0.693147181 - log1p_near(1.0 - 2.0 * u);
-  uint b = floatBitsToUint(u);
+// log(x), x positive and not denormal.
+float log_x(float x) {
+  uint b = floatBitsToUint(x);
   int k = int(b >> 23) - 127;
   float m = uintBitsToFloat((b & 0x7FFFFFu) | 0x3F800000u); // [1, 2)
   if (m > 1.41421356) {
     m *= 0.5;
     k += 1;
   }
-  return -float(k) * 0.693147181 - log1p_near(m - 1.0);
+  return float(k) * 0.693147181 + log1p_near(m - 1.0);
+}
+
+// -log((bits + 0.5) 2^-32).  From 1/2 on it starts at the exact distance to 1, so that small results keep their digits.
+float neg_log_uniform(uint bits) {
+  bool upper = bits >= 0x80000000u;
+  float u = (float(upper ? ~bits : bits) + 0.5) * 2.3283064365386963e-10; // upper: 1 - u
+  if (upper) return u <= 0.2928932 ? -log1p_near(-u) : 0.693147181 - log1p_near(1.0 - 2.0 * u);
+  return -log_x(u);
 }
 
 // (cos, sin) of 2 pi (bits + 0.5) 2^-32: the quarter turn is taken off in integers, Taylor on |a| <= pi/4 to 2e-9.

@@ -29,9 +29,18 @@ struct mse_dx_push {
 };
 
 // Sample of element i is i / inner; inner4 > 0: in vec4.
-struct flow_mix_push {
-  Addr x0, noise, sigma, xt, target;
+struct diffuse_push {
+  Addr x0, noise, coef, xt, target;
   uint n, inner, inner4;
+};
+
+// Samples of `inner` elements; y (0: zeros) and dy hold twice as many.  hybrid: sums of blocks of `per` elements, in
+// `stride` places per sum.
+#define HYBRID_HAS_DLOSS 1u
+#define HYBRID_HAS_DPARTS 2u
+struct hybrid_push {
+  Addr y, noise, x0, coef, dloss, dparts, result;
+  uint samples, inner, per, stride, has;
 };
 
 struct adamw_push {

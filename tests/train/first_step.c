@@ -40,7 +40,7 @@ static double target_square(void) {
   double sum = 0, z[4];
   for (uint32_t b = 0; b < BATCH; b++)
     for (uint32_t i = 0; i < NUMEL; i += 4) {
-      vkd_normal4(SEED, STEP, FLOW_STREAM_NOISE, b, i / 4, z);
+      vkd_normal4(SEED, STEP, STREAM_NOISE, b, i / 4, z);
       for (uint32_t k = 0; k < 4; k++) {
         double d = z[k] - (double)latents[b * NUMEL + i + k];
         sum += d * d;

@@ -22,7 +22,7 @@ static const struct dit_config model = {.dim = 32,
                                         .eps = 1e-6f};
 enum { NUMEL = 2 * 2 * 4 * 4 };
 
-static void write_inputs(struct vkd_program *program, const struct flow_inputs *in, vkd_tensor hyper) {
+static void write_inputs(struct vkd_program *program, const struct objective_inputs *in, vkd_tensor hyper) {
   float latents[BATCH * NUMEL];
   const int32_t labels[BATCH] = {0, 1};
   struct config c;
@@ -44,15 +44,15 @@ static enum vkd_status train(struct vkd_device *dev, float *first, float *last, 
   struct params *params = NULL;
   struct vkd_graph *g = NULL;
   struct vkd_program *program = NULL;
-  struct flow_inputs in;
+  struct objective_inputs in;
   vkd_tensor weights[64], loss = {0}, hyper = {0};
   enum vkd_status st = params_create(&params, dev, &model, PARAMS_FOR_TRAINING, err);
   if (st == VKD_OK) st = params_init(params, 1, err);
   if (st == VKD_OK) st = vkd_graph_create(&g, err);
   if (st == VKD_OK) {
-    flow_make_inputs(g, &model, BATCH, &in);
+    objective_make_inputs(g, CONFIG_FLOW, &model, BATCH, &in);
     params_tensors(params, g, PARAMS_WEIGHT, weights);
-    vkd_output(g, loss = flow_loss(g, &model, weights, &in, NULL));
+    vkd_output(g, loss = objective_loss(g, CONFIG_FLOW, &model, weights, &in, NULL));
     st = step_gradients(g, params, weights, loss, err);
     hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
     optim_update(g, params, PARAMS_GRAD, hyper);

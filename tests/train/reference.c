@@ -7,7 +7,8 @@
 #include "check.h"
 #include "vkd/exec.h"
 #include "vkd/random.h"
-#include "vkdm/flow.h"
+#include "vkdm/objective.h"
+#include "vkdm/params.h"
 
 enum { BATCH = 2 };
 
@@ -60,11 +61,12 @@ static double draw(void) { // standard normal
 }
 
 struct trial {
+  struct config config; // the objective alone
   const struct dit_config *model;
   struct params *params;
   struct vkd_graph *graph;
   struct vkd_program *program;
-  struct flow_inputs in;
+  struct objective_inputs in;
   vkd_tensor loss, *weights, *grads;
   double **values;
 };
@@ -75,19 +77,19 @@ static void put(struct trial *t, vkd_tensor x, float (*value)(struct trial *t, i
   float *dst = vkd_program_input(t->program, 0, x);
   for (int64_t i = 0; i < vkd_shape_numel(&shape); i++) t->values[x.id][i] = (double)(dst[i] = value(t, i));
 }
+// What the device was given.
+static void take_over(struct trial *t, vkd_tensor x) {
+  if (!x.id) return;
+  struct vkd_shape shape = vkd_tensor_shape(t->graph, x);
+  const float *src = vkd_program_input(t->program, 0, x);
+  for (int64_t i = 0; i < vkd_shape_numel(&shape); i++) t->values[x.id][i] = (double)src[i];
+}
 static void put_int(struct trial *t, vkd_tensor x, const int32_t *values, int n) {
   int32_t *dst = vkd_program_input(t->program, 0, x);
   for (int i = 0; i < n; i++) t->values[x.id][i] = dst[i] = values[i];
 }
 
-static const float levels[BATCH] = {0.31f, 0.87f};
 static float any(struct trial *t, int64_t i) { return (void)t, (void)i, (float)draw(); }
-static float level(struct trial *t, int64_t i) { return (void)t, levels[i]; }
-static float embedded(struct trial *t, int64_t i) {
-  float s[16];
-  dit_timestep_embedding(t->model->freq_dim, 1000.0 * (double)levels[i / t->model->freq_dim], s);
-  return s[i % t->model->freq_dim];
-}
 static float ragged(struct trial *t, int64_t i) { // the second sample has two rows of text
   int64_t size = (int64_t)t->model->text_len * t->model->text_dim;
   return i / size == 1 && i % size >= 2 * t->model->text_dim ? 0 : (float)draw();
@@ -100,9 +102,9 @@ static enum vkd_status build(struct trial *t, struct vkd_device *dev, struct vkd
   int n = t->params->count;
   t->weights = calloc(2 * (size_t)n, sizeof *t->weights);
   t->grads = t->weights + n;
-  flow_make_inputs(t->graph, t->model, BATCH, &t->in);
+  objective_make_inputs(t->graph, t->config.train.objective, t->model, BATCH, &t->in);
   params_tensors(t->params, t->graph, PARAMS_WEIGHT, t->weights);
-  t->loss = flow_loss(t->graph, t->model, t->weights, &t->in, NULL);
+  t->loss = objective_loss(t->graph, t->config.train.objective, t->model, t->weights, &t->in, NULL);
   vkd_output(t->graph, t->loss);
   int frozen = 0; // the position table, which comes first
   while (t->params->rows[frozen].frozen) frozen++;
@@ -124,13 +126,18 @@ static enum vkd_status fill(struct trial *t, struct vkd_error *err) {
     free(w);
   }
   put(t, t->in.x0, any);
-  put(t, t->in.sigma, level);
-  put(t, t->in.model.s, embedded);
+  for (int i = 0; i < BATCH; i++) {
+    const double levels[BATCH] = {0.0003, 0.87}; // of a discrete diffusion the last step and one in between
+    struct objective_draw drawn;
+    objective_draw(&t->config, levels[i], &drawn);
+    objective_write(t->program, 0, &t->in, i, t->model, &drawn);
+  }
+  for (int i = 0; i < 3; i++) take_over(t, (const vkd_tensor[]){t->in.mix, t->in.hybrid, t->in.model.s}[i]);
   if (t->model->class_rows)
     put_int(t, t->in.model.labels, (const int32_t[]){2, 3}, BATCH);
   else
     put(t, t->in.model.text, ragged);
-  put_int(t, t->in.key, (const int32_t[]){11, 0, 3, FLOW_STREAM_NOISE}, 4);
+  put_int(t, t->in.key, (const int32_t[]){11, 0, 3, STREAM_NOISE}, 4);
   put_int(t, t->in.sample, (const int32_t[]){6, 7}, BATCH);
   return st;
 }
@@ -158,9 +165,16 @@ static double norm(const float *x, int64_t n) {
   return sqrt(sum);
 }
 
-static void run_model(struct vkd_device *dev, const char *name, const struct dit_config *model) {
+static void run_model(struct vkd_device *dev, const char *what, const struct dit_config *family,
+                      enum config_objective objective) {
   struct vkd_error err = {0};
+  struct dit_config with = *family, *model = &with;
+  if (objective_learns_variance(objective)) with.out_channels *= 2;
   struct trial t = {.model = model};
+  char name[64];
+  snprintf(name, sizeof name, "%s, %s", what, objective_name(objective));
+  config_default(&t.config);
+  t.config.train.objective = objective;
   enum vkd_status st = build(&t, dev, &err);
   if (st == VKD_OK) st = fill(&t, &err);
   if (st == VKD_OK) st = vkd_program_run(t.program, &err);
@@ -203,9 +217,12 @@ int main(void) {
   }
   CHECK(st == VKD_OK, "%s", err.what);
   if (dev) {
-    run_model(dev, "text", &text_model);
-    run_model(dev, "classes", &class_model);
-    run_model(dev, "image", &image_model);
+    run_model(dev, "text", &text_model, CONFIG_FLOW);
+    run_model(dev, "text", &text_model, CONFIG_HYBRID);
+    run_model(dev, "classes", &class_model, CONFIG_V);
+    run_model(dev, "image", &image_model, CONFIG_FLOW);
+    run_model(dev, "image", &image_model, CONFIG_DDPM);
+    run_model(dev, "image", &image_model, CONFIG_HYBRID);
     CHECK(vkd_device_validation(dev, NULL, 0) == 0, "the validation layer complained");
   }
   vkd_device_destroy(&dev);

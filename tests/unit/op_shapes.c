@@ -82,8 +82,10 @@ static void test_diffusion(void) {
   REFUSE(VKD_ERR_SHAPE, "randn", vkd_randn(g, INT(3), INT(2), VKD_SHAPE(2, 3)));
   REFUSE(VKD_ERR_SHAPE, "randn", vkd_randn(g, INT(4), INT(3), VKD_SHAPE(2, 3)));
   vkd_tensor xt, target;
-  REFUSE(VKD_ERR_SHAPE, "flow_mix", vkd_flow_mix(g, X(2, 3), X(2, 3), X(3), &xt, &target));
-  REFUSE(VKD_ERR_SHAPE, "flow_mix", vkd_flow_mix(g, X(2, 3), X(3, 2), X(2), &xt, &target));
+  REFUSE(VKD_ERR_SHAPE, "diffuse", vkd_diffuse(g, X(2, 3), X(2, 3), X(2), &xt, &target));
+  REFUSE(VKD_ERR_SHAPE, "diffuse", vkd_diffuse(g, X(2, 3), X(3, 2), X(2, 4), &xt, &target));
+  REFUSE(VKD_ERR_SHAPE, "twice the channels", vkd_hybrid(g, X(2, 3, 5), X(2, 3, 5), X(2, 3, 5), X(2, 3), NULL));
+  REFUSE(VKD_ERR_SHAPE, "three coefficients", vkd_hybrid(g, X(2, 6, 5), X(2, 3, 5), X(2, 3, 5), X(2, 4), NULL));
   REFUSE(VKD_ERR_INTERNAL, "zero", vkd_zero(g, X(2))); // not a bound tensor
   REFUSE(VKD_ERR_INTERNAL, "assign", vkd_assign(g, X(2), X(2)));
 }

@@ -11,7 +11,11 @@
 
 enum config_family { CONFIG_CROSS_DIT, CONFIG_DIT };
 enum config_codec { CONFIG_PIXEL, CONFIG_HAAR };
-enum config_objective { CONFIG_FLOW, CONFIG_DDPM };
+enum config_objective {
+#define OBJECTIVE(ID, ...) CONFIG_##ID,
+#include "vkdm/objective.def"
+#undef OBJECTIVE
+};
 enum config_sigma { CONFIG_UNIFORM, CONFIG_LOGIT_NORMAL };
 enum config_schedule { CONFIG_CONSTANT, CONFIG_COSINE };
 enum config_precision { CONFIG_FP32, CONFIG_FP16, CONFIG_BF16 };

@@ -7,7 +7,7 @@
 #include "vkdm/params.h"
 
 struct heldout_loss {
-  double loss, zero; // mean((v - target)^2); the same for v = 0
+  double loss, zero; // as objective_loss() gives them
   uint32_t clips, samples;
 };
 

@@ -76,12 +76,25 @@ vkd_tensor vkd_attention(struct vkd_graph *g, vkd_tensor q, vkd_tensor k, vkd_te
 // step, stream; sample int32 [B] = global sample index.  Philox4x32-10 (Salmon et al. 2011) and Box-Muller.  No
 // gradient.
 vkd_tensor vkd_randn(struct vkd_graph *g, vkd_tensor key, vkd_tensor sample, struct vkd_shape shape);
-// Rectified flow: *xt = (1-sigma) x0 + sigma noise, *target = noise - x0.  x0, noise [B, ...], sigma [B].  No gradient.
-// Source: Liu et al. 2022, arXiv:2209.03003
-void vkd_flow_mix(struct vkd_graph *g, vkd_tensor x0, vkd_tensor noise, vkd_tensor sigma, vkd_tensor *xt,
-                  vkd_tensor *target);
+// A noisy sample and what is to be predicted from it: *xt = c0 x0 + c1 noise, *target = c2 x0 + c3 noise.  x0, noise
+// [B, ...], coef [B, 4].  Rectified flow: c = (1 - sigma, sigma, -1, 1).  No gradient.
+void vkd_diffuse(struct vkd_graph *g, vkd_tensor x0, vkd_tensor noise, vkd_tensor coef, vkd_tensor *xt,
+                 vkd_tensor *target);
 // mean((a-b)^2) over all elements: [1].  Gradient to a only.
 vkd_tensor vkd_mse(struct vkd_graph *g, vkd_tensor a, vkd_tensor b);
+
+// The hybrid loss of a noise prediction with a learned variance: [1], the batch's mean of mse + vb; *parts (may be
+// NULL): [B, 2] = (mse, vb), means over a sample's elements, vb in bits.  y [B, 2C, ...] = (eps, v), empty: zeros;
+// noise, x0 [B, C, ...]; coef [B, VKD_HYBRID_COUNT].  Of an element, with e = eps - noise, d = log_ratio (v + 1) / 2:
+//   mse = e^2
+//   vb = (d + exp(-d) - 1 + (scale e)^2 exp(-d)) / 2, the divergence of Gaussians whose means are scale e apart, in
+//     standard deviations of the first, and whose variances are as 1 to exp(d); or, where bin > 0 (the last step),
+//   vb = -log max(1e-12, F((scale e + bin) exp(-d/2)) - F((scale e - bin) exp(-d/2))), the mass of a bin, with
+//     F(x) = (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2; x0 > 0.999 has no upper edge, x0 < -0.999 no lower one
+// Gradient to y only; that of vb goes to v only.  Source: Nichol & Dhariwal 2021, arXiv:2102.09672
+enum vkd_hybrid_coef { VKD_HYBRID_LOG_RATIO, VKD_HYBRID_SCALE, VKD_HYBRID_BIN, VKD_HYBRID_COUNT };
+vkd_tensor vkd_hybrid(struct vkd_graph *g, vkd_tensor y, vkd_tensor noise, vkd_tensor x0, vkd_tensor coef,
+                      vkd_tensor *parts);
 
 // ---- sampling: no gradients ----------------------------------------------------------------------------------------
 // Channels first .. first+count of x [B, C, ...]: [B, count, ...].
