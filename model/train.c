@@ -159,8 +159,9 @@ static bool may_change(const char *key) {
   return false;
 }
 
+// *same_base: train.base names what it named then.
 static enum vkd_status check_same_config(const struct run *r, const char *path, const struct ckpt_state *s,
-                                         struct vkd_error *err) {
+                                         bool *same_base, struct vkd_error *err) {
   struct config *old = malloc(sizeof *old);
   if (!old) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
   enum vkd_status st = config_from_string(path, s->config, strlen(s->config), NULL, 0, old, err);
@@ -175,17 +176,16 @@ static enum vkd_status check_same_config(const struct run *r, const char *path, 
                     "%s: was made with %s=%.100s, not %.100s; give the same configuration, or another folder", path,
                     key, was, now);
   }
+  *same_base = st == VKD_OK && strcmp(old->train.base, r->config->train.base) == 0;
   free(old);
   return st;
 }
 
-// The base that a checkpoint's adapters were trained on, where it was found or, once it has moved, where train.base
-// says.
-static enum vkd_status restore_base(struct run *r, const char *path, const struct ckpt_state *s,
+// The base that a checkpoint's adapters were trained on: where it was found then, or where train.base now says.
+static enum vkd_status restore_base(struct run *r, const char *path, const struct ckpt_state *s, bool same_base,
                                     struct vkd_error *err) {
   if (!s->base) return VKD_OK;
-  bool there = fileio_is_dir(s->base) || fileio_is_file(s->base);
-  enum vkd_status st = base_load(there ? s->base : r->config->train.base, r->params, &r->base_hash, &r->base, err);
+  enum vkd_status st = base_load(same_base ? s->base : r->config->train.base, r->params, &r->base_hash, &r->base, err);
   if (st == VKD_OK && r->base_hash != s->base_hash)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: its adapters were trained on other weights than those of %s", path, r->base);
   return st;
@@ -195,8 +195,9 @@ static enum vkd_status restore(struct run *r, const char *path, struct vkd_error
   struct ckpt_state s;
   enum vkd_status st = ckpt_open(path, &s, err);
   if (st != VKD_OK) return st;
-  st = check_same_config(r, path, &s, err);
-  if (st == VKD_OK) st = restore_base(r, path, &s, err);
+  bool same_base = true;
+  st = check_same_config(r, path, &s, &same_base, err);
+  if (st == VKD_OK) st = restore_base(r, path, &s, same_base, err);
   if (st == VKD_OK && s.data_fingerprint != dataset_get_info(r->data)->fingerprint)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: was trained on other data than %s", path, dataset_path(r->data));
   if (st == VKD_OK && s.step > r->steps)

@@ -1,0 +1,89 @@
+#!/bin/bash
+# A run that trains adapters on another run's weights: its checkpoints hold the adapters alone, it resumes to the bit and
+# on its own base only, and its exported file gives the samples that the run gives.
+set -u
+vkdit=$(realpath "$1")
+failed=0
+temp=$(mktemp -d)
+trap 'rm -rf "$temp"' EXIT
+cd "$temp" || exit 1
+
+cat > base.yaml << 'YAML'
+model: {dim: 32, depth: 1, heads: 2, patch: [1, 2, 2]}
+data: {synthetic: true, count: 24, frames: 2, size: [8, 8], codec: pixel}
+train: {steps: 6, batch: 4, lr: 3e-3, ema: 0.9}
+eval: {every: 0, holdout: 4}
+YAML
+sed 's/ema: 0.9/ema: 0.9, base: base, lora_rank: 2, lora_alpha: 3, lora_targets: "q,ffn"/; s/steps: 6/steps: 8/' base.yaml > lora.yaml
+echo 'checkpoint: {every: 4, keep: 0}' >> lora.yaml
+
+fail() {
+  echo "$*" >&2
+  failed=1
+}
+refused() { # refused WHAT WORDS COMMAND...: ends with status 2 and one line that holds the words
+  local what=$1 words=$2
+  shift 2
+  "$@" > out 2> err
+  [ $? -eq 2 ] || fail "$what: is not refused: $(cat err)"
+  grep -q "$words" err || fail "$what: says '$(cat err)', not '$words'"
+}
+
+if ! "$vkdit" train base.yaml -o base > out 2> err; then
+  grep -q "no Vulkan d\|no usable device" err && echo "skipped: $(cat err)" && exit 77
+  fail "the base: $(cat err)"
+fi
+"$vkdit" train base.yaml -o other train.seed=1 > out 2> err || fail "another base: $(cat err)"
+"$vkdit" train lora.yaml -o whole > out 2> err || fail "adapters: $(cat err)"
+# dim 32: q of two attentions 2 x 2 x 64, both layers of the feed-forward part 2 x 160 each
+grep -q "^896 parameters" out || fail "what is trained: $(head -1 out)"
+
+weights=$(stat -c %s base/checkpoints/*/weights.safetensors)
+for name in weights ema m v; do
+  size=$(stat -c %s "whole/checkpoints/step-000000008/$name.safetensors")
+  [ "$size" -lt $((weights / 10)) ] || fail "$name.safetensors takes $size bytes, the base $weights"
+done
+
+# Resumed from the middle: the same bits.
+cp -r whole parts
+rm -r parts/checkpoints/step-000000008 parts/lora.safetensors
+"$vkdit" train lora.yaml -o parts --resume > out 2> err || fail "resume: $(cat err)"
+for name in weights ema m v; do
+  cmp "whole/checkpoints/step-000000008/$name.safetensors" "parts/checkpoints/step-000000008/$name.safetensors" || failed=1
+done
+cmp whole/lora.safetensors parts/lora.safetensors || failed=1
+cmp whole/metrics.jsonl parts/metrics.jsonl || failed=1
+
+# The exported file on the base, on the fly: the samples of the run, to the bit.
+sample() { "$vkdit" sample "$@" --steps 2 --count 2 > out 2> err || fail "sample $*: $(cat err)"; }
+sample whole -o run.safetensors
+sample base --lora whole/lora.safetensors --lora-mode apply -o apply.safetensors
+sample base --lora whole -o merged.safetensors
+sample base --lora whole,whole:-1 -o undone.safetensors
+sample base -o plain.safetensors
+cmp run.safetensors apply.safetensors || failed=1
+cmp -s plain.safetensors apply.safetensors && fail "the adapters change nothing"
+cmp -s plain.safetensors merged.safetensors && fail "merged, the adapters change nothing"
+sample base --lora whole:0 --lora-mode apply -o off.safetensors
+cmp plain.safetensors off.safetensors || failed=1
+
+refused "no base" "need train.base" "$vkdit" train lora.yaml -o x train.base=
+refused "a base that is not there" "nowhere" "$vkdit" train lora.yaml -o x train.base=nowhere
+refused "a base of another shape" "another shape\|is not\|do not fit" "$vkdit" train lora.yaml -o x train.base=base model.dim=48
+refused "a base of other heads" "2 heads, not cross_dit with 4" "$vkdit" train lora.yaml -o x model.heads=4
+refused "a base of adapters" "adapters alone" "$vkdit" train lora.yaml -o x train.base=whole
+refused "another rank" "train.lora_rank=2, not 3" "$vkdit" train lora.yaml -o whole --resume train.lora_rank=3 train.steps=9
+
+refused "another base" "other weights" "$vkdit" train lora.yaml -o whole --resume train.steps=9 train.base=other
+
+# The base moves: train.base tells where to; another one is no substitute.
+mv base moved
+refused "sampling without the base" "the base of its adapters" "$vkdit" sample whole -o x.safetensors
+refused "resuming without the base" "base/checkpoints" "$vkdit" train lora.yaml -o parts --resume train.steps=9
+"$vkdit" train lora.yaml -o parts --resume train.steps=9 train.base=moved > out 2> err || fail "a moved base: $(cat err)"
+sample parts -o x.safetensors
+
+# Weights to start from, all of them trained.
+"$vkdit" train base.yaml -o tuned train.base=moved train.lr=0 > out 2> err || fail "from a base: $(cat err)"
+cmp tuned/checkpoints/*/weights.safetensors moved/checkpoints/*/ema.safetensors || failed=1
+exit $failed
