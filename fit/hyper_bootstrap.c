@@ -121,27 +121,48 @@ fail:
   return status;
 }
 
+// The vertices of group g with its runs resampled; false without memory.
+static bool redraw_group(struct plan *p, int g, uint64_t *state, int *count) {
+  int first = p->first_run[g], runs = p->first_run[g + 1] - first;
+  for (int k = 0; k < runs; k++) p->times[p->run[first + k]] = 0;
+  for (int k = 0; k < runs; k++) p->times[p->run[first + (int)(fit__random(state) % (uint64_t)runs)]]++;
+  for (int k = p->first_cell[g]; k < p->first_cell[g + 1]; k++) {
+    const struct fit_cell *c = &p->cells.cell[p->order[k]];
+    struct fit_bowl bowl;
+    for (size_t j = 0; j < c->count; j++) p->weight[j] = p->times[row_of(p, c->first + j)->run];
+    if (!fit_bowl_fit(p->runs, p->cells.row + c->first, c->count, p->weight, p->options->window, &bowl)) return false;
+    if (!bowl.refusal) p->point[(*count)++] = fit__hyper_point(c, &bowl, 1);
+  }
+  return true;
+}
+
 // One resample into law; -1 without memory, 0 when it gives no law.
-static int draw(struct plan *p, uint64_t *state, struct fit_hyper_law law[FIT_HYPER_TARGETS]) {
+static int draw(struct plan *p, const struct fit_hyper *fitted, uint64_t *state,
+                struct fit_hyper_law law[FIT_HYPER_TARGETS]) {
   int count = 0;
   for (int i = 0; i < p->groups; i++) {
-    int g = p->rows_only ? i : (int)(fit__random(state) % (uint64_t)p->groups);
-    int first = p->first_run[g], runs = p->first_run[g + 1] - first;
-    for (int k = 0; k < runs; k++) p->times[p->run[first + k]] = 0;
-    for (int k = 0; k < runs; k++) p->times[p->run[first + (int)(fit__random(state) % (uint64_t)runs)]]++;
-    for (int k = p->first_cell[g]; k < p->first_cell[g + 1]; k++) {
-      const struct fit_cell *c = &p->cells.cell[p->order[k]];
-      struct fit_bowl bowl;
-      for (size_t j = 0; j < c->count; j++) p->weight[j] = p->times[row_of(p, c->first + j)->run];
-      if (!fit_bowl_fit(p->runs, p->cells.row + c->first, c->count, p->weight, p->options->window, &bowl)) return -1;
-      if (!bowl.refusal) p->point[count++] = fit__hyper_point(c, &bowl, 1);
+    if (p->rows_only) {
+      if (!redraw_group(p, i, state, &count)) return -1;
+      continue;
     }
+    int g = (int)(fit__random(state) % (uint64_t)p->groups);
+    for (int k = p->first_cell[g]; k < p->first_cell[g + 1]; k++)
+      p->point[count++] = fit__hyper_point(&fitted->cell[p->order[k]].cell, &fitted->cell[p->order[k]].bowl, 1);
   }
   for (int k = 0; k < FIT_HYPER_TARGETS; k++) {
     if (!fit__hyper_law(p->point, count, p->options, (enum fit_hyper_target)k, true, &law[k])) return -1;
     if (law[k].refusal) return 0;
   }
   return 1;
+}
+
+// A resample of few cells spreads less than the estimate does, by (cells - parameters) / cells in variance.
+static void widen(const struct plan *p, const struct fit_hyper_law *fitted, enum fit_hyper_target t, double *param) {
+  int free_count = FIT_HYPER_COUNT - p->options->hold_tokens[t] - p->options->hold_params[t];
+  double times = p->rows_only ? 1 : sqrt((double)p->groups / (p->groups - free_count));
+  param[FIT_HYPER_K] = fitted->param[FIT_HYPER_K] * pow(param[FIT_HYPER_K] / fitted->param[FIT_HYPER_K], times);
+  for (int j = FIT_HYPER_TOKENS; j < FIT_HYPER_COUNT; j++)
+    param[j] = fitted->param[j] + times * (param[j] - fitted->param[j]);
 }
 
 static enum fit_status summarise(struct fit_hyper_bootstrap *out, int good, struct fit_error *err) {
@@ -184,13 +205,15 @@ enum fit_status fit_hyper_resample(const struct fit_runs *runs, const struct fit
   for (int i = 0; i < replicates; i++) {
     uint64_t state = fit__random_stream(seed, (uint64_t)i);
     struct fit_hyper_law law[FIT_HYPER_TARGETS];
-    int drawn = out->sample ? draw(&p, &state, law) : -1;
+    int drawn = out->sample ? draw(&p, fitted, &state, law) : -1;
     if (drawn < 0) {
       status = fit_fail(err, FIT_ERR_FAILED, "no memory for %d replicates", replicates);
       goto fail;
     }
-    for (int k = 0; drawn && k < FIT_HYPER_TARGETS; k++)
+    for (int k = 0; drawn && k < FIT_HYPER_TARGETS; k++) {
+      widen(&p, &fitted->law[k], (enum fit_hyper_target)k, law[k].param);
       memcpy(out->sample + (good * FIT_HYPER_TARGETS + k) * FIT_HYPER_COUNT, law[k].param, sizeof law[k].param);
+    }
     good += drawn;
   }
   if ((status = summarise(out, good, err))) goto fail;
