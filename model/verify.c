@@ -444,7 +444,7 @@ static enum vkd_status sample(struct verify *v, struct vkd_error *err) {
                             .noise = s.noise,
                             .after_step = keep_step,
                             .user = &s};
-  if (st == VKD_OK) st = sample_euler(&p, s.latents, err);
+  if (st == VKD_OK) st = sample_run(&p, s.latents, err);
   for (int i = 0; i < v->c.sample_steps && st == VKD_OK; i++) {
     char name[48];
     snprintf(name, sizeof name, "latent after step %d", i);

@@ -17,18 +17,20 @@ static const struct cmd_opt opts[] = {
     {.name = "steps",
      .kind = CMD_INT,
      .metavar = "N",
-     .fallback = "50",
      .min = 1,
      .max = 10000,
-     .help = "sampler steps"},
-    {.name = "sampler", .kind = CMD_STRING, .metavar = "NAME", .fallback = "euler", .help = "euler"},
+     .help = "sampler steps; default: 50, of ddpm 250"},
+    {.name = "sampler",
+     .kind = CMD_STRING,
+     .metavar = "NAME",
+     .help = "euler, dpm++ or unipc of a flow; ddim or ddpm of a model trained by ddpm; default: the first"},
     {.name = "shift",
      .kind = CMD_REAL,
      .metavar = "S",
      .fallback = "1",
      .min = 1e-3,
      .max = 1e3,
-     .help = "noise schedule s sigma / (1 + (s - 1) sigma)"},
+     .help = "noise levels of a flow, s sigma / (1 + (s - 1) sigma)"},
     {.name = "cfg",
      .kind = CMD_REAL,
      .metavar = "S",
@@ -93,6 +95,16 @@ static enum vkd_status check_folder(const char *path, struct vkd_error *err) {
   if (st == VKD_OK && !fileio_is_dir(folder)) st = vkd_fail(err, VKD_ERR_INPUT, "%s: no such folder: %s", path, folder);
   free(folder);
   return st;
+}
+
+static enum vkd_status find_sampler(const struct cmd_args *args, const struct run_model *m, const struct sampler **out,
+                                    struct vkd_error *err) {
+  enum prediction prediction = prediction_of(m->config.train.objective);
+  enum vkd_status st = sampler_find(cmd_string(args, "sampler"), prediction, out, err);
+  if (st != VKD_OK) return vkd_error_prefix(err, "sample: --sampler");
+  if (cmd_has(args, "shift") && !sampler_shifts(*out))
+    return vkd_fail(err, VKD_ERR_USAGE, "sample: --shift is not for sampler %s", sampler_name(*out));
+  return VKD_OK;
 }
 
 static enum vkd_status find_labels(const struct cmd_args *args, const struct run_model *m, int count, int32_t *labels,
@@ -183,6 +195,7 @@ static void on_progress(void *user, int step, int steps) {
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   const char *path = cmd_string(args, "output");
   struct run_model m = {.params = NULL};
+  const struct sampler *sampler = NULL;
   struct vkd_device *dev = NULL;
   struct progress bar = {.total = 0};
   enum format format = GIF;
@@ -192,8 +205,6 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   enum vkd_status st =
       labels ? find_format(path, &format, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for labels");
   if (st == VKD_OK) st = check_folder(path, err);
-  if (st == VKD_OK && strcmp(cmd_string(args, "sampler"), "euler") != 0)
-    st = vkd_fail(err, VKD_ERR_USAGE, "sample: --sampler %s: only euler is there yet", cmd_string(args, "sampler"));
   if (st == VKD_OK)
     st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
   if (st == VKD_OK) st = run_model_open(&m, args->pos[0], cmd_has(args, "raw"), dev, err);
@@ -202,6 +213,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
     st =
         vkd_fail(err, VKD_ERR_USAGE,
                  "sample: the model's latents were made elsewhere and cannot become pictures here; write .safetensors");
+  if (st == VKD_OK) st = find_sampler(args, &m, &sampler, err);
   if (st == VKD_OK) st = find_labels(args, &m, count, labels, err);
   if (st == VKD_OK && cmd_string(args, "text"))
     st = read_text(cmd_string(args, "text"), &m.state.model, count, &text, err);
@@ -210,6 +222,8 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (st == VKD_OK) {
     struct sample_params p = {.params = m.params,
                               .kind = PARAMS_WEIGHT,
+                              .prediction = prediction_of(m.config.train.objective),
+                              .sampler = sampler,
                               .count = count,
                               .steps = (int)cmd_int(args, "steps"),
                               .shift = cmd_real(args, "shift"),
@@ -219,7 +233,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                               .text = text,
                               .progress = on_progress,
                               .user = &bar};
-    st = sample_euler(&p, latents, err);
+    st = sample_run(&p, latents, err);
     if (*bar.label) progress_end(&bar, NULL);
   }
   if (st == VKD_OK && format == SAFETENSORS)

@@ -63,13 +63,14 @@ static enum vkd_status draw(struct reproduce *r, const struct run_model *m, uint
   for (int i = 0; labels && i < count; i++) labels[i] = classes > 0 ? i % classes : -1;
   struct sample_params p = {.params = m->params,
                             .kind = PARAMS_WEIGHT,
+                            .prediction = prediction_of(m->config.train.objective),
                             .count = count,
                             .steps = r->grid.samples.steps,
                             .shift = m->config.train.shift,
                             .cfg = r->grid.samples.cfg,
                             .seed = 1,
                             .labels = labels};
-  if (!status) status = sample_euler(&p, latents, err);
+  if (!status) status = sample_run(&p, latents, err);
   for (int i = 0; i < count && !status; i++)
     status = latent_decode(codec, latents + (size_t)i * latent_count(codec),
                            videos + (size_t)i * latent_frame_bytes(codec), err);
