@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vkdm/derive.h"
-
 enum { PIECE = 1 << 20, NAME_SIZE = 160 };
 
 // One tensor of the new file.
@@ -63,7 +61,7 @@ static enum vkd_status is_computed(const struct convert *c, int param, bool *sam
   if (st != VKD_OK || *same || dtype != ST_F32) return st;
   float *values = malloc(2 * n * sizeof *values);
   if (!values) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a table of %zu numbers", n);
-  dit_param_init(c->p->config, p, param, 0, values);
+  dit_param_init(&c->p->model->config, p, param, 0, values);
   st = source_read_bits(c->source, param, 0, n, values + n, err);
   *same = st == VKD_OK && memcmp(values, values + n, n * sizeof *values) == 0;
   free(values);
@@ -95,9 +93,9 @@ static enum vkd_status add_item(struct convert *c, const struct naming_tensor *t
 
 static enum vkd_status list_items(struct convert *c, struct vkd_error *err) {
   const struct convert_params *p = c->p;
-  bool native = p->naming == dit_native_naming(p->config);
+  bool native = p->naming == dit_native_naming(&p->model->config);
   int count;
-  enum vkd_status st = naming_tensors(p->config, p->naming, &c->tensors, &count, err);
+  enum vkd_status st = naming_tensors(&p->model->config, p->naming, &c->tensors, &count, err);
   if (st != VKD_OK) return st;
   c->items = calloc((size_t)count, sizeof *c->items);
   c->entries = calloc((size_t)count, sizeof *c->entries);
@@ -124,14 +122,14 @@ static enum vkd_status list_metadata(struct convert *c, struct vkd_error *err) {
     c->meta_count += !derive_is_metadata(m->key);
   }
   if (!weights_metadata(w, "format")) c->meta[c->meta_count++] = (struct st_meta){"format", "pt"};
-  derive_metadata(c->p->config, c->p->latent_known, &c->own);
+  derive_metadata(c->p->model, &c->own);
   for (size_t i = 0; i < c->own.count; i++) c->meta[c->meta_count++] = c->own.rows[i];
   return VKD_OK;
 }
 
 enum vkd_status convert_weights(const struct convert_params *p, const char *path, struct vkd_error *err) {
   struct convert c = {.p = p};
-  enum vkd_status st = source_open(&c.source, p->weights, p->config, err);
+  enum vkd_status st = source_open(&c.source, p->weights, &p->model->config, err);
   if (st == VKD_OK) st = list_items(&c, err);
   if (st == VKD_OK) st = list_metadata(&c, err);
   if (st == VKD_OK) st = st_write(path, c.entries, c.count, c.meta, c.meta_count, err);

@@ -1,7 +1,7 @@
 #include "vkdm/derive.h"
 
 #include <inttypes.h>
-#include <jansson.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,15 +180,30 @@ static enum vkd_status check_channels(const struct weights *w, const struct size
                   weights_path(w), c->in_channels, c->out_channels);
 }
 
+// All telling tensors that are missing, in one message.
+static enum vkd_status check_telling(const struct weights *w, const struct derived *d, struct vkd_error *err) {
+  char list[600] = "";
+  size_t used = 0;
+  int count = 0;
+  for (int i = 0; i < TELLING; i++) {
+    const char *name = telling[i].family == d->config.family ? telling[i].name[d->naming] : NULL;
+    if (!name || telling[i].optional || find(w, d->prefix, name)) continue;
+    int n = snprintf(list + used, sizeof list - used, "%s%s%s", count++ ? ", " : "", d->prefix, name);
+    used += used + (size_t)n < sizeof list ? (size_t)n : 0;
+  }
+  if (!count) return VKD_OK;
+  return vkd_fail(err, VKD_ERR_INPUT, "%.200s: %d tensors that tell its sizes are missing (%s, names of %s): %s",
+                  weights_path(w), count, dit_family_name(d->config.family), dit_naming_name(d->naming), list);
+}
+
 static enum vkd_status read_shapes(const struct weights *w, struct derived *d, struct sizes *s, struct vkd_error *err) {
   struct dit_config *c = &d->config;
+  enum vkd_status st = check_telling(w, d, err);
+  if (st != VKD_OK) return st;
   for (int i = 0; i < TELLING; i++) {
     const char *name = telling[i].family == c->family ? telling[i].name[d->naming] : NULL;
     const struct st_tensor *t = name ? find(w, d->prefix, name) : NULL;
-    if (name && !t && !telling[i].optional)
-      return vkd_fail(err, VKD_ERR_INPUT, "%s: tensor '%s%s' is missing (by its other tensors it is %s, names of %s)",
-                      weights_path(w), d->prefix, name, dit_family_name(c->family), dit_naming_name(d->naming));
-    enum vkd_status st = t ? take_dims(w, &telling[i], t, s, err) : VKD_OK;
+    st = t ? take_dims(w, &telling[i], t, s, err) : VKD_OK;
     if (st != VKD_OK) return st;
   }
   c->dim = s->dim;
@@ -199,7 +214,7 @@ static enum vkd_status read_shapes(const struct weights *w, struct derived *d, s
   c->class_rows = s->classes;
   c->text_len = c->family == DIT_CROSS && s->classes ? 1 : 0; // the class table's row is the context
   for (int i = 0; i < 3; i++) c->patch[i] = s->patch[i] ? s->patch[i] : 1;
-  enum vkd_status st = count_blocks(w, d, &c->depth, err);
+  st = count_blocks(w, d, &c->depth, err);
   return st == VKD_OK ? check_channels(w, s, c, err) : st;
 }
 
@@ -211,14 +226,23 @@ bool derive_is_metadata(const char *key) {
   return !strcmp(key, heads_key) || !strcmp(key, eps_key) || !strcmp(key, text_key) || !strcmp(key, latent_key);
 }
 
-void derive_metadata(const struct dit_config *c, bool with_latent, struct derive_meta *m) {
-  const char *const keys[DERIVE_META] = {heads_key, eps_key, text_key, latent_key};
-  snprintf(m->text[0], sizeof m->text[0], "%d", c->heads);
-  snprintf(m->text[1], sizeof m->text[1], "%.9g", (double)c->eps);
-  snprintf(m->text[2], sizeof m->text[2], "%d", c->text_len);
-  snprintf(m->text[3], sizeof m->text[3], "%d,%d,%d", c->latent[0], c->latent[1], c->latent[2]);
-  m->count = with_latent ? DERIVE_META : DERIVE_META - 1;
-  for (size_t i = 0; i < m->count; i++) m->rows[i] = (struct st_meta){keys[i], m->text[i]};
+static void add(struct derive_meta *m, bool known, const char *key, const char *fmt, ...) VKD_PRINTF(4, 5);
+static void add(struct derive_meta *m, bool known, const char *key, const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  char *text = m->text[m->count];
+  vsnprintf(text, sizeof m->text[0], fmt, args);
+  va_end(args);
+  if (known) m->rows[m->count++] = (struct st_meta){key, text};
+}
+
+void derive_metadata(const struct derived *d, struct derive_meta *m) {
+  const struct dit_config *c = &d->config;
+  m->count = 0;
+  add(m, d->heads_known, heads_key, "%d", c->heads);
+  add(m, d->text_known, text_key, "%d", c->text_len);
+  add(m, d->latent_known, latent_key, "%d,%d,%d", c->latent[0], c->latent[1], c->latent[2]);
+  add(m, true, eps_key, "%.9g", (double)c->eps);
 }
 
 // Whole numbers parted by commas, [count], each from 0 to MAX_SIZE; false where there is no such metadata.
@@ -250,10 +274,14 @@ static enum vkd_status read_metadata(const struct weights *w, struct derived *d,
                     c->heads);
   if (found && !c->heads) {
     c->heads = n;
+    d->heads_known = true;
     d->heads_from = "its metadata";
   }
   if ((st = metadata_ints(w, text_key, 1, &n, &found, err)) != VKD_OK) return st;
-  if (found && !c->text_len) c->text_len = n;
+  if (found && !c->text_len) {
+    c->text_len = n;
+    d->text_known = n > 0;
+  }
   if ((st = metadata_ints(w, latent_key, 3, latent, &found, err)) != VKD_OK) return st;
   if (found && !d->latent_known) {
     memcpy(c->latent, latent, sizeof latent);
@@ -269,7 +297,7 @@ static enum vkd_status read_metadata(const struct weights *w, struct derived *d,
 }
 
 // The published configurations.
-static enum vkd_status guess_heads(const struct weights *w, struct derived *d, struct vkd_error *err) {
+static enum vkd_status guess_heads(const struct weights *w, bool any, struct derived *d, struct vkd_error *err) {
   static const int published[][2] = {{384, 6}, {768, 12}, {1024, 16}, {1152, 16}};
   struct dit_config *c = &d->config;
   if (c->heads) return VKD_OK;
@@ -282,11 +310,12 @@ static enum vkd_status guess_heads(const struct weights *w, struct derived *d, s
       c->heads = published[i][1];
       d->heads_from = "the published model of this width";
     }
-  return c->heads ? VKD_OK
-                  : vkd_fail(err, VKD_ERR_INPUT,
-                             "%s: neither config.json nor metadata tell the number of heads of this model of width "
-                             "%d; give it with --heads",
-                             weights_path(w), c->dim);
+  if (!c->heads && any) c->heads = 1;
+  if (c->heads) return VKD_OK;
+  return vkd_fail(err, VKD_ERR_INPUT,
+                  "%s: neither config.json nor metadata tell the number of heads of this model of width %d; give it "
+                  "with --heads",
+                  weights_path(w), c->dim);
 }
 
 // The position table of family dit is for one size, a square where nothing else is said.
@@ -327,12 +356,17 @@ enum vkd_status derive_model(const struct weights *w, const struct derive_option
   if (st != VKD_OK) return st;
   if (o->heads) {
     c->heads = o->heads;
+    d->heads_known = true;
     d->heads_from = "--heads";
+  }
+  if (o->text_len && c->family == DIT_CROSS && !c->text_len) {
+    c->text_len = o->text_len;
+    d->text_known = true;
   }
   st = read_latent(w, o, &s, d, err);
   if (st == VKD_OK) st = derive_read_json(w, d, err);
   if (st == VKD_OK) st = read_metadata(w, d, err);
-  if (st == VKD_OK) st = guess_heads(w, d, err);
+  if (st == VKD_OK) st = guess_heads(w, o->any_heads, d, err);
   if (st != VKD_OK) return st;
   if (!(c->eps > 0)) c->eps = 1e-6f;
   if (c->family == DIT_CROSS && !c->text_len) c->text_len = TEXT_LEN;

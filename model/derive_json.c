@@ -65,7 +65,17 @@ static void take_heads(struct reader *r, const char *key) {
   compare(r, key, said, r->d->config.heads, r->d->heads_from);
   if (!said || r->d->config.heads || r->status != VKD_OK) return;
   r->d->config.heads = said;
+  r->d->heads_known = true;
   r->d->heads_from = "config.json";
+}
+
+// Not of a model whose context is a row of a class table.
+static void take_text_len(struct reader *r) {
+  int said = int_at(r, "text_len"), *known = &r->d->config.text_len;
+  if (!said || r->d->config.class_rows) return;
+  compare(r, "text_len", said, *known, "the options");
+  *known = said;
+  r->d->text_known = true;
 }
 
 static void compare_patch(struct reader *r) {
@@ -108,13 +118,13 @@ static void read_cross(struct reader *r) {
               {"ffn_dim", &c->ffn},
               {"freq_dim", &c->freq_dim},
               {"text_dim", &c->text_dim},
-              {"text_len", &c->text_len},
               {"in_dim", &c->in_channels},
               {"num_layers", &c->depth},
               {"in_channels", &c->in_channels},
               {"out_dim", &c->out_channels},
               {"out_channels", &c->out_channels}};
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) take(r, keys[i].key, keys[i].field);
+  take_text_len(r);
   refuse_form(r, "model_type", NULL, "t2v");
   refuse_form(r, "qk_norm", json_true(), "rms_norm_across_heads");
   refuse_form(r, "cross_attn_norm", json_true(), NULL);

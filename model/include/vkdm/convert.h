@@ -2,14 +2,14 @@
 #ifndef VKDM_CONVERT_H
 #define VKDM_CONVERT_H
 
+#include "vkdm/derive.h"
 #include "vkdm/source.h"
 
 enum convert_dtype { CONVERT_KEEP, CONVERT_F32, CONVERT_F16, CONVERT_BF16 };
 
 struct convert_params {
   const struct weights *weights;
-  const struct dit_config *config;
-  bool latent_known; // config.latent is that of the model
+  const struct derived *model; // of the weights
   enum dit_naming naming;
   const char *prefix; // before every name; NULL: none
   enum convert_dtype dtype;

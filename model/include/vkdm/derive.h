@@ -6,16 +6,18 @@
 #include "vkdm/weights.h"
 
 struct derive_options {
-  int heads;     // 0: derived
-  int latent[3]; // frames, rows, columns; 0: derived
+  int heads, text_len; // 0: derived
+  int latent[3];       // frames, rows, columns; 0: derived
+  bool any_heads;      // where nothing tells the heads, take 1: for what does not compute with the model
 };
 
 struct derived {
   struct dit_config config; // passes dit_config_check()
   enum dit_naming naming;
-  bool latent_known;      // false: nothing told the latent's size, and config.latent is one token
-  const char *heads_from; // what told the heads: "--heads", "config.json", "metadata", or the rule, as text for a log
-  const char *prefix;     // of the names
+  const char *prefix; // of the names
+  // Whether more than a rule told them; config.latent is one token where nothing did.
+  bool heads_known, text_known, latent_known;
+  const char *heads_from; // what told the heads, or the rule, as text for a log
 };
 
 // Shapes tell all but the heads, eps, text_len and, in cross_dit, the latent's size.  Heads, by the first that there
@@ -26,14 +28,14 @@ struct derived {
 enum vkd_status derive_model(const struct weights *weights, const struct derive_options *options, struct derived *out,
                              struct vkd_error *err);
 
-// What the shapes do not tell, as metadata that derive_model() reads back; with_latent: the latent's size too.
+// What is known of it and the shapes do not tell, as metadata that derive_model() reads back.
 enum { DERIVE_META = 4 };
 struct derive_meta {
   struct st_meta rows[DERIVE_META];
   size_t count;
   char text[DERIVE_META][48];
 };
-void derive_metadata(const struct dit_config *config, bool with_latent, struct derive_meta *meta);
+void derive_metadata(const struct derived *model, struct derive_meta *meta);
 bool derive_is_metadata(const char *key); // one of these
 
 #endif

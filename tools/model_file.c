@@ -1,0 +1,123 @@
+#include "model_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vkd/log.h"
+#include "vkdm/fileio.h"
+
+enum { PIXELS = 8, FRAMES = 4 }; // per latent row, column and frame: Wan's VAE; SD's has the same rows and columns
+
+static bool parse_latent(const char *text, int latent[3]) {
+  for (int i = 0; i < 3; i++) {
+    char *end;
+    long n = *text >= '0' && *text <= '9' ? strtol(text, &end, 10) : -1;
+    if (n < 1 || n > 65536 || *end != (i < 2 ? 'x' : '\0')) return false;
+    latent[i] = (int)n;
+    text = end + 1;
+  }
+  return true;
+}
+
+enum vkd_status model_file_options(const struct cmd_args *args, struct derive_options *o, struct vkd_error *err) {
+  const char *name = args->cmd->name, *latent = cmd_string(args, "latent");
+  int frames = (int)cmd_int(args, "frames"), *l = o->latent;
+  *o = (struct derive_options){.heads = (int)cmd_int(args, "heads"), .text_len = (int)cmd_int(args, "text-len")};
+  if (latent && (cmd_has(args, "size") || cmd_has(args, "frames")))
+    return vkd_fail(err, VKD_ERR_USAGE, "%s: give --latent, or --size and --frames, not both", name);
+  if (latent && !parse_latent(latent, l))
+    return vkd_fail(err, VKD_ERR_USAGE, "%s: --latent %.60s: wanted FRAMESxROWSxCOLUMNS, as in 21x60x104", name,
+                    latent);
+  if (!cmd_has(args, "size") && cmd_has(args, "frames"))
+    return vkd_fail(err, VKD_ERR_USAGE, "%s: --frames goes with --size", name);
+  if (!cmd_size(args, "size", &l[1], &l[2])) return VKD_OK;
+  if (l[1] % PIXELS || l[2] % PIXELS)
+    return vkd_fail(err, VKD_ERR_USAGE, "%s: --size %dx%d: both must be multiples of %d (a latent's row and column)",
+                    name, l[1], l[2], PIXELS);
+  if ((frames - 1) % FRAMES)
+    return vkd_fail(err, VKD_ERR_USAGE, "%s: --frames %d: one more than a multiple of %d is wanted, as %d or %d", name,
+                    frames, FRAMES, (frames - 1) / FRAMES * FRAMES + 1, (frames - 1) / FRAMES * FRAMES + FRAMES + 1);
+  l[0] = (frames - 1) / FRAMES + 1;
+  l[1] /= PIXELS;
+  l[2] /= PIXELS;
+  return VKD_OK;
+}
+
+// The checkpoint that `path` is or whose run it is, malloc'd; NULL: neither.
+static enum vkd_status find_checkpoint(const char *path, char **folder, struct vkd_error *err) {
+  *folder = NULL;
+  if (!fileio_is_dir(path)) return VKD_OK;
+  char *state = fileio_join(path, "state.json");
+  enum vkd_status st = state ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  if (st == VKD_OK && !fileio_is_file(state))
+    st = ckpt_newest(path, folder, err);
+  else if (st == VKD_OK && !(*folder = strdup(path)))
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  free(state);
+  return st;
+}
+
+static enum vkd_status open_checkpoint(struct model_file *f, const char *folder, bool raw, struct vkd_error *err) {
+  struct ckpt_state state;
+  struct config *config = malloc(sizeof *config);
+  enum vkd_status st = config ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
+  if (st == VKD_OK) st = ckpt_open(folder, &state, err);
+  if (st != VKD_OK) {
+    free(config);
+    return st;
+  }
+  char *path = NULL;
+  st = config_from_string(folder, state.config, strlen(state.config), NULL, 0, config, err);
+  f->model = (struct derived){.config = state.model,
+                              .naming = dit_native_naming(&state.model),
+                              .heads_known = true,
+                              .text_known = state.model.family == DIT_CROSS,
+                              .latent_known = true,
+                              .heads_from = "the checkpoint",
+                              .prefix = ""};
+  bool ema = st == VKD_OK && !raw && config->train.ema > 0;
+  if (st == VKD_OK && !(path = fileio_join(folder, ema ? "ema.safetensors" : "weights.safetensors")))
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  if (st == VKD_OK) st = weights_open(&f->weights, path, err);
+  free(path);
+  free(config);
+  ckpt_state_free(&state);
+  return st;
+}
+
+static enum vkd_status refuse_options(const char *path, const struct derive_options *o, bool checkpoint, bool raw,
+                                      struct vkd_error *err) {
+  if (checkpoint && (o->heads || o->text_len || o->latent[0]))
+    return vkd_fail(err, VKD_ERR_USAGE,
+                    "%s: a run tells its model itself; leave out --heads, --text-len, --size and --latent", path);
+  if (!checkpoint && raw)
+    return vkd_fail(err, VKD_ERR_USAGE, "%s: --raw is of runs, which keep raw and averaged weights; leave it out",
+                    path);
+  return VKD_OK;
+}
+
+enum vkd_status model_file_open(struct model_file *f, const char *path, const struct derive_options *options, bool raw,
+                                struct vkd_error *err) {
+  *f = (struct model_file){.weights = NULL};
+  char *checkpoint = NULL;
+  enum vkd_status st = find_checkpoint(path, &checkpoint, err);
+  if (st == VKD_OK) st = refuse_options(path, options, checkpoint != NULL, raw, err);
+  if (st == VKD_OK && checkpoint) {
+    st = open_checkpoint(f, checkpoint, raw, err);
+  } else if (st == VKD_OK) {
+    st = weights_open(&f->weights, path, err);
+    if (st == VKD_OK) st = derive_model(f->weights, options, &f->model, err);
+  }
+  free(checkpoint);
+  if (st != VKD_OK) model_file_close(f);
+  return st;
+}
+
+void model_file_log(const struct model_file *f) {
+  const struct dit_config *c = &f->model.config;
+  vkd_log(VKD_LOG_INFO, "%s: %s, names of %s%s%s, width %d, %d blocks, %d heads (by %s)", weights_path(f->weights),
+          dit_family_name(c->family), dit_naming_name(f->model.naming), *f->model.prefix ? " under " : "",
+          f->model.prefix, c->dim, c->depth, c->heads, f->model.heads_from);
+}
+
+void model_file_close(struct model_file *f) { weights_close(&f->weights); }
