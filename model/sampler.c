@@ -31,7 +31,10 @@ enum prediction prediction_of(enum config_objective objective) {
   case CONFIG_FLOW:
     break;
   case CONFIG_DDPM:
+  case CONFIG_HYBRID:
     return PREDICT_EPS;
+  case CONFIG_V:
+    return PREDICT_V;
   }
   return PREDICT_VELOCITY;
 }
