@@ -154,8 +154,7 @@ static enum vkd_status write_step(const struct run *r, int i, struct vkd_error *
   put(r, r->next, next, count);
   put(r, r->log_variance, s->log_variance, 2);
   if (r->key.id) { // the starting noise has step 0
-    const int32_t key[4] = {(int32_t)(uint32_t)r->p->seed, (int32_t)(uint32_t)(r->p->seed >> 32), i + 1,
-                            STREAM_SAMPLE};
+    const int32_t key[4] = {(int32_t)(uint32_t)r->p->seed, (int32_t)(uint32_t)(r->p->seed >> 32), i + 1, STREAM_SAMPLE};
     memcpy(vkd_program_input(r->program, 0, r->key), key, sizeof key);
     int32_t *sample = vkd_program_input(r->program, 0, r->sample);
     for (int k = 0; k < r->p->count; k++) sample[k] = k;
