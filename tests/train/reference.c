@@ -67,7 +67,7 @@ struct trial {
   struct vkd_graph *graph;
   struct vkd_program *program;
   struct objective_inputs in;
-  vkd_tensor loss, *weights, *grads;
+  vkd_tensor loss, zero, *weights, *grads;
   double **values;
 };
 
@@ -104,8 +104,9 @@ static enum vkd_status build(struct trial *t, struct vkd_device *dev, struct vkd
   t->grads = t->weights + n;
   objective_make_inputs(t->graph, t->config.train.objective, t->model, BATCH, &t->in);
   params_tensors(t->params, t->graph, PARAMS_WEIGHT, t->weights);
-  t->loss = objective_loss(t->graph, t->config.train.objective, t->model, t->weights, &t->in, NULL);
+  t->loss = objective_loss(t->graph, t->config.train.objective, t->model, t->weights, &t->in, &t->zero);
   vkd_output(t->graph, t->loss);
+  vkd_output(t->graph, t->zero);
   int frozen = 0; // the position table, which comes first
   while (t->params->rows[frozen].frozen) frozen++;
   vkd_grad(t->graph, t->loss, t->weights + frozen, n - frozen, t->grads + frozen);
@@ -184,6 +185,8 @@ static void run_model(struct vkd_device *dev, const char *what, const struct dit
   if (st == VKD_OK) {
     double e = relative(vkd_program_output(t.program, 0, t.loss), t.values[t.loss.id], 1);
     CHECK(e <= 1e-6, "%s: loss is off by %g", name, e);
+    e = relative(vkd_program_output(t.program, 0, t.zero), t.values[t.zero.id], 1);
+    CHECK(e <= 1e-6, "%s: loss of zeros is off by %g", name, e);
     for (int i = 0; i < t.params->count; i++) {
       const struct dit_param *p = &t.params->rows[i];
       const char *tensor = p->name[dit_native_naming(model)];
