@@ -5,8 +5,9 @@
 
 #include "cmd.h"
 #include "lora_arg.h"
+#include "model_file.h"
 #include "progress.h"
-#include "run_model.h"
+#include "text_arg.h"
 #include "vkd/nearest.h"
 #include "vkdm/fileio.h"
 #include "vkdm/media.h"
@@ -27,10 +28,9 @@ static const struct cmd_opt opts[] = {
     {.name = "shift",
      .kind = CMD_REAL,
      .metavar = "S",
-     .fallback = "1",
      .min = 1e-3,
      .max = 1e3,
-     .help = "noise levels of a flow, s sigma / (1 + (s - 1) sigma)"},
+     .help = "noise levels of a flow, s sigma / (1 + (s - 1) sigma); default: 1, of a weight file 5"},
     {.name = "cfg",
      .kind = CMD_REAL,
      .metavar = "S",
@@ -49,10 +49,7 @@ static const struct cmd_opt opts[] = {
      .kind = CMD_STRING,
      .metavar = "N|NAME",
      .help = "class of every sample; without it each sample takes the next class"},
-    {.name = "text",
-     .kind = CMD_STRING,
-     .metavar = "FILE.safetensors",
-     .help = "text embedding, one tensor [length, width]"},
+    TEXT_ARG_OPTS,
     {.name = "count",
      .kind = CMD_INT,
      .metavar = "N",
@@ -69,6 +66,7 @@ static const struct cmd_opt opts[] = {
      .help = "frames per second"},
     {.name = "raw", .help = "the raw weights, not their running average (EMA)"},
     LORA_ARG_OPTS,
+    MODEL_FILE_OPTS,
     CMD_OPT_DEVICE,
     {0},
 };
@@ -129,27 +127,6 @@ static enum vkd_status find_labels(const struct cmd_args *args, const struct run
   return VKD_OK;
 }
 
-// One tensor [length, width], zero padded to the model's length, for every sample.
-static enum vkd_status read_text(const char *path, const struct dit_config *c, int count, float **out,
-                                 struct vkd_error *err) {
-  struct st_file *file = NULL;
-  enum vkd_status st = st_open(path, &file, err);
-  if (st != VKD_OK) return st;
-  const struct st_tensor *t = st_count(file) ? st_at(file, 0) : NULL;
-  size_t row = (size_t)c->text_len * (size_t)c->text_dim;
-  if (c->class_rows)
-    st = vkd_fail(err, VKD_ERR_USAGE, "sample: --text: the model was trained without text");
-  else if (!t || t->ndim != 2 || t->shape[0] > (uint64_t)c->text_len || t->shape[1] != (uint64_t)c->text_dim)
-    st = vkd_fail(err, VKD_ERR_INPUT, "%s: the first tensor must be [at most %d, %d]", path, c->text_len, c->text_dim);
-  else if (!(*out = calloc((size_t)count * row, sizeof **out)))
-    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for text");
-  else
-    st = st_read_f32(t, *out, err);
-  for (int i = 1; st == VKD_OK && i < count; i++) memcpy(*out + (size_t)i * row, *out, row * sizeof **out);
-  st_close(&file);
-  return st;
-}
-
 static enum vkd_status write_latents(const char *path, const float *latents, const struct dit_config *c, int count,
                                      struct vkd_error *err) {
   struct st_entry entry = {.name = "latents",
@@ -186,6 +163,12 @@ static enum vkd_status write_video(const char *path, enum format format, const f
   return st;
 }
 
+// A run's samples are judged at the flow's own levels, a public model's at those of its code.
+static double shift_of(const struct cmd_args *args, const struct run_model *m) {
+  if (cmd_has(args, "shift")) return cmd_real(args, "shift");
+  return m->state.step < 0 ? m->config.train.shift : 1;
+}
+
 static void on_progress(void *user, int step, int steps) {
   struct progress *bar = user;
   if (!*bar->label) progress_begin(bar, "sample", "steps", 0, (uint64_t)steps);
@@ -201,13 +184,16 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   enum format format = GIF;
   int count = (int)cmd_int(args, "count");
   int32_t *labels = calloc((size_t)count, sizeof *labels);
-  float *latents = NULL, *text = NULL;
+  float *latents = NULL;
+  struct text_arg text = {.text = NULL};
+  struct derive_options options;
   enum vkd_status st =
       labels ? find_format(path, &format, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for labels");
   if (st == VKD_OK) st = check_folder(path, err);
+  if (st == VKD_OK) st = model_file_options(args, &options, err);
   if (st == VKD_OK)
     st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
-  if (st == VKD_OK) st = run_model_open(&m, args->pos[0], cmd_has(args, "raw"), dev, err);
+  if (st == VKD_OK) st = run_model_open_any(&m, args->pos[0], &options, cmd_has(args, "raw"), dev, err);
   if (st == VKD_OK) st = lora_arg_load(args, &m.params, err);
   if (st == VKD_OK && format != SAFETENSORS && m.state.codec.kind == LATENT_RAW)
     st =
@@ -215,8 +201,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                  "sample: the model's latents were made elsewhere and cannot become pictures here; write .safetensors");
   if (st == VKD_OK) st = find_sampler(args, &m, &sampler, err);
   if (st == VKD_OK) st = find_labels(args, &m, count, labels, err);
-  if (st == VKD_OK && cmd_string(args, "text"))
-    st = read_text(cmd_string(args, "text"), &m.state.model, count, &text, err);
+  if (st == VKD_OK) st = text_arg_read(args, &m.state.model, count, &text, err);
   if (st == VKD_OK && !(latents = malloc((size_t)count * latent_count(&m.state.codec) * sizeof *latents)))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d samples", count);
   if (st == VKD_OK) {
@@ -226,11 +211,13 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                               .sampler = sampler,
                               .count = count,
                               .steps = (int)cmd_int(args, "steps"),
-                              .shift = cmd_real(args, "shift"),
+                              .shift = shift_of(args, &m),
                               .cfg = cmd_real(args, "cfg"),
                               .seed = (uint64_t)cmd_int(args, "seed"),
                               .labels = labels,
-                              .text = text,
+                              .text = text.text,
+                              .null_text = text.null_text,
+                              .noise = text.noise,
                               .progress = on_progress,
                               .user = &bar};
     st = sample_run(&p, latents, err);
@@ -240,10 +227,13 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
     st = write_latents(path, latents, &m.state.model, count, err);
   else if (st == VKD_OK)
     st = write_video(path, format, latents, &m.state.codec, count, cmd_real(args, "fps"), err);
-  if (st == VKD_OK) printf("%s: %d samples of step %lld\n", path, count, (long long)m.state.step);
+  if (st == VKD_OK && m.state.step >= 0)
+    printf("%s: %d samples of step %lld\n", path, count, (long long)m.state.step);
+  else if (st == VKD_OK)
+    printf("%s: %d samples\n", path, count);
   free(labels);
   free(latents);
-  free(text);
+  text_arg_free(&text);
   run_model_close(&m);
   vkd_device_destroy(&dev);
   return st;
@@ -252,7 +242,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
 const struct cmd cmd_sample = {
     .name = "sample",
     .summary = "Makes videos with a trained model",
-    .usage = "RUN|CHECKPOINT",
+    .usage = MODEL_FILE_USAGE,
     .min_pos = 1,
     .max_pos = 1,
     .opts = opts,

@@ -47,13 +47,16 @@ enum vkd_status model_file_options(const struct cmd_args *args, struct derive_op
 static enum vkd_status find_checkpoint(const char *path, char **folder, struct vkd_error *err) {
   *folder = NULL;
   if (!fileio_is_dir(path)) return VKD_OK;
-  char *state = fileio_join(path, "state.json");
-  enum vkd_status st = state ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  char *state = fileio_join(path, "state.json"), *config = fileio_join(path, "config.yaml");
+  enum vkd_status st = state && config ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
   if (st == VKD_OK && !fileio_is_file(state))
     st = ckpt_newest(path, folder, err);
   else if (st == VKD_OK && !(*folder = strdup(path)))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  if (st == VKD_OK && !*folder && fileio_is_file(config))
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: holds no checkpoint yet; make one with vkdit train", path);
   free(state);
+  free(config);
   return st;
 }
 
@@ -121,3 +124,52 @@ void model_file_log(const struct model_file *f) {
 }
 
 void model_file_close(struct model_file *f) { weights_close(&f->weights); }
+
+// What the public code of the family assumes: Wan samples a rectified flow at shift 5; DiT predicts the noise, and
+// where it has twice the channels, the noise's variance too.
+static void file_config(const struct dit_config *c, struct config *config) {
+  config_default(config);
+  config->model.family = c->family == DIT_CLASS ? CONFIG_DIT : CONFIG_CROSS_DIT;
+  config->train.ema = 0;
+  config->train.objective = c->family == DIT_CROSS                  ? CONFIG_FLOW
+                            : c->out_channels == 2 * c->in_channels ? CONFIG_HYBRID
+                                                                    : CONFIG_DDPM;
+  if (c->family == DIT_CROSS) config->train.shift = 5;
+}
+
+static enum vkd_status open_file(struct run_model *m, const struct model_file *f, struct vkd_device *dev,
+                                 struct vkd_error *err) {
+  const struct dit_config *c = &f->model.config;
+  m->state.step = -1;
+  m->state.model = *c;
+  file_config(c, &m->config);
+  if (!f->model.latent_known)
+    return vkd_fail(err, VKD_ERR_USAGE,
+                    "%s: give the size of the videos: --size HxW --frames F in pixels, or --latent TxHxW",
+                    weights_path(f->weights));
+  enum vkd_status st = latent_codec_init(&m->state.codec, LATENT_RAW, (uint32_t)c->in_channels, (uint32_t)c->latent[0],
+                                         (uint32_t)c->latent[1], (uint32_t)c->latent[2], 0, 0, err);
+  if (st == VKD_OK) st = params_create(&m->params, dev, c, PARAMS_FOR_INFERENCE, err);
+  return st == VKD_OK ? params_load_weights(m->params, PARAMS_WEIGHT, f->weights, NULL, err) : st;
+}
+
+enum vkd_status run_model_open_any(struct run_model *m, const char *path, const struct derive_options *options,
+                                   bool raw, struct vkd_device *dev, struct vkd_error *err) {
+  struct model_file f = {.weights = NULL};
+  char *checkpoint = NULL;
+  *m = (struct run_model){.params = NULL};
+  enum vkd_status st = find_checkpoint(path, &checkpoint, err);
+  if (st != VKD_OK) return st;
+  if (checkpoint) {
+    st = refuse_options(path, options, true, raw, err);
+    if (st == VKD_OK) st = run_model_open(m, checkpoint, raw, dev, err);
+  } else {
+    st = model_file_open(&f, path, options, raw, err);
+    if (st == VKD_OK) model_file_log(&f);
+    if (st == VKD_OK) st = open_file(m, &f, dev, err);
+    model_file_close(&f);
+    if (st != VKD_OK) run_model_close(m);
+  }
+  free(checkpoint);
+  return st;
+}
