@@ -52,8 +52,8 @@ static enum vkd_status unknown(const char *name, struct vkd_error *err) {
     vkd_nearest_offer(&near, rows[i].name);
     snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", rows[i].name);
   }
-  return vkd_fail(err, VKD_ERR_USAGE, "no sampler \"%.40s\"%s%s%s; there are %s", name,
-                  near.best ? ", did you mean " : "", near.best ? near.best : "", near.best ? "?" : "", list);
+  return vkd_fail(err, VKD_ERR_USAGE, "no sampler \"%.40s\"%s%s%s: there are %s", name, near.best ? " (nearest: " : "",
+                  near.best ? near.best : "", near.best ? ")" : "", list);
 }
 
 enum vkd_status sampler_find(const char *name, enum prediction prediction, const struct sampler **out,

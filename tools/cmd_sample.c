@@ -99,7 +99,7 @@ static enum vkd_status find_sampler(const struct cmd_args *args, const struct ru
                                     struct vkd_error *err) {
   enum prediction prediction = prediction_of(m->config.train.objective);
   enum vkd_status st = sampler_find(cmd_string(args, "sampler"), prediction, out, err);
-  if (st != VKD_OK) return vkd_error_prefix(err, "sample: --sampler");
+  if (st != VKD_OK) return vkd_error_prefix(err, "sample");
   if (cmd_has(args, "shift") && !sampler_shifts(*out))
     return vkd_fail(err, VKD_ERR_USAGE, "sample: --shift is not for sampler %s", sampler_name(*out));
   return VKD_OK;

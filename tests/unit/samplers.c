@@ -159,13 +159,17 @@ static void test_ddpm(void) {
   struct ddpm_schedule *d = malloc(sizeof *d);
   CHECK(d && ddpm_schedule_make(d, DDPM_EVEN, 7, &err) == VKD_OK, "%s", err.what);
   struct sampler_plan p = {.prediction = PREDICT_EPS, .learned_variance = true, .steps = 7, .shift = 1};
-  struct sampler_step *s = plan("ddpm", p);
+  struct sampler_step *s = plan("ddpm", p), *fixed;
+  p.learned_variance = false;
+  fixed = plan("ddpm", p);
   for (int i = 0; d && i < 7; i++) {
+    CHECK_NEAR(fixed[i].next[3], i < 6 ? sqrt(d->beta[6 - i]) : 0, 1e-14);
     CHECK(s[i].next[3] == (i < 6), "noise of step %d: %g", i, s[i].next[3]);
     CHECK_NEAR(exp(s[i].log_variance[1]), d->beta[6 - i], 1e-14);
     CHECK_NEAR(exp(s[i].log_variance[0]), d->posterior_variance[6 - i], 1e-14);
   }
   free(s);
+  free(fixed);
   free(d);
 }
 
@@ -176,7 +180,7 @@ static void refuse(enum vkd_status want, const char *name, enum prediction predi
 }
 
 static void test_names(void) {
-  refuse(VKD_ERR_USAGE, "unipcc", PREDICT_VELOCITY, "did you mean unipc?");
+  refuse(VKD_ERR_USAGE, "unipcc", PREDICT_VELOCITY, "nearest: unipc");
   refuse(VKD_ERR_USAGE, "heun", PREDICT_VELOCITY, "there are euler, dpm++, unipc, ddim, ddpm");
   refuse(VKD_ERR_USAGE, "ddim", PREDICT_VELOCITY, "these are: euler, dpm++, unipc");
   refuse(VKD_ERR_USAGE, "euler", PREDICT_V, "these are: ddim, ddpm");
