@@ -136,7 +136,7 @@ static enum profile_share_id share_of(const struct profile_row *row) {
   if (strstr(row->label, "/self_attn")) return matmul ? PROFILE_SELF_PROJ : PROFILE_SELF_ATTENTION;
   if (strstr(row->label, "/cross_attn")) return matmul ? PROFILE_CROSS_PROJ : PROFILE_CROSS_ATTENTION;
   if (strstr(row->label, "/ffn")) return PROFILE_FFN;
-  return strncmp(row->label, "block", 5) == 0 ? PROFILE_MODULATION : PROFILE_EMBEDDINGS;
+  return strstr(row->label, "block") ? PROFILE_MODULATION : PROFILE_EMBEDDINGS;
 }
 
 static void fill_shares(struct profile *p, bool sample) {
@@ -162,9 +162,13 @@ static void fill_shares(struct profile *p, bool sample) {
 }
 
 static void fill_arenas(struct profile *p, unsigned kinds) {
-  uint64_t arena = 0;
-  for (uint32_t s = 0; s < p->graphs->params->segments; s++) arena += p->graphs->params->segment_bytes[s];
-  p->memory.weights = arena;
+  const struct params *params = p->graphs->params;
+  uint64_t arena = 0; // of what is trained
+  p->memory.weights = 0;
+  for (uint32_t s = 0; s < params->segments; s++) {
+    p->memory.weights += params->segment_bytes[s];
+    if (s < params->trainable_segments) arena += params->segment_bytes[s];
+  }
   p->memory.gradients = kinds >> PARAMS_GRAD & 1 ? arena : 0;
   p->memory.gradient_sums = kinds >> PARAMS_GRAD_SUM & 1 ? arena : 0;
   p->memory.moments = (kinds >> PARAMS_M & 1 ? arena : 0) + (kinds >> PARAMS_V & 1 ? arena : 0);

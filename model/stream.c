@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "vkd/half.h"
+#include "vkd/profile.h"
 #include "vkd/upload.h"
 
 enum { SLOTS = 2, ALIGN = 64, PIECE = 1 << 20, NONE = -1 };
@@ -351,6 +352,7 @@ enum vkd_status stream_need(const struct vkd_device *dev, const struct dit_confi
   if (st == VKD_OK) {
     for (uint32_t i = 0; i < params->segments; i++) need->weights += params->segment_bytes[i];
     need->activations = plan.temporaries;
+    need->flops = vkd_graph_flops(g);
     need->other =
         2 * (plan.inputs + plan.outputs) + plan.constants + plan.staging; // twice: latents that a sampler keeps
     need->streamed = need->weights + need->activations + need->other > left;

@@ -1,9 +1,10 @@
-// vkdit bench: speed of single kernels on this device.
+// vkdit bench: speed of single kernels on this device; of whole sampler steps in tools/bench_sample.c.
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench_sample.h"
 #include "cmd.h"
 #include "vkd/ops.h"
 #include "vkd/profile.h"
@@ -16,7 +17,8 @@ static const struct cmd_opt opts[] = {
      .fallback = "9",
      .min = 1,
      .max = 10000,
-     .help = "runs whose median is reported"},
+     .help = "matmul, attention: runs whose median is reported"},
+    BENCH_SAMPLE_OPTS,
     CMD_OPT_JSON,
     CMD_OPT_DEVICE,
     {0},
@@ -130,13 +132,19 @@ done:
 
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   const char *what = args->count ? args->pos[0] : NULL;
+  if (what && strcmp(what, "sample") == 0) return bench_sample_command(args, err);
+  if (args->count > 1)
+    return vkd_fail(err, VKD_ERR_USAGE, "bench: unexpected argument '%s'; usage: vkdit bench %s", args->pos[1],
+                    args->cmd->usage);
   bool matmul = !what || strcmp(what, "matmul") == 0, attention = !what || strcmp(what, "attention") == 0;
   if (!matmul && !attention)
-    return vkd_fail(err, VKD_ERR_USAGE, "no benchmark '%s': matmul and attention are known", what);
+    return vkd_fail(err, VKD_ERR_USAGE, "no benchmark '%s': matmul, attention and sample are known", what);
+  enum vkd_status st = bench_sample_refuse(args, err);
+  if (st != VKD_OK) return st;
   json_t *list = cmd_has(args, "json") ? json_array() : NULL;
   int runs = (int)cmd_int(args, "runs");
   struct vkd_device *dev = NULL;
-  enum vkd_status st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
+  st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
   if (st == VKD_OK && !list) printf("%s, %s\n", vkd_device_get_caps(dev)->name, vkd_device_get_caps(dev)->driver_info);
   for (size_t i = 0; i < sizeof matmuls / sizeof matmuls[0] && matmul && st == VKD_OK; i++)
     st = run_one(dev, &matmuls[i], runs, list, err);
@@ -156,11 +164,14 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
 
 const struct cmd cmd_bench = {
     .name = "bench",
-    .summary = "Measures kernels on this device",
-    .usage = "[matmul|attention]",
-    .details = "FLOPs are those that run: the backward of attention computes its scores again.",
+    .summary = "Measures kernels, or what a sampler's step costs, on this device",
+    .usage = "[matmul|attention] | sample --config NAME [key=value ...]",
+    .details =
+        "FLOPs are those that run: the backward of attention computes its scores again.\n"
+        "sample: seconds per step, TFLOP/s, share of the peak and memory of a public model or a configuration of\n"
+        "yours, with made-up weights; --json prints it on one line, to be compared across machines.",
     .min_pos = 0,
-    .max_pos = 1,
+    .max_pos = -1,
     .opts = opts,
     .run = run,
 };

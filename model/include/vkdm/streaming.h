@@ -17,6 +17,7 @@ struct stream_info {
 // What a forward pass of `batch` samples takes on the device when all of it lies there.
 struct stream_need {
   uint64_t weights, activations, other; // bytes; other: inputs, outputs, constants, latents
+  double flops;                         // of the pass, as the op table counts
   bool streamed;                        // it does not fit what the device has left
 };
 enum vkd_status stream_need(const struct vkd_device *dev, const struct dit_config *config, int64_t batch,

@@ -1,0 +1,34 @@
+// vkdit bench sample: options and report of the inference-cost benchmark.
+#ifndef VKDIT_BENCH_SAMPLE_H
+#define VKDIT_BENCH_SAMPLE_H
+
+#include "cmd.h"
+
+// clang-format off
+#define BENCH_SAMPLE_OPTS                                                                                              \
+  {.name = "config", .kind = CMD_STRING, .metavar = "NAME|FILE",                                                       \
+   .help = "sample: model and shapes, as wan-1.3b, wan-14b, dit-xl-2"},                                                \
+  {.name = "random-weights", .help = "sample: weights made up (the default)"},                                         \
+  {.name = "weights", .kind = CMD_STRING, .metavar = "FILE", .help = "sample: the weights of a .safetensors"},         \
+  {.name = "steps", .kind = CMD_INT, .metavar = "N", .fallback = "5", .min = 1, .max = 10000,                          \
+   .help = "sample: timed steps, whose median is reported"},                                                           \
+  {.name = "count", .kind = CMD_INT, .metavar = "N", .fallback = "1", .min = 1, .max = 4096,                           \
+   .help = "sample: samples at once"},                                                                                 \
+  {.name = "cfg", .kind = CMD_REAL, .metavar = "S", .min = 0, .max = 100,                                              \
+   .help = "sample: guidance, two passes per step; 1: none, one pass (default: 5 for flow, 4 else)"},                  \
+  {.name = "precision", .kind = CMD_STRING, .metavar = "P",                                                            \
+   .help = "sample: fp32, fp16 or bf16 (default: the configuration's)"},                                               \
+  {.name = "stream", .help = "sample: stream the blocks' weights from the host though they fit"},                      \
+  {.name = "memory-limit", .kind = CMD_REAL, .metavar = "MIB", .min = 1, .max = 1e9,                                   \
+   .help = "sample: use no more of the device's memory"},                                                              \
+  {.name = "blocks", .kind = CMD_INT, .metavar = "K", .min = 1, .max = 4096,                                           \
+   .help = "sample: time K and 2 K blocks only, and extrapolate to all of them"}
+// clang-format on
+
+// args: `sample`, then overrides of the configuration.
+enum vkd_status bench_sample_command(const struct cmd_args *args, struct vkd_error *err);
+
+// Errors: VKD_ERR_USAGE where one of these options was given.
+enum vkd_status bench_sample_refuse(const struct cmd_args *args, struct vkd_error *err);
+
+#endif
