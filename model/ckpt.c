@@ -140,6 +140,7 @@ static enum vkd_status write_state(const char *folder, const struct ckpt_state *
     snprintf(hex, sizeof hex, "%016" PRIx64, s->base_hash);
     json_object_set_new(root, "base", json_pack("{s:s,s:s}", "path", s->base, "hash", hex));
   }
+  if (s->loss_scale.scale > 0) json_object_set_new(root, "loss_scale", loss_scale_to_json(&s->loss_scale));
   json_object_set_new(root, "files", hashes);
   if (st == VKD_OK && !(text = json_dumps(root, JSON_INDENT(1))))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a checkpoint's state");
@@ -202,6 +203,8 @@ static enum vkd_status parse_state(const json_t *root, const char *folder, struc
   if (st == VKD_OK) st = check_latent(s, err);
   if (st == VKD_OK) st = read_names(json_object_get(root, "classes"), s, err);
   if (st == VKD_OK) st = read_base(json_object_get(root, "base"), s, err);
+  const json_t *scale = json_object_get(root, "loss_scale");
+  if (st == VKD_OK && scale) st = loss_scale_from_json(scale, &s->loss_scale, err);
   for (int i = 0; i < FILES && st == VKD_OK; i++) {
     char path[PATH_SIZE], hex[17];
     const char *want = json_string_value(json_object_get(hashes, files[i].name));

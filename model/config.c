@@ -86,7 +86,7 @@ const struct config_field config_fields[] = {
     REAL("train.weight_decay", train.weight_decay, "0", 0, 100, "AdamW: decoupled weight decay"),
     REAL("train.clip", train.clip, "1", 0, 1e30, "limit of the global gradient norm; 0: none"),
     REAL("train.ema", train.ema, "0.999", 0, 0.9999999, "decay of the averaged weights, which sampling uses; 0: none"),
-    ENUM("train.precision", train.precision, "fp32", precisions, "number format of the computation"),
+    ENUM("train.precision", train.precision, "fp32", precisions, "operands of products and attention in the blocks; all else is fp32"),
     BOOL("train.recompute", train.recompute, "false", "recompute blocks in the backward pass, to save memory"),
     LONG("train.seed", train.seed, "0", 0, BIG, "of the initial weights, noise and order of the clips"),
     REAL("train.cond_drop", train.cond_drop, "0.1", 0, 1, "share of samples without label and text, for guidance"),
@@ -415,9 +415,6 @@ static enum vkd_status check_model(const struct config *c, struct vkd_error *err
 }
 
 static enum vkd_status check_train(const struct config *c, struct vkd_error *err) {
-  if (c->train.precision != CONFIG_FP32)
-    return vkd_fail(err, VKD_ERR_UNSUPPORTED, "train.precision: %s is not supported yet; use fp32",
-                    precisions[c->train.precision]);
   if (!c->train.steps == !c->train.tokens)
     return vkd_fail(err, VKD_ERR_INPUT, "train.steps, train.tokens: %s; give exactly one",
                     c->train.steps ? "both are given" : "neither is given");

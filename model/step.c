@@ -16,15 +16,18 @@ struct step {
   struct vkd_program *program;
   struct objective_inputs in;
   vkd_tensor loss, hyper, norm2;
+  vkd_tensor scale; // input [1] of the loss scale; empty: none
   // the update alone, where several passes make a step
   struct vkd_graph *update_graph;
   struct vkd_program *update;
   double flops;
   int64_t pending[SLOTS]; // step in flight in each slot; 0: none
+  struct loss_scale loss_scale;
 };
 
-enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
-                               vkd_tensor loss, struct vkd_error *err) {
+// scale [1] or empty: that the loss is multiplied with
+static enum vkd_status gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
+                                 vkd_tensor loss, vkd_tensor scale, struct vkd_error *err) {
   int n = params->count, trained = 0;
   vkd_tensor *grads = calloc(3 * (size_t)n, sizeof *grads), *places = grads + n, *wrt = places + n;
   if (!grads) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d gradients", n);
@@ -34,10 +37,18 @@ enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params,
     wrt[trained] = weights[i];
     places[trained++] = places[i];
   }
-  vkd_grad(g, loss, wrt, trained, grads);
+  if (scale.id)
+    vkd_grad_scaled(g, loss, scale, wrt, trained, grads);
+  else
+    vkd_grad(g, loss, wrt, trained, grads);
   for (int i = 0; i < trained; i++) vkd_place(g, grads[i], places[i]);
   free(grads);
   return vkd_graph_status(g, err);
+}
+
+enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
+                               vkd_tensor loss, struct vkd_error *err) {
+  return gradients(g, params, weights, loss, (vkd_tensor){0}, err);
 }
 
 static enum vkd_status build_pass(struct step *s, int micro, struct vkd_graph **out, struct vkd_error *err) {
@@ -51,7 +62,8 @@ static enum vkd_status build_pass(struct step *s, int micro, struct vkd_graph **
   params_tensors(s->params, g, PARAMS_WEIGHT, weights);
   s->loss = objective_loss(g, objective, &s->params->config, weights, &s->in, NULL);
   vkd_output(g, s->loss);
-  st = step_gradients(g, s->params, weights, s->loss, err);
+  if (s->loss_scale.scale > 0) s->scale = vkd_input(g, "loss_scale", VKD_F32, VKD_SHAPE(1));
+  st = gradients(g, s->params, weights, s->loss, s->scale, err);
   free(weights);
   if (st != VKD_OK) return st;
   if (s->passes == 1) {
@@ -132,6 +144,7 @@ static enum vkd_status create(struct step **out, const struct config *config, st
   s->params = params;
   s->passes = config_accumulation(config);
   s->micro = config_micro_batch(config);
+  if (config->train.precision == CONFIG_FP16) s->loss_scale.scale = LOSS_SCALE_START;
   struct vkd_error why = {0};
   enum vkd_status st = build_pass(s, s->micro, &s->graph, &why);
   if (st == VKD_ERR_SHAPE) st = explain_memory(s, &why);
@@ -216,6 +229,29 @@ void step_write_inputs(struct vkd_program *program, int slot, const struct objec
   }
 }
 
+struct loss_scale *step_loss_scale(struct step *s) {
+  return &s->loss_scale;
+}
+
+// What gradients of a step are multiplied with, but for the sum over passes.
+static double scale_of(const struct step *s, int64_t number) {
+  return s->scale.id ? s->loss_scale.recent[number % 2].scale : 1;
+}
+
+static void write_scale(struct step *s, int slot, int64_t number) {
+  if (s->scale.id) *(float *)vkd_program_input(s->program, slot, s->scale) = (float)scale_of(s, number);
+}
+
+// norm2: of the scaled gradients' sum over the passes
+static struct step_result finish(struct step *s, int64_t number, double loss, double norm2) {
+  struct step_result r = {number, loss, sqrt(norm2) / (s->passes * scale_of(s, number)), 0};
+  if (s->scale.id) {
+    r.loss_scale = scale_of(s, number);
+    loss_scale_end(&s->loss_scale, number, !isfinite(norm2));
+  }
+  return r;
+}
+
 static void write_hyper(struct vkd_program *program, int slot, const struct step *s, int64_t number, double lr) {
   const struct config *c = s->config;
   struct optim_settings o = {.lr = lr,
@@ -225,8 +261,9 @@ static void write_hyper(struct vkd_program *program, int slot, const struct step
                              .weight_decay = c->train.weight_decay,
                              .ema = c->train.ema,
                              .clip = c->train.clip,
-                             .grad_scale = 1.0 / s->passes};
-  optim_hyper(&o, number, vkd_program_input(program, slot, s->hyper));
+                             .grad_scale = 1 / (s->passes * scale_of(s, number))};
+  // bias corrections count updates, of which those that were skipped are none
+  optim_hyper(&o, number - s->loss_scale.skipped, vkd_program_input(program, slot, s->hyper));
 }
 
 static double first_float(struct vkd_program *program, int slot, vkd_tensor t) {
@@ -239,9 +276,8 @@ static enum vkd_status collect(struct step *s, int slot, struct step_result *res
   if (!s->pending[slot]) return VKD_OK;
   enum vkd_status st = vkd_program_wait(s->program, slot, err);
   if (st != VKD_OK) return st;
-  results[(*count)++] = (struct step_result){.step = s->pending[slot],
-                                             .loss = first_float(s->program, slot, s->loss),
-                                             .grad_norm = sqrt(first_float(s->program, slot, s->norm2))};
+  results[(*count)++] =
+      finish(s, s->pending[slot], first_float(s->program, slot, s->loss), first_float(s->program, slot, s->norm2));
   s->pending[slot] = 0;
   return VKD_OK;
 }
@@ -259,13 +295,13 @@ static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, 
     }
     if (pass >= s->passes || st != VKD_OK) continue;
     step_write_inputs(s->program, slot, &s->in, draw, batch, (uint32_t)(pass * s->micro));
+    write_scale(s, slot, number);
     st = vkd_program_submit(s->program, slot, err);
   }
   if (st != VKD_OK) return st;
   write_hyper(s->update, 0, s, number, lr);
   if ((st = vkd_program_run(s->update, err)) != VKD_OK) return st;
-  *result =
-      (struct step_result){number, (float)(sum / s->passes), sqrt(first_float(s->update, 0, s->norm2)) / s->passes};
+  *result = finish(s, number, (float)(sum / s->passes), first_float(s->update, 0, s->norm2));
   return VKD_OK;
 }
 
@@ -274,6 +310,7 @@ enum vkd_status step_submit(struct step *s, int64_t number, double lr, const str
   struct step_draw draw = {s->config, &s->params->config, (uint64_t)s->config->train.seed, (uint64_t)number, true};
   *count = 0;
   if (s->passes > 1) {
+    if (s->scale.id) loss_scale_begin(&s->loss_scale, number);
     enum vkd_status st = submit_passes(s, number, lr, &draw, batch, &results[0], err);
     if (st == VKD_OK) *count = 1;
     return st;
@@ -281,7 +318,9 @@ enum vkd_status step_submit(struct step *s, int64_t number, double lr, const str
   int slot = (int)(number % SLOTS);
   enum vkd_status st = collect(s, slot, results, count, err);
   if (st != VKD_OK) return st;
+  if (s->scale.id) loss_scale_begin(&s->loss_scale, number);
   step_write_inputs(s->program, slot, &s->in, &draw, batch, 0);
+  write_scale(s, slot, number);
   write_hyper(s->program, slot, s, number, lr);
   st = vkd_program_submit(s->program, slot, err);
   if (st == VKD_OK) s->pending[slot] = number;

@@ -4,12 +4,14 @@
 
 #include "vkd/profile.h"
 #include "vkdm/data.h"
+#include "vkdm/loss_scale.h"
 #include "vkdm/objective.h"
 #include "vkdm/optim.h"
 
 struct step_result {
-  int64_t step; // from 1
-  double loss, grad_norm;
+  int64_t step;           // from 1
+  double loss, grad_norm; // a norm that is not finite: the step changed nothing
+  double loss_scale;      // 0: none
 };
 
 struct step;
@@ -22,6 +24,9 @@ void step_destroy(struct step **step);
 // The graphs alone, on a fake device too: nothing can be submitted.
 enum vkd_status step_create_plan(struct step **out, const struct config *config, struct params *params,
                                  struct vkd_error *err);
+
+// The state of fp16's loss scaling, which a checkpoint keeps: complete after step_flush().  scale 0: none is used.
+struct loss_scale *step_loss_scale(struct step *step);
 
 double step_flops(const struct step *step); // of one update, as the op table counts
 
@@ -37,7 +42,8 @@ enum { STEP_PARTS = 2 };
 enum vkd_status step_parts(const struct step *step, struct step_part parts[STEP_PARTS], int *count,
                            struct vkd_error *err);
 
-// Gradients of `loss` with respect to every parameter that is not frozen, into the arena PARAMS_GRAD.  weights: of params_tensors().
+// Gradients of `loss` with respect to every parameter that is not frozen, into the arena PARAMS_GRAD.  weights: of
+// params_tensors().
 enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
                                vkd_tensor loss, struct vkd_error *err);
 

@@ -25,6 +25,11 @@ void train_result_free(struct train_result *r) {
   *r = (struct train_result){0};
 }
 
+enum vkd_dtype train_compute(const struct config *c) {
+  static const enum vkd_dtype dtypes[] = {[CONFIG_FP32] = VKD_F32, [CONFIG_FP16] = VKD_F16, [CONFIG_BF16] = VKD_BF16};
+  return dtypes[c->train.precision];
+}
+
 enum vkd_status train_model_config(const struct config *c, const struct dataset_info *data, struct dit_config *out,
                                    struct vkd_error *err) {
   struct latent_shape shape = latent_shape(&data->codec);
@@ -38,7 +43,8 @@ enum vkd_status train_model_config(const struct config *c, const struct dataset_
                              .out_channels = (int)shape.c * (objective_learns_variance(c->train.objective) ? 2 : 1),
                              .patch = {c->model.patch[0], c->model.patch[1], c->model.patch[2]},
                              .latent = {(int)shape.t, (int)shape.h, (int)shape.w},
-                             .eps = 1e-6f};
+                             .eps = 1e-6f,
+                             .compute = train_compute(c)};
   if (c->train.lora_rank > 0) {
     out->lora.rank = c->train.lora_rank;
     out->lora.alpha = (float)(c->train.lora_alpha > 0 ? c->train.lora_alpha : c->train.lora_rank);
@@ -205,6 +211,12 @@ static enum vkd_status restore(struct run *r, const char *path, struct vkd_error
                   r->steps);
   static const enum params_kind kinds[] = {PARAMS_WEIGHT, PARAMS_EMA, PARAMS_M, PARAMS_V};
   for (int i = 0; i < 4 && st == VKD_OK; i++) st = ckpt_load(path, r->params, kinds[i], kinds[i], err);
+  if (st == VKD_OK && step_loss_scale(r->step)->scale > 0) {
+    if (s.loss_scale.scale > 0)
+      *step_loss_scale(r->step) = s.loss_scale;
+    else
+      st = vkd_fail(err, VKD_ERR_INPUT, "%s: loss_scale is missing", path);
+  }
   if (st == VKD_OK) r->done = s.step;
   ckpt_state_free(&s);
   return st;
@@ -309,12 +321,17 @@ static enum vkd_status record(struct run *r, const struct step_result *results, 
     const struct metric values[] = {{"loss", s->loss},
                                     {"grad_norm", s->grad_norm},
                                     {"lr", lr},
-                                    {"tokens", (double)s->step * (double)r->result->tokens_per_step}};
-    enum vkd_status st = metrics_write(r->metrics, s->step, values, 4, err);
+                                    {"tokens", (double)s->step * (double)r->result->tokens_per_step},
+                                    {"loss_scale", s->loss_scale},
+                                    {"skipped", !isfinite(s->grad_norm)}};
+    bool scaled = s->loss_scale > 0;
+    enum vkd_status st = metrics_write(r->metrics, s->step, values, scaled ? 6 : 4, err);
     if (st != VKD_OK) return st;
     note_loss(r, s->step, s->loss);
     r->result->steps = s->step;
-    r->result->diverged = !isfinite(s->loss) || !isfinite(s->grad_norm);
+    // a gradient that overflows costs a scaled run one step
+    bool lost = !scaled || loss_scale_is_lost(s->loss_scale);
+    r->result->diverged = !isfinite(s->loss) || (lost && !isfinite(s->grad_norm));
     struct train_progress progress = {s->step, r->steps, s->loss, s->grad_norm, lr, r->last_heldout};
     if (r->p->progress) r->p->progress(r->p->user, &progress);
   }
@@ -359,7 +376,8 @@ static enum vkd_status save(struct run *r, int64_t step, struct vkd_error *err) 
                          .data_fingerprint = info->fingerprint,
                          .class_names = (char **)(uintptr_t)info->class_names, // read only
                          .class_count = info->classes,
-                         .config = r->config_text};
+                         .config = r->config_text,
+                         .loss_scale = *step_loss_scale(r->step)};
   if (r->model.lora.rank > 0) {
     s.base = r->base;
     s.base_hash = r->base_hash;

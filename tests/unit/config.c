@@ -119,7 +119,7 @@ static void test_refusals(void) {
   check_refused("train: {steps: 1, warmup: 5}", VKD_ERR_INPUT, "train.warmup", "5");
   check_refused("train: {steps: 1, batch: 8, micro_batch: 3}", VKD_ERR_INPUT, "train.micro_batch", "3 does not divide");
   check_refused("train: {steps: 1, batch: 8, micro_batch: 16}", VKD_ERR_INPUT, "train.micro_batch", "16");
-  check_refused("train: {steps: 1, precision: bf16}", VKD_ERR_UNSUPPORTED, "train.precision", "not supported yet");
+  check_refused("train: {steps: 1, precision: fp8}", VKD_ERR_INPUT, "train.precision", "bf16");
 
   check_refused("train: {steps: 1, lora_targets: \"q,kk\"}", VKD_ERR_INPUT, "train.lora_targets", "'kk'");
   check_refused("train: {steps: 1, lora_targets: \" , \"}", VKD_ERR_INPUT, "train.lora_targets", "empty");

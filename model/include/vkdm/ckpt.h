@@ -6,6 +6,7 @@
 
 #include "vkdm/config.h"
 #include "vkdm/latent.h"
+#include "vkdm/loss_scale.h"
 #include "vkdm/params.h"
 
 struct ckpt_state {
@@ -19,6 +20,7 @@ struct ckpt_state {
   // Of a run with adapters: what they lie on, as base_load() gave it; NULL, 0 without.  Owned.
   char *base;
   uint64_t base_hash;
+  struct loss_scale loss_scale; // of fp16; scale 0: none
 };
 
 void ckpt_state_free(struct ckpt_state *state);

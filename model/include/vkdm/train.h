@@ -50,6 +50,8 @@ void train_result_free(struct train_result *result);
 // does not fit.
 enum vkd_status train_model_config(const struct config *config, const struct dataset_info *data, struct dit_config *out,
                                    struct vkd_error *err);
+// train.precision, as struct dit_config has it.
+enum vkd_dtype train_compute(const struct config *config);
 // Updates that train.steps or train.tokens amount to.
 int64_t train_steps(const struct config *config, const struct dit_config *model);
 
