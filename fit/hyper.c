@@ -15,8 +15,7 @@ static enum fit_status check_options(const struct fit_hyper_options *o, struct f
   return FIT_OK;
 }
 
-// The run of a cell nearest to (batch, lr) in logarithms; the first of equals.
-static size_t nearest_run(const struct fit_runs *runs, const size_t *row, size_t count, double batch, double lr) {
+size_t fit__nearest_run(const struct fit_runs *runs, const size_t *row, size_t count, double batch, double lr) {
   size_t found = row[0];
   double least = INFINITY;
   for (size_t i = 0; i < count; i++) {
@@ -35,7 +34,7 @@ static double regret_of(const struct fit_runs *runs, const size_t *row, const st
                         const struct fit_hyper_law law[FIT_HYPER_TARGETS], size_t *nearest) {
   double batch = fit_hyper_at(&law[FIT_HYPER_BATCH], cell->params, cell->tokens);
   double lr = fit_hyper_at(&law[FIT_HYPER_LR], cell->params, cell->tokens);
-  *nearest = nearest_run(runs, row + cell->first, cell->count, batch, lr);
+  *nearest = fit__nearest_run(runs, row + cell->first, cell->count, batch, lr);
   return runs->row[*nearest].loss / lowest - 1;
 }
 

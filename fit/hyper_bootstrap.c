@@ -6,14 +6,12 @@
 
 #include "stats.h"
 
-// The cells with an optimum, in groups that share no run: rows of one run are not independent, so that its cells are
-// drawn together, and their runs too.
 struct plan {
   const struct fit_runs *runs;
   const struct fit_hyper_options *options;
   struct fit_cells cells;
   int groups;
-  int *parent;             // [cells]
+  int *group;              // [cells]
   int *order, *first_cell; // cells of group g: order[first_cell[g]] .. order[first_cell[g + 1]]
   int *run, *first_run;    // runs of group g, in the same way
   double *times;           // [clusters]: how often each run was drawn
@@ -22,45 +20,50 @@ struct plan {
   bool rows_only;
 };
 
+static const struct fit_run *row_of(const struct plan *p, size_t j) { return &p->runs->row[p->cells.row[j]]; }
+
 static int root_of(int *parent, int i) {
   while (parent[i] != i) i = parent[i] = parent[parent[i]];
   return i;
 }
 
-static const struct fit_run *row_of(const struct plan *p, size_t j) { return &p->runs->row[p->cells.row[j]]; }
-
-// Joins cells that share a run.  seen: [clusters].
-static void join_cells(struct plan *p, const struct fit_hyper *fitted, int *seen) {
-  for (int i = 0; i < p->runs->clusters; i++) seen[i] = -1;
-  for (int i = 0; i < p->cells.count; i++) {
-    const struct fit_cell *c = &p->cells.cell[i];
-    p->parent[i] = i;
+int fit__cell_groups(const struct fit_runs *runs, const struct fit_cells *cells, const struct fit_hyper *fitted,
+                     int *group) {
+  int *seen = malloc((size_t)runs->clusters * sizeof *seen), count = 0; // the first cell of each run
+  int *parent = malloc((size_t)cells->count * sizeof *parent);
+  for (int i = 0; seen && i < runs->clusters; i++) seen[i] = -1;
+  for (int i = 0; seen && parent && i < cells->count; i++) {
+    const struct fit_cell *c = &cells->cell[i];
+    parent[i] = i;
+    group[i] = -1;
     for (size_t j = c->first; !fitted->cell[i].bowl.refusal && j < c->first + c->count; j++) {
-      int *cell = &seen[row_of(p, j)->run];
+      int *cell = &seen[runs->row[cells->row[j]].run];
       if (*cell < 0)
         *cell = i;
       else
-        p->parent[root_of(p->parent, i)] = root_of(p->parent, *cell);
+        parent[root_of(parent, i)] = root_of(parent, *cell);
     }
   }
+  for (int i = 0; seen && parent && i < cells->count; i++) {
+    if (fitted->cell[i].bowl.refusal) continue;
+    int root = root_of(parent, i);
+    if (group[root] < 0) group[root] = count++;
+    group[i] = group[root];
+  }
+  if (!seen || !parent) count = -1;
+  free(seen);
+  free(parent);
+  return count;
 }
 
-// Numbers the groups and lists their cells and runs.  label: [cells]; seen: [clusters].
-static void list_groups(struct plan *p, const struct fit_hyper *fitted, int *label, int *seen) {
+// Lists the cells and the runs of every group.  seen: [clusters].
+static void list_groups(struct plan *p, int *seen) {
   int runs = 0;
-  for (int i = 0; i < p->cells.count; i++) label[i] = -1;
-  for (int i = 0; i < p->cells.count; i++) {
-    if (fitted->cell[i].bowl.refusal) continue;
-    int root = root_of(p->parent, i);
-    if (label[root] < 0) label[root] = p->groups++;
-    p->first_cell[label[root] + 1]++;
-  }
+  for (int i = 0; i < p->cells.count; i++)
+    if (p->group[i] >= 0) p->first_cell[p->group[i] + 1]++;
   for (int g = 0; g < p->groups; g++) p->first_cell[g + 1] += p->first_cell[g];
   for (int i = p->cells.count - 1; i >= 0; i--) // filled from the end, by first_run as a counter
-    if (!fitted->cell[i].bowl.refusal) {
-      int g = label[root_of(p->parent, i)];
-      p->order[p->first_cell[g + 1] - ++p->first_run[g]] = i;
-    }
+    if (p->group[i] >= 0) p->order[p->first_cell[p->group[i] + 1] - ++p->first_run[p->group[i]]] = i;
   for (int i = 0; i < p->runs->clusters; i++) seen[i] = 0;
   for (int g = 0; g < p->groups; g++) {
     p->first_run[g] = runs;
@@ -78,7 +81,7 @@ static void list_groups(struct plan *p, const struct fit_hyper *fitted, int *lab
 
 static void plan_free(struct plan *p) {
   fit_cells_free(&p->cells);
-  free(p->parent);
+  free(p->group);
   free(p->order);
   free(p->first_cell);
   free(p->run);
@@ -93,21 +96,20 @@ static enum fit_status plan_make(struct plan *p, const struct fit_hyper *fitted,
   if (status) return status;
   size_t cells = (size_t)p->cells.count, runs = (size_t)p->runs->clusters, largest = 0;
   for (size_t i = 0; i < cells; i++) largest = p->cells.cell[i].count > largest ? p->cells.cell[i].count : largest;
-  int *label = malloc(cells * sizeof *label), *seen = malloc(runs * sizeof *seen);
-  p->parent = malloc(cells * sizeof *p->parent);
+  int *seen = malloc(runs * sizeof *seen);
+  p->group = malloc(cells * sizeof *p->group);
   p->order = malloc(cells * sizeof *p->order);
   p->first_cell = calloc(cells + 1, sizeof *p->first_cell);
   p->run = malloc(runs * sizeof *p->run);
   p->first_run = calloc(cells + 1, sizeof *p->first_run);
   p->times = calloc(runs, sizeof *p->times);
   p->weight = malloc(largest * sizeof *p->weight);
-  if (!label || !seen || !p->parent || !p->order || !p->first_cell || !p->run || !p->first_run || !p->times ||
-      !p->weight) {
+  if (!seen || !p->group || !p->order || !p->first_cell || !p->run || !p->first_run || !p->times || !p->weight ||
+      (p->groups = fit__cell_groups(p->runs, &p->cells, fitted, p->group)) < 0) {
     status = fit_fail(err, FIT_ERR_FAILED, "no memory to resample %zu cells", cells);
     goto fail;
   }
-  join_cells(p, fitted, seen);
-  list_groups(p, fitted, label, seen);
+  list_groups(p, seen);
   p->rows_only = p->groups < FIT_MIN_CLUSTERS;
   // a draw may take the largest group every time
   int most = 0;
@@ -116,7 +118,6 @@ static enum fit_status plan_make(struct plan *p, const struct fit_hyper *fitted,
   p->point = malloc((size_t)most * (size_t)p->groups * sizeof *p->point);
   if (!p->point) status = fit_fail(err, FIT_ERR_FAILED, "no memory to resample %zu cells", cells);
 fail:
-  free(label);
   free(seen);
   return status;
 }
