@@ -100,8 +100,7 @@ enum vkd_status denoiser_create(struct denoiser **out, const struct denoiser_par
   d->p.text = d->p.null_text = NULL;
   bool streamed = params->params->reader != NULL;
   enum vkd_status st = streamed ? stream_create(&d->stream, params, err) : build(d, err);
-  if (st == VKD_OK && !streamed)
-    denoiser_write_conditions(params, &d->in, d->program);
+  if (st == VKD_OK && !streamed) denoiser_write_conditions(params, &d->in, d->program);
   if (st != VKD_OK) denoiser_destroy(out);
   return st;
 }
@@ -122,4 +121,6 @@ enum vkd_status denoiser_run(struct denoiser *d, double timestep, struct vkd_err
   return vkd_program_run(d->program, err);
 }
 
-struct stream *denoiser_stream(const struct denoiser *d) { return d->stream; }
+struct stream *denoiser_stream(const struct denoiser *d) {
+  return d->stream;
+}
