@@ -103,6 +103,7 @@ enum vkd_status params_adapt(struct params **params, const struct dit_config *co
   }
   p->dev = old->dev;
   p->config = *config;
+  p->narrow = old->narrow;
   enum vkd_status st = dit_config_check(config, err);
   if (st == VKD_OK) st = dit_params(config, &p->rows, &p->count, err);
   if (st != VKD_OK) goto fail;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cmd.h"
+#include "lora_arg.h"
 #include "run_model.h"
 #include "vkdm/heldout.h"
 
@@ -19,6 +20,7 @@ static const struct cmd_opt opts[] = {
      .min = 0,
      .max = 1e8,
      .help = "at most so many clips; 0: all"},
+    LORA_ARG_OPTS,
     CMD_OPT_JSON,
     CMD_OPT_DEVICE,
     {0},
@@ -45,6 +47,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct heldout_loss loss;
   enum vkd_status st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
   if (st == VKD_OK) st = run_model_open(&m, args->pos[0], cmd_has(args, "raw"), dev, err);
+  if (st == VKD_OK) st = lora_arg_load(args, &m.params, err);
   if (st == VKD_OK) st = dataset_open(cmd_string(args, "data"), &data, err);
   if (st == VKD_OK) st = check_data(&m, data, err);
   if (st == VKD_OK) {

@@ -65,6 +65,11 @@ static enum vkd_status open_checkpoint(struct model_file *f, const char *folder,
   struct config *config = malloc(sizeof *config);
   enum vkd_status st = config ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
   if (st == VKD_OK) st = ckpt_open(folder, &state, err);
+  if (st == VKD_OK && state.base) {
+    st = vkd_fail(err, VKD_ERR_USAGE, "%s: holds adapters alone; the run's lora.safetensors has them in public names",
+                  folder);
+    ckpt_state_free(&state);
+  }
   if (st != VKD_OK) {
     free(config);
     return st;

@@ -67,6 +67,11 @@ cmp -s plain.safetensors merged.safetensors && fail "merged, the adapters change
 sample base --lora whole:0 --lora-mode apply -o off.safetensors
 cmp plain.safetensors off.safetensors || failed=1
 
+value() { "$vkdit" eval "$@" --data base/data.vkd --json 2> err | sed 's/"step": [0-9]*, //'; }
+[ "$(value whole)" = "$(value base --lora whole --lora-mode apply)" ] || fail "eval: $(value whole) is not $(value base --lora whole --lora-mode apply)"
+[ "$(value whole)" != "$(value base)" ] || fail "eval: the adapters change nothing"
+refused "adapters converted as a model" "adapters alone" "$vkdit" convert whole -o x.safetensors --naming wan
+
 refused "no base" "need train.base" "$vkdit" train lora.yaml -o x train.base=
 refused "a base that is not there" "nowhere" "$vkdit" train lora.yaml -o x train.base=nowhere
 refused "a base of another shape" "another shape\|is not\|do not fit" "$vkdit" train lora.yaml -o x train.base=base model.dim=48
