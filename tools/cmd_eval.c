@@ -59,7 +59,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
     printf("{\"step\": %lld, \"heldout_loss\": %.9g, \"heldout_zero\": %.9g, \"clips\": %u, \"samples\": %u}\n",
            (long long)m.state.step, loss.loss, loss.zero, loss.clips, loss.samples);
   else if (st == VKD_OK)
-    printf("step %lld: held-out loss %.6g over %u clips, %u draws (predicting zero velocity: %.6g)\n",
+    printf("step %lld: held-out loss %.6g over %u clips, %u draws (predicting zeros: %.6g)\n",
            (long long)m.state.step, loss.loss, loss.clips, loss.samples, loss.zero);
   heldout_destroy(&heldout);
   dataset_close(&data);

@@ -152,7 +152,7 @@ static void print_results(const struct reproduce *r, const struct fit_job_result
     printf("\n");
   }
   printf("error of the law       %.2g %% rms on the rows it was fitted to\n", 100 * s->rms);
-  printf("held-out loss          %.4f by %s (N = %" PRId64 "), %.1f %% below predicting zero velocity (%.4f)\n",
+  printf("held-out loss          %.4f by %s (N = %" PRId64 "), %.1f %% below predicting zeros (%.4f)\n",
          best->heldout, cell->name, cell->params, 100 * (1 - best->heldout / best->heldout_zero), best->heldout_zero);
   for (int j = 0; j < s->law->params; j++)
     if (s->at_bound[j]) printf("not identified: %s ran to the edge of what is tried\n", s->law->param[j]);

@@ -75,7 +75,7 @@ static void print_summary(const struct sweep *sweep, const struct sweep_outcome 
   if (diverged) printf(", %d diverged", diverged);
   printf("\n");
   if (best >= 0)
-    printf("lowest held-out loss: %.6g in %s (predicting zero velocity: %.6g)\n", outcomes[best].result.heldout,
+    printf("lowest held-out loss: %.6g in %s (predicting zeros: %.6g)\n", outcomes[best].result.heldout,
            sweep->cells[best].name, outcomes[best].result.heldout_zero);
   printf("%s/runs.csv\n", folder);
 }

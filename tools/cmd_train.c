@@ -48,7 +48,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (st == VKD_OK) {
     printf("%lld parameters, %lld steps of %lld tokens, %.4g FLOPs\n", (long long)result.params,
            (long long)result.steps, (long long)result.tokens_per_step, (double)result.steps * result.flops_per_step);
-    printf("loss %.6g, held out %.6g (predicting zero velocity: %.6g)\n", result.loss, result.heldout,
+    printf("loss %.6g, held out %.6g (predicting zeros: %.6g)\n", result.loss, result.heldout,
            result.heldout_zero);
     printf("%.1f s, %.4g tokens/s, %.4g FLOP/s, peak device memory %.1f MiB\n", result.seconds,
            result.tokens_per_second, result.tokens_per_second / (double)result.tokens_per_step * result.flops_per_step,

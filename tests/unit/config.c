@@ -102,6 +102,7 @@ static void test_refusals(void) {
   check_refused("train:\n  lr: 1e-3x\n", VKD_ERR_INPUT, "c.yaml:2:", "'1e-3x'");
   check_refused("train:\n  lr: -1\n", VKD_ERR_INPUT, "c.yaml:2:", "from 0 to 100");
   check_refused("train:\n  schedule: cosin\n", VKD_ERR_INPUT, "constant or cosine", "did you mean cosine?");
+  check_refused("train: {objective: hybird}\n", VKD_ERR_INPUT, "flow or ddpm or v or hybrid", "did you mean hybrid?");
   check_refused("data:\n  synthetic: yes\n", VKD_ERR_INPUT, "c.yaml:2:", "true or false");
   check_refused("data:\n  path: \"a\\0b\"\n", VKD_ERR_INPUT, "c.yaml:2:", "data.path");
   check_refused("model: 3\n", VKD_ERR_INPUT, "c.yaml:1:", "a section holds");
