@@ -92,24 +92,22 @@ static void eps_draw(const struct config *config, double u, struct objective_dra
 }
 
 // ---- losses --------------------------------------------------------------------------------------------------------
-// The loss of a prediction, which is empty for zeros.
-typedef vkd_tensor loss_fn(struct vkd_graph *g, vkd_tensor y, vkd_tensor noise, vkd_tensor target,
-                           const struct objective_inputs *in);
+// The loss of parts->y, which is empty for zeros.
+typedef vkd_tensor loss_fn(struct vkd_graph *g, const struct objective_inputs *in, struct objective_parts *parts);
 
-static vkd_tensor mse_loss(struct vkd_graph *g, vkd_tensor y, vkd_tensor noise, vkd_tensor target,
-                           const struct objective_inputs *in) {
-  (void)noise, (void)in;
-  if (y.id) return vkd_mse(g, y, target);
+static vkd_tensor mse_loss(struct vkd_graph *g, const struct objective_inputs *in, struct objective_parts *parts) {
+  (void)in;
+  vkd_tensor target = parts->target;
+  if (parts->y.id) return vkd_mse(g, parts->y, target);
   struct vkd_shape shape = vkd_tensor_shape(g, target);
   float k = (float)(1 / (double)vkd_shape_numel(&shape));
   vkd_tensor coef = vkd_constant(g, "1/n", VKD_F32, VKD_SHAPE(1), &k), sum = vkd_sum_squares(g, target);
   return vkd_lincomb(g, coef, &sum, 1);
 }
 
-static vkd_tensor hybrid_loss(struct vkd_graph *g, vkd_tensor y, vkd_tensor noise, vkd_tensor target,
-                              const struct objective_inputs *in) {
-  (void)target; // the noise
-  return vkd_hybrid(g, y, noise, in->x0, in->hybrid, NULL);
+static vkd_tensor hybrid_loss(struct vkd_graph *g, const struct objective_inputs *in, struct objective_parts *parts) {
+  // the target is the noise
+  return vkd_hybrid(g, parts->y, parts->target, in->x0, in->hybrid, &parts->terms);
 }
 
 // ---- the table -----------------------------------------------------------------------------------------------------
@@ -154,19 +152,32 @@ void objective_write(struct vkd_program *program, int slot, const struct objecti
                          (float *)vkd_program_input(program, slot, in->model.s) + i * c->freq_dim);
 }
 
-vkd_tensor objective_loss(struct vkd_graph *g, enum config_objective objective, const struct dit_config *c,
-                          const vkd_tensor *params, const struct objective_inputs *in, vkd_tensor *zero) {
-  vkd_tensor xt, target;
+vkd_tensor objective_loss_of(struct vkd_graph *g, enum config_objective objective, const struct dit_config *c,
+                             const vkd_tensor *params, const struct objective_inputs *in, vkd_tensor noise,
+                             struct objective_parts *parts) {
+  *parts = (struct objective_parts){.xt = {0}};
   vkd_graph_label_push(g, "%s", rows[objective].name);
-  vkd_tensor noise = vkd_randn(g, in->key, in->sample, vkd_tensor_shape(g, in->x0));
-  vkd_diffuse(g, in->x0, noise, in->mix, &xt, &target);
+  if (!noise.id) noise = vkd_randn(g, in->key, in->sample, vkd_tensor_shape(g, in->x0));
+  vkd_diffuse(g, in->x0, noise, in->mix, &parts->xt, &parts->target);
   vkd_graph_label_pop(g);
   struct dit_inputs model = in->model;
-  model.x = xt;
-  vkd_tensor y = dit_forward(g, c, params, &model);
+  model.x = parts->xt;
+  parts->y = dit_forward(g, c, params, &model);
   vkd_graph_label_push(g, "loss");
-  vkd_tensor loss = rows[objective].loss(g, y, noise, target, in);
-  if (zero) *zero = rows[objective].loss(g, (vkd_tensor){0}, noise, target, in);
+  vkd_tensor loss = rows[objective].loss(g, in, parts);
   vkd_graph_label_pop(g);
+  return loss;
+}
+
+vkd_tensor objective_loss(struct vkd_graph *g, enum config_objective objective, const struct dit_config *c,
+                          const vkd_tensor *params, const struct objective_inputs *in, vkd_tensor *zero) {
+  struct objective_parts parts;
+  vkd_tensor loss = objective_loss_of(g, objective, c, params, in, (vkd_tensor){0}, &parts);
+  if (zero) {
+    parts.y = (vkd_tensor){0};
+    vkd_graph_label_push(g, "loss");
+    *zero = rows[objective].loss(g, in, &parts);
+    vkd_graph_label_pop(g);
+  }
   return loss;
 }

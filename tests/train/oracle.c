@@ -5,7 +5,7 @@
 #include "check.h"
 #include "vkdm/verify.h"
 
-static const char *const cases[] = {"wan_hd24", "wan_hd128", "wan_hd64_diffusers"};
+static const char *const cases[] = {"wan_hd24", "wan_hd128", "wan_hd64_diffusers", "dit_hybrid"};
 
 static void run_case(struct vkd_device *dev, const char *folder) {
   struct vkd_error err = {0};

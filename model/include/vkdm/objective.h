@@ -47,7 +47,18 @@ void objective_make_inputs(struct vkd_graph *g, enum config_objective objective,
 void objective_write(struct vkd_program *program, int slot, const struct objective_inputs *in, int64_t i,
                      const struct dit_config *config, const struct objective_draw *draw);
 
-// The batch's mean loss: [1]; *zero (may be NULL): the same for a model that gives zeros.
+// What lies between the inputs and the loss.
+struct objective_parts {
+  vkd_tensor xt, target; // [B, C, T, H, W]
+  vkd_tensor y;          // the model's output for xt
+  vkd_tensor terms;      // [B, 2]: every sample's mse and vb in bits; empty where no variance is learned
+};
+// The batch's mean loss: [1].  noise [B, C, T, H, W]; empty: drawn by key and sample.
+vkd_tensor objective_loss_of(struct vkd_graph *g, enum config_objective objective, const struct dit_config *config,
+                             const vkd_tensor *params, const struct objective_inputs *in, vkd_tensor noise,
+                             struct objective_parts *parts);
+
+// The same with drawn noise; *zero (may be NULL): for a model that gives zeros.
 vkd_tensor objective_loss(struct vkd_graph *g, enum config_objective objective, const struct dit_config *config,
                           const vkd_tensor *params, const struct objective_inputs *in, vkd_tensor *zero);
 

@@ -10,13 +10,14 @@
 
 // name, title
 #define VERIFY_GROUP_MAP(X)                                                                                            \
+  X(TRACE, "blocks, where an error begins")                                                                            \
   X(OUTPUT, "output")                                                                                                  \
   X(LOSS, "loss")                                                                                                      \
   X(GRADIENT, "gradients")                                                                                             \
   X(ADAMW1, "adamw step 1")                                                                                            \
   X(ADAMW3, "adamw step 3")                                                                                            \
   X(EMA3, "ema after step 3")                                                                                          \
-  X(SAMPLE, "euler samples")
+  X(SAMPLE, "samples")
 
 enum verify_group {
 #define X(name, title) VERIFY_##name,
