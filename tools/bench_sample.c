@@ -10,7 +10,6 @@
 #include "vkdm/bench_sample.h"
 #include "vkdm/sampler.h"
 #include "vkdm/shapes.h"
-#include "vkdm/source.h"
 #include "vkdm/train.h"
 
 static const struct cmd_opt own[] = {BENCH_SAMPLE_OPTS, {0}};
@@ -64,11 +63,6 @@ static enum vkd_status make_job(const struct cmd_args *args, struct job *job, st
   if (st == VKD_OK) st = sampler_find(NULL, prediction_of(job->config.train.objective), &job->sampler, err);
   job->cfg = cmd_has(args, "cfg") ? cmd_real(args, "cfg") : flow ? 5 : 4;
   return st;
-}
-
-static enum vkd_status read_file(void *user, int index, uint64_t first, uint64_t count, float *dst,
-                                 struct vkd_error *err) {
-  return source_read(user, index, first, count, dst, err);
 }
 
 static double samples_per_hour(const struct job *job, const struct bench_sample *b, int count) {
@@ -156,7 +150,7 @@ enum vkd_status bench_sample_command(const struct cmd_args *args, struct vkd_err
   struct weights *weights = NULL;
   struct source *source = NULL;
   struct bench_sample result;
-  struct params_reader reader = {.read = read_file};
+  struct params_reader reader;
   const char *path = cmd_string(args, "weights");
   struct job *job = calloc(1, sizeof *job);
   if (!job) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "bench: out of memory");
@@ -168,9 +162,8 @@ enum vkd_status bench_sample_command(const struct cmd_args *args, struct vkd_err
   if (st == VKD_OK) st = make_job(args, job, err);
   if (st == VKD_OK && path) st = weights_open(&weights, path, err);
   if (st == VKD_OK && path) st = source_open(&source, weights, &job->model, err);
-  reader.user = source;
-  struct vkd_device_params wanted = {.select = cmd_string(args, "device"),
-                                     .memory_limit = (uint64_t)(cmd_real(args, "memory-limit") * 1048576)};
+  reader = streamed_reader(source);
+  struct vkd_device_params wanted = {.select = cmd_string(args, "device"), .memory_limit = streamed_limit(args)};
   if (st == VKD_OK) st = vkd_device_create(&dev, &wanted, err);
   struct bench_sample_params params = {.device = dev,
                                        .model = &job->model,

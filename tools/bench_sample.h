@@ -2,7 +2,7 @@
 #ifndef VKDIT_BENCH_SAMPLE_H
 #define VKDIT_BENCH_SAMPLE_H
 
-#include "cmd.h"
+#include "streamed.h"
 
 // clang-format off
 #define BENCH_SAMPLE_OPTS                                                                                              \
@@ -18,9 +18,7 @@
    .help = "sample: guidance, two passes per step; 1: none, one pass (default: 5 for flow, 4 else)"},                  \
   {.name = "precision", .kind = CMD_STRING, .metavar = "P",                                                            \
    .help = "sample: fp32, fp16 or bf16 (default: the configuration's)"},                                               \
-  {.name = "stream", .help = "sample: stream the blocks' weights from the host though they fit"},                      \
-  {.name = "memory-limit", .kind = CMD_REAL, .metavar = "MIB", .min = 1, .max = 1e9,                                   \
-   .help = "sample: use no more of the device's memory"},                                                              \
+  STREAMED_OPTS,                                                                                                       \
   {.name = "blocks", .kind = CMD_INT, .metavar = "K", .min = 1, .max = 4096,                                           \
    .help = "sample: time K and 2 K blocks only, and extrapolate to all of them"}
 // clang-format on

@@ -67,6 +67,7 @@ static const struct cmd_opt opts[] = {
     {.name = "raw", .help = "the raw weights, not their running average (EMA)"},
     LORA_ARG_OPTS,
     MODEL_FILE_OPTS,
+    STREAMED_OPTS,
     CMD_OPT_DEVICE,
     {0},
 };
@@ -178,6 +179,7 @@ static void on_progress(void *user, int step, int steps) {
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   const char *path = cmd_string(args, "output");
   struct run_model m = {.params = NULL};
+  struct lora_arg lora = {.count = 0};
   const struct sampler *sampler = NULL;
   struct vkd_device *dev = NULL;
   struct progress bar = {.total = 0};
@@ -192,9 +194,16 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (st == VKD_OK) st = check_folder(path, err);
   if (st == VKD_OK) st = model_file_options(args, &options, err);
   if (st == VKD_OK)
-    st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
-  if (st == VKD_OK) st = run_model_open_any(&m, args->pos[0], &options, cmd_has(args, "raw"), dev, err);
-  if (st == VKD_OK) st = lora_arg_load(args, &m.params, err);
+    st = vkd_device_create(
+        &dev, &(struct vkd_device_params){.select = cmd_string(args, "device"), .memory_limit = streamed_limit(args)},
+        err);
+  struct streamed_wish wish = {.always = cmd_has(args, "stream"),
+                               .batch = (int64_t)count * (cmd_real(args, "cfg") == 1 ? 1 : 2)};
+  if (st == VKD_OK) st = run_model_open_any(&m, args->pos[0], &options, cmd_has(args, "raw"), dev, &wish, err);
+  if (st == VKD_OK && m.streamed.source && cmd_string(args, "lora"))
+    st = vkd_fail(err, VKD_ERR_UNSUPPORTED,
+                  "sample: --lora with weights that are streamed; leave it out, or use a device with more memory");
+  if (st == VKD_OK) st = lora_arg_load(&lora, args, &m.params, err);
   if (st == VKD_OK && format != SAFETENSORS && m.state.codec.kind == LATENT_RAW)
     st =
         vkd_fail(err, VKD_ERR_USAGE,
@@ -235,6 +244,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   free(latents);
   text_arg_free(&text);
   run_model_close(&m);
+  lora_arg_close(&lora);
   vkd_device_destroy(&dev);
   return st;
 }

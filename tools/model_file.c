@@ -142,8 +142,8 @@ static void file_config(const struct dit_config *c, struct config *config) {
   if (c->family == DIT_CROSS) config->train.shift = 5;
 }
 
-static enum vkd_status open_file(struct run_model *m, const struct model_file *f, struct vkd_device *dev,
-                                 struct vkd_error *err) {
+static enum vkd_status open_file(struct run_model *m, struct model_file *f, struct vkd_device *dev,
+                                 const struct streamed_wish *wish, struct vkd_error *err) {
   const struct dit_config *c = &f->model.config;
   m->state.step = -1;
   m->state.model = *c;
@@ -154,12 +154,12 @@ static enum vkd_status open_file(struct run_model *m, const struct model_file *f
                     weights_path(f->weights));
   enum vkd_status st = latent_codec_init(&m->state.codec, LATENT_RAW, (uint32_t)c->in_channels, (uint32_t)c->latent[0],
                                          (uint32_t)c->latent[1], (uint32_t)c->latent[2], 0, 0, err);
-  if (st == VKD_OK) st = params_create(&m->params, dev, c, PARAMS_FOR_INFERENCE, err);
-  return st == VKD_OK ? params_load_weights(m->params, PARAMS_WEIGHT, f->weights, NULL, err) : st;
+  return st == VKD_OK ? streamed_open(&m->streamed, &m->params, dev, c, &f->weights, wish, err) : st;
 }
 
 enum vkd_status run_model_open_any(struct run_model *m, const char *path, const struct derive_options *options,
-                                   bool raw, struct vkd_device *dev, struct vkd_error *err) {
+                                   bool raw, struct vkd_device *dev, const struct streamed_wish *wish,
+                                   struct vkd_error *err) {
   struct model_file f = {.weights = NULL};
   char *checkpoint = NULL;
   *m = (struct run_model){.params = NULL};
@@ -167,11 +167,13 @@ enum vkd_status run_model_open_any(struct run_model *m, const char *path, const 
   if (st != VKD_OK) return st;
   if (checkpoint) {
     st = refuse_options(path, options, true, raw, err);
+    if (st == VKD_OK && wish->always)
+      st = vkd_fail(err, VKD_ERR_USAGE, "%s: --stream is of weight files, as %s/weights.safetensors", path, checkpoint);
     if (st == VKD_OK) st = run_model_open(m, checkpoint, raw, dev, err);
   } else {
     st = model_file_open(&f, path, options, raw, err);
     if (st == VKD_OK) model_file_log(&f);
-    if (st == VKD_OK) st = open_file(m, &f, dev, err);
+    if (st == VKD_OK) st = open_file(m, &f, dev, wish, err);
     model_file_close(&f);
     if (st != VKD_OK) run_model_close(m);
   }

@@ -54,8 +54,9 @@ void model_file_log(const struct model_file *file); // one line of what was foun
 void model_file_close(struct model_file *file);
 
 // A model to sample from, of either kind.  Of a file: its configuration has the defaults of the family's public code,
-// its latents are raw, and state.step is -1.  Errors: also VKD_ERR_USAGE where nothing tells the latent's size.
+// its latents are raw, state.step is -1, and its weights are streamed where they do not fit.  Errors: also VKD_ERR_USAGE where nothing tells the latent's size.
 enum vkd_status run_model_open_any(struct run_model *out, const char *path, const struct derive_options *options,
-                                   bool raw, struct vkd_device *dev, struct vkd_error *err);
+                                   bool raw, struct vkd_device *dev, const struct streamed_wish *wish,
+                                   struct vkd_error *err);
 
 #endif

@@ -42,5 +42,6 @@ enum vkd_status run_model_open(struct run_model *m, const char *path, bool raw_w
 
 void run_model_close(struct run_model *m) {
   params_destroy(&m->params);
+  streamed_close(&m->streamed);
   ckpt_state_free(&m->state);
 }

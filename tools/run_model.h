@@ -2,12 +2,14 @@
 #ifndef VKDIT_RUN_MODEL_H
 #define VKDIT_RUN_MODEL_H
 
+#include "streamed.h"
 #include "vkdm/ckpt.h"
 
 struct run_model {
   struct ckpt_state state;
   struct config config;
-  struct params *params; // EMA weights, or the raw ones, as PARAMS_WEIGHT
+  struct params *params;    // EMA weights, or the raw ones, as PARAMS_WEIGHT
+  struct streamed streamed; // of a weight file that does not fit the device
 };
 
 // Errors: VKD_ERR_INPUT where `path` holds no checkpoint.

@@ -111,5 +111,28 @@ note $? "streaming is told: $(cat "$folder/stderr")"
 refused 2 "streaming needs" bench sample --config wan-1.3b model.dim=256 model.depth=8 model.heads=2 model.ffn_ratio=4 model.text_dim=16 \
   model.text_len=4 data.latent=4,1,4,4 --memory-limit 8 --cfg 1 -q
 
+# Samples of a weight file are the same to the bit, streamed or not; asked for, or where it does not fit.
+cat > "$folder/tiny.yaml" << 'END'
+model: {family: dit, dim: 192, depth: 6, heads: 2, patch: [1, 2, 2], classes: 12}
+data: {synthetic: true, count: 24, frames: 1, size: [8, 8], codec: pixel, holdout: 0.2}
+train: {steps: 2, batch: 2, lr: 1e-3}
+END
+"$vkdit" train "$folder/tiny.yaml" -o "$folder/run" -q > "$folder/out" 2>&1
+file=$(echo "$folder"/run/checkpoints/*/weights.safetensors)
+sampled() { # OUT ARGS...
+  local out=$1
+  shift
+  "$vkdit" sample "$file" -o "$folder/$out.safetensors" --steps 3 --cfg 2 --count 2 --heads 2 --seed 4 "$@" > "$folder/out" 2> "$folder/stderr"
+}
+sampled plain && ! grep -q "streamed" "$folder/stderr"
+note $? "sample of a weight file: $(cat "$folder/out" "$folder/stderr")"
+for how in --stream "--memory-limit 9"; do
+  rm -f "$folder/other.safetensors"
+  # shellcheck disable=SC2086
+  sampled other $how && grep -q "streamed block by block" "$folder/stderr" && cmp "$folder/plain.safetensors" "$folder/other.safetensors"
+  note $? "sample $how differs: $(cat "$folder/out" "$folder/stderr")"
+done
+refused 2 "--stream is of weight files" sample "$folder/run" -o "$folder/x.safetensors" --stream
+
 echo "$passed passed, $failed failed"
 exit $((failed > 0))
