@@ -139,3 +139,8 @@ void fit_envelope_free(struct fit_envelope *e) {
   free(e->sample);
   e->sample = NULL;
 }
+
+enum fit_status fit_envelope_at(const struct fit_envelope *e, double compute, double *params,
+                                struct fit_interval *interval, struct fit_error *err) {
+  return fit__size_law_at(&e->law, e->sample, e->replicates - e->failed, e->level, compute, params, interval, err);
+}

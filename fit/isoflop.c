@@ -253,17 +253,21 @@ void fit_isoflop_free(struct fit_isoflop *i) {
   i->sample = NULL;
 }
 
-enum fit_status fit_size_at(const struct fit_isoflop *i, double compute, double *params, struct fit_interval *interval,
-                            struct fit_error *err) {
-  int count = i->replicates - i->failed;
+enum fit_status fit__size_law_at(const struct fit_size_law *law, const double *sample, int count, double level,
+                                 double compute, double *params, struct fit_interval *interval, struct fit_error *err) {
   *interval = (struct fit_interval){NAN, NAN, NAN};
-  if (!i->has_law) return fit_fail(err, FIT_ERR_INPUT, "%d budgets accepted; a power law needs two", i->accepted);
-  *params = i->law.k * pow(compute, i->law.a);
-  if (!i->sample || count < 2 || isnan(i->law.a_interval.low)) return FIT_OK;
+  *params = law->k * pow(compute, law->a);
+  if (!sample || count < 2 || isnan(law->a_interval.low)) return FIT_OK;
   double *value = malloc((size_t)count * sizeof *value);
   if (!value) return fit_fail(err, FIT_ERR_FAILED, "no memory for %d replicates", count);
-  for (int r = 0; r < count; r++) value[r] = exp(i->sample[2 * r] + i->sample[2 * r + 1] * log(compute));
-  *interval = fit__interval(value, count, i->level);
+  for (int r = 0; r < count; r++) value[r] = exp(sample[2 * r] + sample[2 * r + 1] * log(compute));
+  *interval = fit__interval(value, count, level);
   free(value);
   return FIT_OK;
+}
+
+enum fit_status fit_size_at(const struct fit_isoflop *i, double compute, double *params, struct fit_interval *interval,
+                            struct fit_error *err) {
+  if (!i->has_law) return fit_fail(err, FIT_ERR_INPUT, "%d budgets accepted; a power law needs two", i->accepted);
+  return fit__size_law_at(&i->law, i->sample, i->replicates - i->failed, i->level, compute, params, interval, err);
 }

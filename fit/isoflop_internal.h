@@ -16,6 +16,10 @@ bool fit__size_law(int count, const double *x, const double *y, const double *we
 enum fit_status fit__size_law_intervals(const double *sample, int count, int wanted, double level,
                                         struct fit_size_law *law, struct fit_error *err);
 
+// N at `compute` by the law, with percentiles of sample [count][2] (NULL: NaN).
+enum fit_status fit__size_law_at(const struct fit_size_law *law, const double *sample, int count, double level,
+                                 double compute, double *params, struct fit_interval *interval, struct fit_error *err);
+
 // One row of a budget: ln N, its distance from the budget in ln C, ln T, and ln L (or L).
 struct fit_iso_row {
   double n, c, t, y;

@@ -125,6 +125,8 @@ struct fit_envelope {
 // memory.  Of the options: family, replicates, level, seed.
 enum fit_status fit_envelope(const struct fit_runs *runs, const struct fit_isoflop_options *options,
                              struct fit_envelope *out, struct fit_error *err);
+enum fit_status fit_envelope_at(const struct fit_envelope *e, double compute, double *params,
+                                struct fit_interval *interval, struct fit_error *err);
 void fit_envelope_free(struct fit_envelope *e);
 
 #endif

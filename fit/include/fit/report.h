@@ -2,6 +2,8 @@
 #ifndef FIT_REPORT_H
 #define FIT_REPORT_H
 
+#include "fit/diagnosis.h"
+#include "fit/isoflop.h"
 #include "fit/plan.h"
 #include "fit/solve.h"
 
@@ -19,6 +21,9 @@ struct fit_report {
   const struct fit_bootstrap *bootstrap; // NULL: none
   const char *bootstrap_note;            // why there is none; NULL: not asked for
   const struct fit_holdout *holdout;     // NULL: none
+  const struct fit_diagnosis *diagnosis; // NULL: none
+  const struct fit_isoflop *isoflop;     // NULL: none
+  const struct fit_envelope *envelope;   // NULL: none
   const struct fit_family *family;       // FLOPs of the models; NULL: 6 per parameter and token
   double compute;                        // of the trade-off table, FLOPs; 0: the largest of the table
   const struct fit_section *before;      // shown above the law's own parts (what a whole pipeline made)
