@@ -10,49 +10,51 @@
 
 enum { PIECE = 1 << 20 }; // elements of a weight at once
 
-// A [rank, in] and this part's B [out, rank], malloc'd as one block.
-static enum vkd_status read_pair(const struct lora_layer *l, float **a, float **b, struct vkd_error *err) {
+enum vkd_status lora__read_pair(const struct lora_layer *l, struct lora_pair *pair, struct vkd_error *err) {
   uint64_t na = l->a->numel, nb = (uint64_t)(l->at.out * l->rank);
-  *a = malloc((size_t)(na + nb) * sizeof **a);
-  if (!*a) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %s", l->a->name);
-  *b = *a + na;
-  enum vkd_status st = st_read_f32(l->a, *a, err);
-  return st == VKD_OK ? st_read_f32_part(l->b, (uint64_t)(l->b_first * l->rank), nb, *b, err) : st;
+  pair->a = malloc((size_t)(na + nb) * sizeof *pair->a);
+  if (!pair->a) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %s", l->a->name);
+  pair->b = pair->a + na;
+  enum vkd_status st = st_read_f32(l->a, pair->a, err);
+  return st == VKD_OK ? st_read_f32_part(l->b, (uint64_t)(l->b_first * l->rank), nb, pair->b, err) : st;
 }
 
 // ---- merged --------------------------------------------------------------------------------------------------------
-// w [rows, in] += scale * b [rows, rank] a [rank, in]; sum: [in]
-static void add_product(const struct lora_layer *l, double scale, const float *a, const float *b, int64_t rows,
-                        double *sum, float *w) {
-  int64_t in = l->at.in;
-  for (int64_t o = 0; o < rows; o++) {
+void lora__add_product(const struct lora_layer *l, const struct lora_pair *pair, double scale, int64_t first,
+                       int64_t count, double *sum, float *w) {
+  int64_t in = l->at.in, end = first + count;
+  for (int64_t o = first / in; o * in < end; o++) {
     for (int64_t i = 0; i < in; i++) sum[i] = 0;
     for (int k = 0; k < l->rank; k++) {
-      double factor = (double)b[o * l->rank + k];
-      const float *row = a + k * in;
+      double factor = (double)pair->b[o * l->rank + k];
+      const float *row = pair->a + k * in;
       for (int64_t i = 0; i < in; i++) sum[i] += factor * (double)row[i];
     }
-    for (int64_t i = 0; i < in; i++) w[o * in + i] = (float)((double)w[o * in + i] + scale * sum[i]);
+    int64_t begin = first > o * in ? first - o * in : 0, stop = end < (o + 1) * in ? end - o * in : in;
+    float *row = w + (o * in - first);
+    for (int64_t i = begin; i < stop; i++) row[i] = (float)((double)row[i] + scale * sum[i]);
   }
 }
 
 static enum vkd_status merge_layer(const struct lora_layer *l, double strength, struct params *p,
                                    struct vkd_error *err) {
-  int64_t in = l->at.in, rows = PIECE / in > 0 ? PIECE / in : 1;
+  int64_t in = l->at.in, numel = l->at.out * in;
+  uint64_t start = (uint64_t)(l->at.part * numel);
   double scale = strength * l->alpha / l->rank, *sum = malloc((size_t)in * sizeof *sum);
-  float *a = NULL, *b = NULL, *w = malloc((size_t)(rows * in) * sizeof *w);
-  enum vkd_status st = sum && w ? read_pair(l, &a, &b, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to merge");
-  for (int64_t o = 0; o < l->at.out && st == VKD_OK; o += rows) {
-    int64_t n = l->at.out - o < rows ? l->at.out - o : rows;
-    uint64_t first = (uint64_t)((l->at.part * l->at.out + o) * in), count = (uint64_t)(n * in);
-    st = params_read_part(p, PARAMS_WEIGHT, l->at.row, first, count, w, err);
+  struct lora_pair pair = {NULL, NULL};
+  float *w = malloc(PIECE * sizeof *w);
+  enum vkd_status st =
+      sum && w ? lora__read_pair(l, &pair, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to merge adapters");
+  for (int64_t at = 0; at < numel && st == VKD_OK; at += PIECE) {
+    int64_t n = numel - at < PIECE ? numel - at : PIECE;
+    st = params_read_part(p, PARAMS_WEIGHT, l->at.row, start + (uint64_t)at, (uint64_t)n, w, err);
     if (st != VKD_OK) break;
-    add_product(l, scale, a, b + o * l->rank, n, sum, w);
-    st = params_write_part(p, PARAMS_WEIGHT, l->at.row, first, count, w, err);
+    lora__add_product(l, &pair, scale, at, n, sum, w);
+    st = params_write_part(p, PARAMS_WEIGHT, l->at.row, start + (uint64_t)at, (uint64_t)n, w, err);
   }
   free(sum);
   free(w);
-  free(a);
+  free(pair.a);
   return st;
 }
 
@@ -63,16 +65,19 @@ enum vkd_status lora_merge(const struct lora *lora, double strength, struct para
 }
 
 // ---- on the fly ----------------------------------------------------------------------------------------------------
-// Whether one rank and alpha serve every layer, so that the values are the file's, bit for bit.
-static bool is_uniform(const struct lora *lora) {
+bool lora__is_uniform(const struct lora *lora) {
   for (int i = 1; i < lora->count; i++)
     if (lora->layers[i].rank != lora->layers[0].rank || lora->layers[i].alpha != lora->layers[0].alpha) return false;
   return true;
 }
 
+double lora__b_factor(const struct lora *lora, const struct lora_layer *l, double strength) {
+  return lora__is_uniform(lora) ? 1 : strength * l->alpha / l->rank;
+}
+
 void lora_configure(const struct lora *lora, double strength, struct dit_config *c) {
   c->lora.rank = lora_rank(lora);
-  c->lora.alpha = (float)(is_uniform(lora) ? lora->layers[0].alpha * strength : c->lora.rank);
+  c->lora.alpha = (float)(lora__is_uniform(lora) ? lora->layers[0].alpha * strength : c->lora.rank);
   c->lora.targets = 0;
   for (int i = 0; i < lora->count; i++) c->lora.targets |= lora->layers[i].at.target;
 }
@@ -82,24 +87,24 @@ static enum vkd_status apply_layer(const struct lora_layer *l, double factor, st
                                    struct vkd_error *err) {
   int row = dit_adapter_row(&p->config, l->at.row, l->at.part), rank = p->config.lora.rank;
   if (row < 0 || l->rank > rank) return vkd_fail(err, VKD_ERR_INTERNAL, "%s: the model has no room for it", l->a->name);
-  float *a = NULL, *b = NULL, *wide = calloc((size_t)(l->at.out * rank), sizeof *wide);
-  enum vkd_status st = wide ? read_pair(l, &a, &b, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for adapters");
+  struct lora_pair pair = {NULL, NULL};
+  float *wide = calloc((size_t)(l->at.out * rank), sizeof *wide);
+  enum vkd_status st =
+      wide ? lora__read_pair(l, &pair, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for adapters");
   for (int64_t o = 0; st == VKD_OK && o < l->at.out; o++)
-    for (int k = 0; k < l->rank; k++)
-      wide[o * rank + k] = factor == 1 ? b[o * l->rank + k] : (float)(factor * (double)b[o * l->rank + k]);
-  if (st == VKD_OK) st = params_write_part(p, kind, row, 0, l->a->numel, a, err);
+    for (int k = 0; k < l->rank; k++) wide[o * rank + k] = (float)(factor * (double)pair.b[o * l->rank + k]);
+  if (st == VKD_OK) st = params_write_part(p, kind, row, 0, l->a->numel, pair.a, err);
   if (st == VKD_OK) st = params_write(p, kind, row + 1, wide, err);
   free(wide);
-  free(a);
+  free(pair.a);
   return st;
 }
 
 enum vkd_status lora_apply(const struct lora *lora, double strength, struct params *p, struct vkd_error *err) {
-  bool uniform = is_uniform(lora);
   enum vkd_status st = VKD_OK;
   for (int i = 0; i < lora->count && st == VKD_OK; i++) {
     const struct lora_layer *l = &lora->layers[i];
-    st = apply_layer(l, uniform ? 1 : strength * l->alpha / l->rank, p, PARAMS_WEIGHT, err);
+    st = apply_layer(l, lora__b_factor(lora, l, strength), p, PARAMS_WEIGHT, err);
   }
   return st;
 }
@@ -170,7 +175,7 @@ enum vkd_status lora_restore(const char *path, struct params *p, enum params_kin
   if (st != VKD_OK) return st;
   struct dit_config c = p->config;
   lora_configure(lora, 1, &c);
-  if (lora->count != want || !is_uniform(lora) || c.lora.rank != p->config.lora.rank ||
+  if (lora->count != want || !lora__is_uniform(lora) || c.lora.rank != p->config.lora.rank ||
       c.lora.alpha != p->config.lora.alpha || c.lora.targets != p->config.lora.targets)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: %d adapters of rank %d, alpha %g; the model has %d of rank %d, alpha %g",
                   lora_path(lora), lora->count, c.lora.rank, (double)c.lora.alpha, want, p->config.lora.rank,

@@ -41,13 +41,14 @@ static enum vkd_status check_data(const struct run_model *m, const struct datase
 
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct run_model m = {.params = NULL};
+  struct lora_arg lora = {.count = 0};
   struct vkd_device *dev = NULL;
   struct dataset *data = NULL;
   struct heldout *heldout = NULL;
   struct heldout_loss loss;
   enum vkd_status st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
   if (st == VKD_OK) st = run_model_open(&m, args->pos[0], cmd_has(args, "raw"), dev, err);
-  if (st == VKD_OK) st = lora_arg_load(args, &m.params, err);
+  if (st == VKD_OK) st = lora_arg_load(&lora, args, &m.params, err);
   if (st == VKD_OK) st = dataset_open(cmd_string(args, "data"), &data, err);
   if (st == VKD_OK) st = check_data(&m, data, err);
   if (st == VKD_OK) {
@@ -59,11 +60,12 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
     printf("{\"step\": %lld, \"heldout_loss\": %.9g, \"heldout_zero\": %.9g, \"clips\": %u, \"samples\": %u}\n",
            (long long)m.state.step, loss.loss, loss.zero, loss.clips, loss.samples);
   else if (st == VKD_OK)
-    printf("step %lld: held-out loss %.6g over %u clips, %u draws (predicting zeros: %.6g)\n",
-           (long long)m.state.step, loss.loss, loss.clips, loss.samples, loss.zero);
+    printf("step %lld: held-out loss %.6g over %u clips, %u draws (predicting zeros: %.6g)\n", (long long)m.state.step,
+           loss.loss, loss.clips, loss.samples, loss.zero);
   heldout_destroy(&heldout);
   dataset_close(&data);
   run_model_close(&m);
+  lora_arg_close(&lora);
   vkd_device_destroy(&dev);
   return st;
 }

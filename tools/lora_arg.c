@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "vkd/log.h"
-#include "vkdm/lora.h"
 
 // Splits FILE[:STRENGTH] in place.  What stands behind the last colon is a strength only where it is a number.
 static bool split(char *text, double *strength) {
@@ -19,13 +18,35 @@ static bool split(char *text, double *strength) {
   return *text != 0 && isfinite(value);
 }
 
-static enum vkd_status load(const char *path, double strength, bool apply, struct params **params,
+// Over weights that are streamed.
+static enum vkd_status load_reader(struct lora_arg *arg, struct lora *lora, double strength, bool apply,
+                                   struct params **params, struct vkd_error *err) {
+  struct params *old = *params, *with = NULL;
+  struct dit_config config = old->config;
+  struct lora_reader **reader = &arg->readers[arg->count - 1];
+  enum vkd_status st = lora_reader_create(reader, lora, strength, apply, &old->config, old->reader, err);
+  if (st == VKD_OK && apply) {
+    lora_configure(lora, strength, &config);
+    st = params_create(&with, old->dev, &config, 0, err);
+    if (st != VKD_OK) return st;
+    params_destroy(params);
+    *params = with;
+  }
+  if (st == VKD_OK) (*params)->reader = lora_reader_get(*reader);
+  return st;
+}
+
+static enum vkd_status load(struct lora_arg *arg, const char *path, double strength, bool apply, struct params **params,
                             struct vkd_error *err) {
-  struct lora *lora = NULL;
-  enum vkd_status st = lora_open(&lora, path, &(*params)->config, err);
+  if (arg->count == LORA_ARG_FILES)
+    return vkd_fail(err, VKD_ERR_USAGE, "%s: more than %d adapter files", path, LORA_ARG_FILES);
+  enum vkd_status st = lora_open(&arg->files[arg->count], path, &(*params)->config, err);
   if (st != VKD_OK) return st;
-  if (apply) {
-    struct dit_config config = (*params)->config;
+  struct lora *lora = arg->files[arg->count++];
+  struct dit_config config = (*params)->config;
+  if ((*params)->reader) {
+    st = load_reader(arg, lora, strength, apply, params, err);
+  } else if (apply) {
     lora_configure(lora, strength, &config);
     st = params_adapt(params, &config, err);
     if (st == VKD_OK) st = lora_apply(lora, strength, *params, err);
@@ -35,11 +56,11 @@ static enum vkd_status load(const char *path, double strength, bool apply, struc
   if (st == VKD_OK)
     vkd_log(VKD_LOG_INFO, "%s: %d adapters of rank %d, strength %g, %s", lora_path(lora), lora_count(lora),
             lora_rank(lora), strength, apply ? "on the fly" : "merged");
-  lora_close(&lora);
   return st;
 }
 
-enum vkd_status lora_arg_load(const struct cmd_args *args, struct params **params, struct vkd_error *err) {
+enum vkd_status lora_arg_load(struct lora_arg *out, const struct cmd_args *args, struct params **params,
+                              struct vkd_error *err) {
   const char *text = cmd_string(args, "lora"), *mode = cmd_string(args, "lora-mode"), *name = args->cmd->name;
   bool apply = strcmp(mode, "apply") == 0;
   if (!text && cmd_has(args, "lora-mode"))
@@ -59,8 +80,16 @@ enum vkd_status lora_arg_load(const struct cmd_args *args, struct params **param
     if (!split(at, &strength))
       st = vkd_fail(err, VKD_ERR_USAGE, "%s: --lora %.200s: FILE or FILE:STRENGTH is wanted", name, text);
     else
-      st = load(at, strength, apply, params, err);
+      st = load(out, at, strength, apply, params, err);
   }
   free(list);
   return st;
+}
+
+void lora_arg_close(struct lora_arg *arg) {
+  while (arg->count > 0) {
+    arg->count--;
+    lora_reader_destroy(&arg->readers[arg->count]);
+    lora_close(&arg->files[arg->count]);
+  }
 }

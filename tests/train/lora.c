@@ -266,6 +266,87 @@ done:
   close_trial(&again);
 }
 
+// ---- weights on the host -------------------------------------------------------------------------------------------
+static enum vkd_status read_host(void *user, int index, uint64_t first, uint64_t count, float *dst,
+                                 struct vkd_error *err) {
+  return params_read_part(user, PARAMS_WEIGHT, index, first, count, dst, err);
+}
+
+// Rows of a reader, asked for in odd pieces, against those of params, bit for bit.
+static void check_reader(const char *name, const struct lora_reader *reader, const struct params *want) {
+  const struct params_reader *r = lora_reader_get(reader);
+  int differ = 0;
+  for (int i = 0; i < want->count; i++) {
+    uint64_t n = (uint64_t)want->rows[i].numel;
+    float *got = malloc((size_t)n * sizeof *got), *whole = malloc((size_t)n * sizeof *whole);
+    enum vkd_status st = params_read(want, PARAMS_WEIGHT, i, whole, NULL);
+    for (uint64_t at = 0, piece; at < n && st == VKD_OK; at += piece) {
+      piece = n - at < 37 ? n - at : 37;
+      st = r->read(r->user, i, at, piece, got + at, NULL);
+    }
+    differ += st != VKD_OK || memcmp(got, whole, (size_t)n * sizeof *got) != 0;
+    free(got);
+    free(whole);
+  }
+  CHECK(differ == 0, "%s: %d of %d rows differ", name, differ, want->count);
+}
+
+// Readers of merged weights and of adapters beside them; ranks and alphas that differ, and blocks without any.
+static void check_readers(struct vkd_device *dev, const char *name, const struct dit_config *model) {
+  struct vkd_error err = {0};
+  struct params *plain = NULL, *merged = NULL, *beside = NULL;
+  struct lora *lora = NULL;
+  struct lora_reader *reader = NULL;
+  char folder[TEMP_SIZE], path[TEMP_SIZE + 32];
+  const char *attention = model->family == DIT_CLASS ? "transformer_blocks.1.attn1" : "blocks.1.attn1",
+             *ffn = model->family == DIT_CLASS ? "transformer_blocks.0.ff" : "blocks.0.ffn";
+  char names[4][96];
+  uint64_t d = (uint64_t)model->dim, f = (uint64_t)model->ffn;
+  float *values = malloc(5 * (d + f) * sizeof *values);
+  for (uint64_t i = 0; i < 5 * (d + f); i++) values[i] = draw(7, (int64_t)i);
+  snprintf(names[0], sizeof names[0], "%s.to_v.lora_A.weight", attention);
+  snprintf(names[1], sizeof names[1], "%s.to_v.lora_B.weight", attention);
+  snprintf(names[2], sizeof names[2], "%s.net.2.lora_A.weight", ffn);
+  snprintf(names[3], sizeof names[3], "%s.net.2.lora_B.weight", ffn);
+  const struct st_entry entries[] = {{names[0], ST_F32, 2, {2, d}, values, NULL, NULL},
+                                     {names[1], ST_F32, 2, {d, 2}, values + 3, NULL, NULL},
+                                     {names[2], ST_F32, 2, {5, f}, values, NULL, NULL},
+                                     {names[3], ST_F32, 2, {d, 5}, values + 1, NULL, NULL}};
+  const struct st_meta meta = {"lora_alpha", "3"};
+  temp_folder(folder);
+  snprintf(path, sizeof path, "%s/lora.safetensors", folder);
+  enum vkd_status st = st_write(path, entries, 4, &meta, 1, &err);
+  if (st == VKD_OK) st = lora_open(&lora, path, model, &err);
+  if (st == VKD_OK) st = params_create(&plain, dev, model, PARAMS_FOR_INFERENCE, &err);
+  if (st == VKD_OK) st = params_init(plain, 5, &err);
+  if (st == VKD_OK) st = params_create(&merged, dev, model, PARAMS_FOR_INFERENCE, &err);
+  if (st == VKD_OK) st = params_init(merged, 5, &err);
+  if (st == VKD_OK) st = lora_merge(lora, -0.7, merged, &err);
+  struct params_reader host = {.read = read_host, .user = plain};
+  if (st == VKD_OK) st = lora_reader_create(&reader, lora, -0.7, false, model, &host, &err);
+  CHECK(st == VKD_OK, "%s: %s", name, err.what);
+  if (st == VKD_OK) check_reader("merged", reader, merged);
+  lora_reader_destroy(&reader);
+  // Adapters beside the weights, whose memory the new params take over.
+  struct dit_config with = *model;
+  if (st == VKD_OK) lora_configure(lora, -0.7, &with);
+  if (st == VKD_OK) st = params_create(&beside, dev, model, PARAMS_FOR_INFERENCE, &err);
+  if (st == VKD_OK) st = params_init(beside, 5, &err);
+  if (st == VKD_OK) st = params_adapt(&beside, &with, &err);
+  if (st == VKD_OK) st = lora_apply(lora, -0.7, beside, &err);
+  if (st == VKD_OK) st = lora_reader_create(&reader, lora, -0.7, true, model, &host, &err);
+  CHECK(st == VKD_OK && with.lora.rank == 5, "%s: rank %d, %s", name, with.lora.rank, err.what);
+  if (st == VKD_OK) check_reader("beside", reader, beside);
+  lora_reader_destroy(&reader);
+  lora_close(&lora);
+  unlink(path);
+  rmdir(folder);
+  free(values);
+  params_destroy(&plain);
+  params_destroy(&merged);
+  params_destroy(&beside);
+}
+
 // ---- training ------------------------------------------------------------------------------------------------------
 static float *read_rows(const struct params *p, enum params_kind kind, int first, int end, int64_t *count) {
   *count = 0;
@@ -361,6 +442,7 @@ int main(void) {
   for (size_t i = 0; dev && i < sizeof models / sizeof models[0]; i++) {
     check_gradients(dev, models[i].name, models[i].model);
     check_outputs(dev, models[i].name, models[i].model);
+    check_readers(dev, models[i].name, models[i].model);
     check_training(dev, models[i].name, models[i].model);
   }
   if (dev) CHECK(vkd_device_validation(dev, NULL, 0) == 0, "the validation layer complained");

@@ -28,6 +28,16 @@ enum vkd_status lora_merge(const struct lora *lora, double strength, struct para
 void lora_configure(const struct lora *lora, double strength, struct dit_config *config);
 enum vkd_status lora_apply(const struct lora *lora, double strength, struct params *params, struct vkd_error *err);
 
+// Over weights that stay on the host: a reader of the merged weights, or (apply) of the model that lora_configure()
+// makes of `base`, the adapters' rows included.  lora and inner outlive it.  Merged, every read computes the product
+// anew: 2 rank FLOPs per element, on one core.
+struct lora_reader;
+enum vkd_status lora_reader_create(struct lora_reader **out, const struct lora *lora, double strength, bool apply,
+                                   const struct dit_config *base, const struct params_reader *inner,
+                                   struct vkd_error *err);
+const struct params_reader *lora_reader_get(const struct lora_reader *reader);
+void lora_reader_destroy(struct lora_reader **reader); // NULL inside is fine
+
 // A trained model's adapters in diffusers' names, rank and alpha as metadata that diffusers reads too; back again, all
 // of them.  Errors of the second: VKD_ERR_INPUT where the file's adapters are not the model's.
 enum vkd_status lora_save(const struct params *params, enum params_kind kind, const char *path, struct vkd_error *err);
