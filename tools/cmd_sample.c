@@ -200,9 +200,6 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct streamed_wish wish = {.always = cmd_has(args, "stream"),
                                .batch = (int64_t)count * (cmd_real(args, "cfg") == 1 ? 1 : 2)};
   if (st == VKD_OK) st = run_model_open_any(&m, args->pos[0], &options, cmd_has(args, "raw"), dev, &wish, err);
-  if (st == VKD_OK && m.streamed.source && cmd_string(args, "lora"))
-    st = vkd_fail(err, VKD_ERR_UNSUPPORTED,
-                  "sample: --lora with weights that are streamed; leave it out, or use a device with more memory");
   if (st == VKD_OK) st = lora_arg_load(&lora, args, &m.params, err);
   if (st == VKD_OK && format != SAFETENSORS && m.state.codec.kind == LATENT_RAW)
     st =

@@ -67,6 +67,14 @@ cmp -s plain.safetensors merged.safetensors && fail "merged, the adapters change
 sample base --lora whole:0 --lora-mode apply -o off.safetensors
 cmp plain.safetensors off.safetensors || failed=1
 
+# Weights that are streamed from their file give the same bits, merged and on the fly.
+file=$(echo base/checkpoints/*/ema.safetensors)
+for mode in merge apply; do
+  sample "$file" --heads 2 --latent 2x8x8 --lora whole:0.5 --lora-mode $mode -o whole.safetensors
+  sample "$file" --heads 2 --latent 2x8x8 --lora whole:0.5 --lora-mode $mode --stream -o streamed.safetensors
+  cmp whole.safetensors streamed.safetensors || failed=1
+done
+
 value() { "$vkdit" eval "$@" --data base/data.vkd --json 2> err | sed 's/"step": [0-9]*, //'; }
 [ "$(value whole)" = "$(value base --lora whole --lora-mode apply)" ] || fail "eval: $(value whole) is not $(value base --lora whole --lora-mode apply)"
 [ "$(value whole)" != "$(value base)" ] || fail "eval: the adapters change nothing"
