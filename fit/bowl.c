@@ -78,6 +78,25 @@ void fit_cells_free(struct fit_cells *cells) {
   *cells = (struct fit_cells){0};
 }
 
+enum fit_status fit_cells_mixed(const struct fit_runs *runs, int *out, struct fit_error *err) {
+  struct fit_cells cells;
+  enum fit_status status = fit_cells_make(runs, &cells, err);
+  *out = 0;
+  if (status) return status == FIT_ERR_INPUT ? FIT_OK : status; // no hyperparameters in the table
+  for (int i = 0; i < cells.count; i++) {
+    const size_t *row = cells.row + cells.cell[i].first;
+    const struct fit_run *a = &runs->row[row[0]];
+    bool mixed = false;
+    for (size_t j = 1; j < cells.cell[i].count && !mixed; j++) {
+      const struct fit_run *b = &runs->row[row[j]];
+      mixed = fabs(log(b->batch_tokens / a->batch_tokens)) > DISTINCT || fabs(log(b->lr / a->lr)) > DISTINCT;
+    }
+    *out += mixed;
+  }
+  fit_cells_free(&cells);
+  return FIT_OK;
+}
+
 struct point {
   double b, r; // ln batch, ln lr
   double y;    // ln(loss / lowest)

@@ -171,8 +171,11 @@ static void resample(const struct tables *t, struct tables *drawn, const struct 
         if (t->group[c] == g) add_rows(drawn, &t->optimal.row[c], &t->fixed.row[c]);
     }
     if (fit_solve(&drawn->optimal, &o->joint, &optimal, NULL) || fit_solve(&drawn->fixed, &o->joint, &fixed, NULL) ||
-        fit_joint_check(optimal.params, NULL) || fit_joint_check(fixed.params, NULL))
+        fit_joint_check(optimal.params, NULL) || fit_joint_check(fixed.params, NULL)) {
+      out->unidentified++;
       continue;
+    }
+    out->unidentified += !identified(&optimal) || !identified(&fixed);
     for (int b = 0; b < out->budgets; b++) {
       struct fit_compare_budget one, *to = &out->budget[b];
       double *at = got + (size_t)b * ANSWERS * (size_t)o->replicates + to->laws;
@@ -210,6 +213,7 @@ static enum fit_status find_intervals(const struct tables *t, const struct fit_c
                  : (struct fit_interval){NAN, NAN, NAN};
   }
   out->has_intervals = true;
+  if (out->unidentified > (1 - out->level) * o->replicates) out->identified = false;
 fail:
   tables_free(&drawn);
   free(got);

@@ -1,4 +1,4 @@
-// vkdit fit: the joint law of a runs table.
+// vkdit fit: the laws of a runs table.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,11 @@
 
 static const struct cmd_opt opts[] = {
     CMD_OPT_OUTPUT("DIR", "folder for law.json, report.html and the plots", .required = true),
-    {.name = "law", .kind = CMD_STRING, .metavar = "NAME", .fallback = "joint", .help = "which law: joint"},
+    {.name = "law",
+     .kind = CMD_STRING,
+     .metavar = "NAME",
+     .fallback = "joint",
+     .help = "joint, hyper (best batch and learning rate), or all"},
     {.name = "loss",
      .kind = CMD_STRING,
      .metavar = "NAME",
@@ -23,7 +27,42 @@ static const struct cmd_opt opts[] = {
      .min = 1e-12,
      .max = 1e3,
      .help = "of --loss huber, in log units"},
-    {.name = "best-per-cell", .help = "keep only the lowest loss of every (params, tokens)"},
+    {.name = "best-per-cell",
+     .help = "joint law: keep only the lowest loss of every (params, tokens); done unasked where runs of one differ in "
+             "batch or learning rate"},
+    {.name = "all-rows", .help = "joint law: keep every row, whatever its batch and learning rate"},
+    {.name = "window",
+     .kind = CMD_REAL,
+     .metavar = "W",
+     .fallback = "0.01",
+     .min = FIT_MIN_WINDOW,
+     .max = FIT_MAX_WINDOW,
+     .help = "hyper: runs up to this relative loss above their cell's best make its bowl"},
+    {.name = "fix-tokens-exp",
+     .kind = CMD_REAL,
+     .metavar = "X",
+     .min = -10,
+     .max = 10,
+     .help = "hyper: hold both exponents of T at X"},
+    {.name = "fix-params-exp",
+     .kind = CMD_REAL,
+     .metavar = "X",
+     .min = -10,
+     .max = 10,
+     .help = "hyper: hold both exponents of N at X"},
+    {.name = "fixed-batch",
+     .kind = CMD_REAL,
+     .metavar = "B",
+     .min = 1e-300,
+     .max = 1e300,
+     .help = "hyper: batch in tokens that the optimum is compared with, with --fixed-lr (default: the pair that most "
+             "cells have)"},
+    {.name = "fixed-lr",
+     .kind = CMD_REAL,
+     .metavar = "LR",
+     .min = 1e-300,
+     .max = 1e300,
+     .help = "hyper: learning rate that the optimum is compared with"},
     {.name = "fix-alpha", .kind = CMD_REAL, .metavar = "X", .min = 1e-3, .max = 10, .help = "hold alpha at X"},
     {.name = "fix-beta", .kind = CMD_REAL, .metavar = "X", .min = 1e-3, .max = 10, .help = "hold beta at X"},
     {.name = "fix-e", .kind = CMD_REAL, .metavar = "X", .min = 0, .max = 1e9, .help = "hold E at X"},
@@ -71,12 +110,17 @@ static enum vkd_status job_from(const struct cmd_args *args, struct fit_job *job
     const char *name;
     int param;
   } fixes[] = {{"fix-alpha", FIT_ALPHA}, {"fix-beta", FIT_BETA}, {"fix-e", FIT_E}};
+  static const struct {
+    const char *name;
+    unsigned parts;
+  } laws[] = {{"joint", FIT_JOB_JOINT}, {"hyper", FIT_JOB_HYPER}, {"all", FIT_JOB_JOINT | FIT_JOB_HYPER}};
   static const char *const losses[] = {"huber", "mse", "mad"};
   const char *loss = cmd_string(args, "loss"), *law = cmd_string(args, "law");
   size_t k = 0;
   *job = (struct fit_job){.table = args->pos[0], .out = cmd_string(args, "output")};
-  job->options.law = fit_law_find(law);
-  if (!job->options.law) return vkd_fail(err, VKD_ERR_USAGE, "fit: --law %s is not supported yet; joint is", law);
+  for (size_t i = 0; i < sizeof laws / sizeof *laws; i++)
+    if (!strcmp(laws[i].name, law)) job->parts = laws[i].parts;
+  if (!job->parts) return vkd_fail(err, VKD_ERR_USAGE, "fit: --law %s is unknown; one of joint, hyper, all", law);
   while (k < 3 && strcmp(losses[k], loss) != 0) k++;
   if (k == 3) return vkd_fail(err, VKD_ERR_USAGE, "fit: --loss %s is unknown; one of huber, mse, mad", loss);
   job->options.loss = (enum fit_loss)k;
@@ -87,6 +131,20 @@ static enum vkd_status job_from(const struct cmd_args *args, struct fit_job *job
     job->options.value[fixes[i].param] = cmd_real(args, fixes[i].name);
   }
   job->best_per_cell = cmd_has(args, "best-per-cell");
+  job->all_rows = cmd_has(args, "all-rows");
+  if (job->best_per_cell && job->all_rows)
+    return vkd_fail(err, VKD_ERR_USAGE, "fit: --best-per-cell and --all-rows exclude each other");
+  if (cmd_has(args, "fixed-batch") != cmd_has(args, "fixed-lr"))
+    return vkd_fail(err, VKD_ERR_USAGE, "fit: --fixed-batch and --fixed-lr go together");
+  job->fixed_batch = cmd_real(args, "fixed-batch");
+  job->fixed_lr = cmd_real(args, "fixed-lr");
+  job->hyper.window = cmd_real(args, "window");
+  for (int t = 0; t < FIT_HYPER_TARGETS; t++) {
+    job->hyper.hold_tokens[t] = cmd_has(args, "fix-tokens-exp");
+    job->hyper.hold_params[t] = cmd_has(args, "fix-params-exp");
+    job->hyper.tokens_exp[t] = cmd_real(args, "fix-tokens-exp");
+    job->hyper.params_exp[t] = cmd_real(args, "fix-params-exp");
+  }
   job->bootstrap = cmd_has(args, "bootstrap") ? (int)cmd_int(args, "bootstrap") : -1;
   if (job->bootstrap == 1) return vkd_fail(err, VKD_ERR_USAGE, "fit: --bootstrap 1 gives no interval; 2 or more, or 0");
   job->level = cmd_real(args, "level");
@@ -130,15 +188,23 @@ static void print_optimum(const struct fit_report *r) {
   printf(")\n");
 }
 
-static void print_summary(const struct fit_job *job, const struct fit_report *r) {
-  const struct fit_solution *s = r->solution;
-  const struct fit_bootstrap *b = r->bootstrap;
-  double billions[FIT_JOINT_PARAMS];
+static void print_rows(const struct fit_job_result *result) {
+  const struct fit_report *r = &result->report;
   printf("%s: %zu of %zu rows fitted\n", r->source, r->runs->count, r->runs->rows);
   for (int d = 0; d < FIT_DROP_COUNT; d++)
     if (r->runs->dropped[d]) printf("  %zu left out: %s\n", r->runs->dropped[d], fit_drop_text((enum fit_drop)d));
   if (r->runs->flops_not_positive)
     printf("  %zu rows have flops that are no number above 0; taken as not given\n", r->runs->flops_not_positive);
+  if (result->mixed)
+    printf("  %d (params, tokens) cells hold runs at several batches or learning rates: the joint law sees the best of "
+           "each (`--all-rows` to keep all)\n",
+           result->mixed);
+}
+
+static void print_joint(const struct fit_report *r) {
+  const struct fit_solution *s = r->solution;
+  const struct fit_bootstrap *b = r->bootstrap;
+  double billions[FIT_JOINT_PARAMS];
   printf("Joint law, objective %.11g, rms error %.3g %%, %d of %d starts agree\n", s->objective, 100 * s->rms,
          s->agreeing, s->starts);
   print_law(s->params, "parameters, tokens");
@@ -162,7 +228,15 @@ static void print_summary(const struct fit_job *job, const struct fit_report *r)
         "Hold-out: fitted up to %.4g FLOPs (%zu rows), off by %.3g %% on average, %.3g %% at worst, on the %zu above\n",
         r->holdout->flops, r->holdout->fitted, 100 * r->holdout->mean, 100 * r->holdout->worst, r->holdout->held_out);
   print_optimum(r);
-  printf("Wrote law.json, report.html and the plots to %s\n", job->out);
+}
+
+static void print_summary(const struct fit_job *job, const struct fit_job_result *result) {
+  print_rows(result);
+  if (result->has_joint) print_joint(&result->report);
+  if (result->joint_note[0]) printf("Joint law: none; %s\n", result->joint_note);
+  if (result->has_hyper) hyper_print(&result->hyper);
+  if (result->hyper_note[0]) printf("Hyperparameter laws: none; %s\n", result->hyper_note);
+  printf("Wrote law.json%s to %s\n", result->has_joint ? ", report.html and the plots" : "", job->out);
 }
 
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
@@ -175,12 +249,12 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   job.command = command;
   if ((status = fit_job_run(&job, &result, err))) return status;
   if (cmd_has(args, "json")) {
-    json_t *root = law_json_make(&result.report);
+    json_t *root = fit_job_json(&result);
     if (!root || json_dumpf(root, stdout, JSON_INDENT(2))) status = vkd_fail(err, VKD_ERR_IO, "fit: cannot print JSON");
     putchar('\n');
     json_decref(root);
   } else {
-    print_summary(&job, &result.report);
+    print_summary(&job, &result);
   }
   fit_job_free(&result);
   return status;
@@ -188,7 +262,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
 
 const struct cmd cmd_fit = {
     .name = "fit",
-    .summary = "Fits the scaling law of a runs table",
+    .summary = "Fits the scaling laws of a runs table",
     .usage = "RUNS.csv|DIR",
     .details = "RUNS.csv has the columns params, tokens, loss and, where known, flops, batch_tokens, lr, seed, steps,\n"
                "diverged, excluded and run (rows of one run are resampled together); DIR is a folder with a runs.csv.",

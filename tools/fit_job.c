@@ -11,6 +11,10 @@
 
 #define HOLDOUT_SHARE 0.1
 
+static int replicates_of(const struct fit_job *job, const struct fit_runs *runs) {
+  return job->bootstrap >= 0 ? job->bootstrap : runs->count > 100000 ? 100 : 400;
+}
+
 static enum vkd_status read_table(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
   struct fit_error bad;
   char *path = fileio_is_dir(job->table) ? fileio_join(job->table, "runs.csv") : strdup(job->table);
@@ -19,8 +23,39 @@ static enum vkd_status read_table(const struct fit_job *job, struct fit_job_resu
   const char *name = strrchr(path, '/');
   snprintf(out->source, sizeof out->source, "%s", name ? name + 1 : path);
   free(path);
-  if (!status && job->best_per_cell) status = fit_runs_keep_best(&out->runs, &bad);
   return law_status(status, &bad, err);
+}
+
+static enum vkd_status keep_best(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
+  struct fit_error bad;
+  int mixed = 0;
+  enum fit_status status = FIT_OK;
+  if (!job->best_per_cell && !job->all_rows) status = fit_cells_mixed(&out->runs, &mixed, &bad);
+  if (!status && (job->best_per_cell || mixed)) status = fit_runs_keep_best(&out->runs, &bad);
+  out->mixed = mixed;
+  return law_status(status, &bad, err);
+}
+
+static enum vkd_status fit_hyper(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
+  struct hyper_job hyper = {.options = job->hyper,
+                            .bootstrap = replicates_of(job, &out->runs),
+                            .level = job->level,
+                            .seed = job->seed,
+                            .compare = {.joint = job->options,
+                                        .batch = job->fixed_batch,
+                                        .lr = job->fixed_lr,
+                                        .family = job->family,
+                                        .compute = {job->compute},
+                                        .budgets = 1}};
+  if (!(job->compute > 0)) {
+    for (size_t i = 0; i < out->runs.count; i++)
+      hyper.compare.compute[0] = fmax(hyper.compare.compute[0], fit_run_flops(&out->runs.row[i]));
+    for (hyper.compare.budgets = 1; hyper.compare.budgets < 3; hyper.compare.budgets++)
+      hyper.compare.compute[hyper.compare.budgets] = 10 * hyper.compare.compute[hyper.compare.budgets - 1];
+  }
+  enum vkd_status status = hyper_run(&out->runs, &hyper, &out->hyper, err);
+  out->has_hyper = !status;
+  return status ? vkd_error_prefix(err, "%s", job->table) : VKD_OK;
 }
 
 static enum vkd_status fit_table(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
@@ -36,9 +71,8 @@ static enum vkd_status fit_table(const struct fit_job *job, struct fit_job_resul
     return vkd_error_prefix(err, "%s", job->table);
   }
   if (job->bootstrap) {
-    int replicates = job->bootstrap > 0 ? job->bootstrap : out->runs.count > 100000 ? 100 : 400;
-    status = fit_bootstrap(&out->runs, &job->options, &out->solution, replicates, job->level, job->seed, 0,
-                           &out->bootstrap, &bad);
+    status = fit_bootstrap(&out->runs, &job->options, &out->solution, replicates_of(job, &out->runs), job->level,
+                           job->seed, 0, &out->bootstrap, &bad);
     if (status) {
       snprintf(out->note, sizeof out->note, "%s", bad.what);
       r->bootstrap_note = out->note;
@@ -78,8 +112,9 @@ static enum vkd_status write_files(const struct fit_job *job, const struct fit_j
   if (status) return status;
   char *path = fileio_join(job->out, "law.json");
   if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory", job->out);
-  status = law_json_write(path, &out->report, err);
+  status = law_json_write(path, fit_job_json(out), err);
   free(path);
+  if (!out->has_joint) return status;
   if (!status) status = write_one(job, "report.html", &out->report, -1, err);
   for (int plot = 0; plot < FIT_PLOT_COUNT && !status; plot++) {
     char name[64];
@@ -87,6 +122,19 @@ static enum vkd_status write_files(const struct fit_job *job, const struct fit_j
     status = write_one(job, name, &out->report, plot, err);
   }
   return status;
+}
+
+json_t *fit_job_json(const struct fit_job_result *r) {
+  json_t *root = r->has_joint ? law_json_make(&r->report) : json_pack("{s:s}", "law", "hyper");
+  if (root && r->has_hyper) hyper_add_json(&r->hyper, root);
+  return root;
+}
+
+// Whether a part that failed is only told, because the table does not allow it and others remain.
+static bool left_out(bool others, enum vkd_status status, const struct vkd_error *err, char *note, size_t room) {
+  if (!others || status != VKD_ERR_INPUT) return false;
+  snprintf(note, room, "%.*s", (int)room - 1, err->what);
+  return true;
 }
 
 enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
@@ -104,7 +152,22 @@ enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *ou
                                     .before_count = job->before_count,
                                     .after = job->after,
                                     .after_count = job->after_count};
-  if ((status = fit_table(job, out, err)) || (status = write_files(job, out, err))) goto fail;
+  unsigned parts = job->parts ? job->parts : FIT_JOB_JOINT;
+  bool several = parts & (parts - 1);
+  struct vkd_error first = {0};
+  if (parts & FIT_JOB_HYPER && (status = fit_hyper(job, out, &first)) &&
+      !left_out(several, status, &first, out->hyper_note, sizeof out->hyper_note)) {
+    if (err) *err = first;
+    goto fail;
+  }
+  if (parts & FIT_JOB_JOINT) {
+    if ((status = keep_best(job, out, err))) goto fail;
+    if ((status = fit_table(job, out, err)) &&
+        !left_out(out->has_hyper, status, err, out->joint_note, sizeof out->joint_note))
+      goto fail;
+    out->has_joint = !status;
+  }
+  if ((status = write_files(job, out, err))) goto fail;
   return VKD_OK;
 fail:
   fit_job_free(out);
@@ -114,5 +177,6 @@ fail:
 void fit_job_free(struct fit_job_result *r) {
   fit_runs_free(&r->runs);
   fit_bootstrap_free(&r->bootstrap);
+  hyper_free(&r->hyper);
   *r = (struct fit_job_result){0};
 }

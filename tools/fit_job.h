@@ -2,16 +2,28 @@
 #ifndef VKDIT_FIT_JOB_H
 #define VKDIT_FIT_JOB_H
 
+#include "fit_hyper.h"
 #include "fit/report.h"
 #include "vkd/status.h"
 
+// What is fitted.
+enum {
+  FIT_JOB_JOINT = 1, // law.json, report.html, plots
+  FIT_JOB_HYPER = 2, // added to law.json
+};
+
 struct fit_job {
+  unsigned parts;             // 0: FIT_JOB_JOINT; of several, those that the table does not allow are told and left out
   const char *table;          // a CSV, or a folder with a runs.csv
   const char *out;            // folder, made where it is missing
   struct fit_options options; // zero: joint law, Huber 1e-3
-  bool best_per_cell;         // keep the lowest loss of every (params, tokens) first
-  int bootstrap;              // replicates; 0: none; -1: 400, or 100 above 100000 rows
-  double level;               // of the intervals, 0: 0.9
+  // The joint law is fitted to the lowest loss of every (params, tokens) when best_per_cell is set, or when cells hold
+  // runs at several batches or learning rates and all_rows is not set.
+  bool best_per_cell, all_rows;
+  struct fit_hyper_options hyper; // zero: default window
+  double fixed_batch, fixed_lr;   // of the comparison with fixed hyperparameters; 0: chosen
+  int bootstrap;                  // replicates; 0: none; -1: 400, or 100 above 100000 rows
+  double level;                   // of the intervals, 0: 0.9
   unsigned long long seed;
   bool holdout;
   double holdout_flops; // fit up to here; 0: all but the tenth of the rows with the most FLOPs
@@ -29,11 +41,16 @@ struct fit_job_result {
   struct fit_holdout holdout;
   struct fit_report report; // points at the above: do not move this struct
   char note[512];           // why there are no intervals
+  bool has_joint, has_hyper;
+  struct hyper_result hyper;
+  char joint_note[512], hyper_note[512]; // why there is none; empty: not asked for
+  int mixed; // cells with several batches or learning rates, of which the joint law saw the best run alone; 0: none
   char source[256];
 };
 
 // Too few runs to resample is no error: report.bootstrap_note says it.
 enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err);
+json_t *fit_job_json(const struct fit_job_result *r); // law.json; NULL without memory
 void fit_job_free(struct fit_job_result *r);
 
 #endif

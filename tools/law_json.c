@@ -47,6 +47,14 @@ static enum vkd_status read_params(const char *path, const json_t *from, struct 
   return VKD_OK;
 }
 
+// Two numbers, low and high.
+static bool read_pair(const json_t *from, double *low, double *high) {
+  const json_t *a = json_array_get(from, 0), *b = json_array_get(from, 1);
+  *low = json_number_value(a);
+  *high = json_number_value(b);
+  return json_array_size(from) == 2 && json_is_number(a) && json_is_number(b) && *low <= *high;
+}
+
 static enum vkd_status read_interval(const char *path, const json_t *from, struct law_file *law,
                                      struct vkd_error *err) {
   const char *key;
@@ -59,13 +67,48 @@ static enum vkd_status read_interval(const char *path, const json_t *from, struc
   json_object_foreach((json_t *)from, key, value) {
     int j = param_of(key);
     if (j < 0) continue; // level, and exponents derived from the parameters
-    const json_t *low = json_array_get(value, 0), *high = json_array_get(value, 1);
-    if (json_array_size(value) != 2 || !json_is_number(low) || !json_is_number(high) ||
-        !(json_number_value(low) <= json_number_value(high)))
+    if (!read_pair(value, &law->low[j], &law->high[j]))
       return vkd_fail(err, VKD_ERR_INPUT, "%s: interval.%s: two numbers, low and high, are needed", path, key);
     law->has_interval[j] = true;
-    law->low[j] = json_number_value(low);
-    law->high[j] = json_number_value(high);
+  }
+  return VKD_OK;
+}
+
+static enum vkd_status read_hyper_law(const char *path, const json_t *from, struct law_file *law,
+                                      struct vkd_error *err) {
+  const char *name = json_string_value(json_object_get(from, "law"));
+  const json_t *params = json_object_get(from, "params"), *interval = json_object_get(from, "interval");
+  int t = 0;
+  while (name && t < FIT_HYPER_TARGETS && strcmp(name, fit_hyper_target_name[t]) != 0) t++;
+  if (!name || t == FIT_HYPER_TARGETS)
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: laws: every entry needs \"law\": batch or lr", path);
+  struct law_file_hyper *to = &law->hyper[t];
+  if (to->has) return vkd_fail(err, VKD_ERR_INPUT, "%s: laws: law %s stands twice", path, name);
+  to->has = true;
+  to->has_interval = interval;
+  to->level = json_number_value(json_object_get(interval, "level"));
+  if (interval && !(to->level > 0 && to->level < 1))
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: law %s: interval.level: a number between 0 and 1 is needed", path, name);
+  for (int j = 0; j < FIT_HYPER_COUNT; j++) {
+    const json_t *value = json_object_get(params, fit_hyper_param_name[j]);
+    to->param[j] = json_number_value(value);
+    if (!json_is_number(value) || (j == FIT_HYPER_K && !(to->param[j] > 0)))
+      return vkd_fail(err, VKD_ERR_INPUT, "%s: law %s: params.%s: a number%s is needed", path, name,
+                      fit_hyper_param_name[j], j == FIT_HYPER_K ? " above 0" : "");
+    if (interval && !read_pair(json_object_get(interval, fit_hyper_param_name[j]), &to->low[j], &to->high[j]))
+      return vkd_fail(err, VKD_ERR_INPUT, "%s: law %s: interval.%s: two numbers, low and high, are needed", path, name,
+                      fit_hyper_param_name[j]);
+  }
+  return VKD_OK;
+}
+
+static enum vkd_status read_hyper(const char *path, const json_t *laws, struct law_file *law, struct vkd_error *err) {
+  size_t i;
+  json_t *one;
+  if (laws && !json_is_array(laws)) return vkd_fail(err, VKD_ERR_INPUT, "%s: laws: a list is needed", path);
+  json_array_foreach((json_t *)laws, i, one) {
+    enum vkd_status status = read_hyper_law(path, one, law, err);
+    if (status) return status;
   }
   return VKD_OK;
 }
@@ -102,16 +145,18 @@ enum vkd_status law_json_read(const char *path, struct law_file *law, struct vkd
   else if (!json_is_object(root) || !name)
     status = vkd_fail(err, VKD_ERR_INPUT, "%s: no field \"law\"; is this a law.json of `vkdit fit`?", path);
   else if (strcmp(name, "joint") != 0)
-    status = vkd_fail(err, VKD_ERR_UNSUPPORTED, "%s: law \"%.40s\": planning needs a joint law", path, name);
+    status = vkd_fail(err, VKD_ERR_UNSUPPORTED,
+                      "%s: law \"%.40s\": planning needs a joint law (fit with --law joint or all)", path, name);
   else if (!(status = read_params(path, json_object_get(root, "params"), law, err)) &&
-           !(status = read_interval(path, json_object_get(root, "interval"), law, err)))
+           !(status = read_interval(path, json_object_get(root, "interval"), law, err)) &&
+           !(status = read_hyper(path, json_object_get(root, "laws"), law, err)))
     status = read_rest(path, root, law, err);
   json_decref(root);
   free(text);
   return status;
 }
 
-static json_t *params_object(const double *value) {
+json_t *law_json_params(const double value[FIT_JOINT_PARAMS]) {
   const struct fit_law *law = fit_law_find("joint");
   json_t *to = json_object();
   for (int j = 0; j < law->params; j++) json_object_set_new(to, law->param[j], json_real(value[j]));
@@ -133,9 +178,9 @@ json_t *law_json_make(const struct fit_report *r) {
   double billions[FIT_JOINT_PARAMS];
   json_t *root = json_object(), *excluded = json_array();
   json_object_set_new(root, "law", json_string("joint"));
-  json_object_set_new(root, "params", params_object(s->params));
+  json_object_set_new(root, "params", law_json_params(s->params));
   fit_joint_billions(s->params, billions);
-  json_object_set_new(root, "params_in_billions", params_object(billions));
+  json_object_set_new(root, "params_in_billions", law_json_params(billions));
   if (r->bootstrap) json_object_set_new(root, "interval", interval_object(r->bootstrap));
   json_object_set_new(root, "objective", json_real(s->objective));
   json_object_set_new(root, "delta", isfinite(s->delta) ? json_real(s->delta) : json_null()); // null: squared loss
@@ -155,9 +200,8 @@ json_t *law_json_make(const struct fit_report *r) {
   return root;
 }
 
-enum vkd_status law_json_write(const char *path, const struct fit_report *report, struct vkd_error *err) {
-  json_t *root = law_json_make(report);
-  char *text = json_dumps(root, JSON_INDENT(2));
+enum vkd_status law_json_write(const char *path, json_t *root, struct vkd_error *err) {
+  char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
   json_decref(root);
   if (!text) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory", path);
   enum vkd_status status = fileio_write_whole(path, text, strlen(text), err);

@@ -42,7 +42,9 @@ has "$out" '"largest_params"'
 has "$out" '"tradeoff"'
 
 refused 2 "cannot open" fit "$folder/none.csv" -o "$folder/x"
-refused 2 "not supported yet" fit "$folder/runs.csv" -o "$folder/x" --law hyper
+refused 2 "--law huge is unknown" fit "$folder/runs.csv" -o "$folder/x" --law huge
+refused 2 "no row has a batch_tokens and a lr" fit "$folder/runs.csv" -o "$folder/x" --law hyper
+refused 2 "go together" fit "$folder/runs.csv" -o "$folder/x" --law hyper --fixed-lr 1e-3
 refused 2 "--loss huge is unknown" fit "$folder/runs.csv" -o "$folder/x" --loss huge
 refused 2 "--output" fit "$folder/runs.csv"
 refused 2 "--delta" fit "$folder/runs.csv" -o "$folder/x" --delta 0

@@ -54,6 +54,10 @@ struct fit_cells {
 enum fit_status fit_cells_make(const struct fit_runs *runs, struct fit_cells *out, struct fit_error *err);
 void fit_cells_free(struct fit_cells *cells); // NULL inside allowed
 
+// How many cells hold runs at more than one (batch, learning rate): in such a table a row's loss tells of its
+// hyperparameters as well as of N and T.  0 where the table names none.  Errors: FIT_ERR_FAILED without memory.
+enum fit_status fit_cells_mixed(const struct fit_runs *runs, int *out, struct fit_error *err);
+
 // Relative loss above the cell's minimum up to which runs count.  Wide enough for tens of runs at 0.1 % of noise
 // between runs, and near enough that terms beyond the quadratic stay of that size.
 #define FIT_DEFAULT_WINDOW 0.01

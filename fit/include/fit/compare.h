@@ -40,7 +40,10 @@ struct fit_compare {
   int cells, far;                   // cells used; accepted cells without a run near the pair
   double mean_excess, worst_excess; // loss of the fixed runs over their cells' optima, less 1
   struct fit_solution optimal, fixed;
-  bool identified; // both laws' E and exponents: else the sizes are guesses
+  // Both laws' E and exponents, in the table and in at least the share `level` of the resamples: else the sizes are
+  // guesses.
+  bool identified;
+  int unidentified; // resamples in which one of them is not
   int replicates, groups;
   double level;
   bool has_intervals; // false: none asked for, or fewer than FIT_MIN_CLUSTERS groups of cells
