@@ -179,7 +179,8 @@ enum vkd_status profile_create(struct profile **out, const struct profile_params
   struct profile *p = *out = calloc(1, sizeof *p);
   if (p) p->graphs = calloc(1, sizeof *p->graphs);
   enum vkd_status st = p && p->graphs ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a profile");
-  if (st == VKD_OK) st = train_model_config(params->config, params->data, &p->model, err);
+  if (st == VKD_OK && params->model) p->model = *params->model;
+  if (st == VKD_OK && !params->model) st = train_model_config(params->config, params->data, &p->model, err);
   if (st != VKD_OK) goto fail;
   unsigned kinds = PARAMS_FOR_INFERENCE;
   if (!params->sample)

@@ -6,8 +6,11 @@
 
 #include "cmd.h"
 #include "config_arg.h"
+#include "model_file.h"
+#include "vkdm/fileio.h"
 #include "vkdm/profile.h"
 #include "vkdm/shapes.h"
+#include "vkdm/train.h"
 
 static const struct cmd_opt opts[] = {
     {.name = "train", .help = "a training step (the default)"},
@@ -21,6 +24,7 @@ static const struct cmd_opt opts[] = {
      .help = "runs whose median is reported"},
     {.name = "nodes", .help = "every node of the graph on a line of its own, in place of ops"},
     {.name = "plan-only", .help = "count and plan without a device; nothing runs"},
+    MODEL_FILE_OPTS,
     CMD_OPT_DEVICE,
     CMD_OPT_JSON,
     {0},
@@ -213,6 +217,59 @@ static enum vkd_status print_json(const struct profile *p, bool sample, bool nod
   return text ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "profile: no memory for a report");
 }
 
+// What is to be profiled: a configuration and its shapes, or the model of a weight file.
+struct subject {
+  struct config config;
+  struct dataset *data;
+  struct dataset_info info;
+  struct dit_config model;
+  bool file;
+};
+
+static bool is_weights(const char *path) {
+  const char *dot = strrchr(path, '.');
+  return fileio_is_dir(path) || (dot && (strcmp(dot, ".safetensors") == 0 || strcmp(dot, ".json") == 0));
+}
+
+static enum vkd_status open_file(const struct cmd_args *args, struct subject *s, struct vkd_error *err) {
+  struct model_file file = {.weights = NULL};
+  struct derive_options options;
+  enum vkd_status st = model_file_options(args, &options, err);
+  if (st == VKD_OK) st = model_file_open(&file, args->pos[0], &options, false, err);
+  if (st == VKD_OK) model_file_log(&file);
+  if (st == VKD_OK) st = model_file_require_latent(&file, err);
+  if (st == VKD_OK) {
+    s->model = file.model.config;
+    model_file_config(&s->model, &s->config);
+    s->config.train.batch = 1;
+    s->config.train.steps = 1;
+  }
+  for (int i = 1; i < args->count && st == VKD_OK; i++) {
+    char key[64];
+    const char *equals = strchr(args->pos[i], '=');
+    snprintf(key, sizeof key, "%.*s", equals ? (int)(equals - args->pos[i]) : 0, args->pos[i]);
+    if (!equals || strncmp(key, "train.", 6) != 0)
+      st = vkd_fail(err, VKD_ERR_USAGE, "profile: '%s': with a weight file only train.KEY=VALUE can be set",
+                    args->pos[i]);
+    else
+      st = config_set(&s->config, key, equals + 1, err);
+  }
+  if (st == VKD_OK) st = config_check(&s->config, err);
+  s->model.compute = train_compute(&s->config);
+  s->file = true;
+  model_file_close(&file);
+  return st;
+}
+
+static enum vkd_status open_subject(const struct cmd_args *args, struct subject *s, struct vkd_error *err) {
+  if (is_weights(args->pos[0])) return open_file(args, s, err);
+  for (const struct cmd_opt *o = (const struct cmd_opt[]){MODEL_FILE_OPTS, {0}}; o->name; o++)
+    if (cmd_has(args, o->name))
+      return vkd_fail(err, VKD_ERR_USAGE, "profile: --%s is of weight files; a configuration has data.latent", o->name);
+  enum vkd_status st = config_arg_load(args, &s->config, err);
+  return st == VKD_OK ? shapes_open(&s->config, &s->data, &s->info, err) : st;
+}
+
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   bool sample = cmd_has(args, "sample"), plan_only = cmd_has(args, "plan-only"), nodes = cmd_has(args, "nodes");
   if (sample && cmd_has(args, "train"))
@@ -221,32 +278,36 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
     return vkd_fail(err, VKD_ERR_USAGE,
                     "profile: --plan-only uses no device and runs nothing; leave out --device and --runs");
   struct vkd_device *dev = NULL;
-  struct dataset *data = NULL;
   struct profile *profile = NULL;
-  struct config config;
-  struct dataset_info info;
-  enum vkd_status st = config_arg_load(args, &config, err);
-  if (st == VKD_OK) st = shapes_open(&config, &data, &info, err);
+  struct subject *subject = calloc(1, sizeof *subject);
+  if (!subject) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "profile: out of memory");
+  enum vkd_status st = open_subject(args, subject, err);
   struct vkd_device_params wanted = {.select = cmd_string(args, "device"), .fake = plan_only ? &plan_caps : NULL};
   if (st == VKD_OK) st = vkd_device_create(&dev, &wanted, err);
   if (st != VKD_OK) goto done;
   const struct vkd_device_caps *caps = vkd_device_get_caps(dev);
   int runs = plan_only ? 0 : (int)cmd_int(args, "runs");
-  struct profile_params params = {.device = dev, .config = &config, .data = &info, .sample = sample, .runs = runs};
+  struct profile_params params = {.device = dev,
+                                  .config = &subject->config,
+                                  .data = &subject->info,
+                                  .model = subject->file ? &subject->model : NULL,
+                                  .sample = sample,
+                                  .runs = runs};
   if ((st = profile_create(&profile, &params, err)) != VKD_OK) goto done;
   st = cmd_has(args, "json") ? print_json(profile, sample, nodes, caps->name, err)
                              : print_text(profile, sample, nodes, caps->name, err);
 done:
   profile_destroy(&profile);
   vkd_device_destroy(&dev);
-  dataset_close(&data);
+  dataset_close(&subject->data);
+  free(subject);
   return st;
 }
 
 const struct cmd cmd_profile = {
     .name = "profile",
     .summary = "Tells what a step costs op by op, its memory, and its FLOPs beside the paper's formula",
-    .usage = CONFIG_ARG_USAGE,
+    .usage = "CONFIG.yaml|FILE.safetensors [key=value ...]",
     .details = "The formula is C_token = 3/4 N (7 + n/d), N = 16 L d^2, per token (another ffn width: 3 L (12 d^2 + 4 "
                "d ffn + 4 n d); family dit: 3 L (8 d^2 + 4 d ffn + 4 n d)).\n"
                "Inputs are random; shapes come from data.path, from data.latent, or from the synthetic settings.",

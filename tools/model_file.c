@@ -132,7 +132,7 @@ void model_file_close(struct model_file *f) { weights_close(&f->weights); }
 
 // What the public code of the family assumes: Wan samples a rectified flow at shift 5; DiT predicts the noise, and
 // where it has twice the channels, the noise's variance too.
-static void file_config(const struct dit_config *c, struct config *config) {
+void model_file_config(const struct dit_config *c, struct config *config) {
   config_default(config);
   config->model.family = c->family == DIT_CLASS ? CONFIG_DIT : CONFIG_CROSS_DIT;
   config->train.ema = 0;
@@ -142,18 +142,23 @@ static void file_config(const struct dit_config *c, struct config *config) {
   if (c->family == DIT_CROSS) config->train.shift = 5;
 }
 
+enum vkd_status model_file_require_latent(const struct model_file *f, struct vkd_error *err) {
+  if (f->model.latent_known) return VKD_OK;
+  return vkd_fail(err, VKD_ERR_USAGE,
+                  "%s: give the size of the videos: --size HxW --frames F in pixels, or --latent TxHxW",
+                  weights_path(f->weights));
+}
+
 static enum vkd_status open_file(struct run_model *m, struct model_file *f, struct vkd_device *dev,
                                  const struct streamed_wish *wish, struct vkd_error *err) {
   const struct dit_config *c = &f->model.config;
   m->state.step = -1;
   m->state.model = *c;
-  file_config(c, &m->config);
-  if (!f->model.latent_known)
-    return vkd_fail(err, VKD_ERR_USAGE,
-                    "%s: give the size of the videos: --size HxW --frames F in pixels, or --latent TxHxW",
-                    weights_path(f->weights));
-  enum vkd_status st = latent_codec_init(&m->state.codec, LATENT_RAW, (uint32_t)c->in_channels, (uint32_t)c->latent[0],
-                                         (uint32_t)c->latent[1], (uint32_t)c->latent[2], 0, 0, err);
+  model_file_config(c, &m->config);
+  enum vkd_status st = model_file_require_latent(f, err);
+  if (st == VKD_OK)
+    st = latent_codec_init(&m->state.codec, LATENT_RAW, (uint32_t)c->in_channels, (uint32_t)c->latent[0],
+                           (uint32_t)c->latent[1], (uint32_t)c->latent[2], 0, 0, err);
   return st == VKD_OK ? streamed_open(&m->streamed, &m->params, dev, c, &f->weights, wish, err) : st;
 }
 

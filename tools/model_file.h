@@ -52,9 +52,15 @@ enum vkd_status model_file_open(struct model_file *out, const char *path, const 
                                 bool raw, struct vkd_error *err);
 void model_file_log(const struct model_file *file); // one line of what was found
 void model_file_close(struct model_file *file);
+// Errors: VKD_ERR_USAGE, naming the options, where nothing told the latent's size.
+enum vkd_status model_file_require_latent(const struct model_file *file, struct vkd_error *err);
+
+// What the family's public code assumes of such a model, in a configuration whose other fields are at their defaults.
+void model_file_config(const struct dit_config *model, struct config *config);
 
 // A model to sample from, of either kind.  Of a file: its configuration has the defaults of the family's public code,
-// its latents are raw, state.step is -1, and its weights are streamed where they do not fit.  Errors: also VKD_ERR_USAGE where nothing tells the latent's size.
+// its latents are raw, state.step is -1, and its weights are streamed where they do not fit.  Errors: also
+// VKD_ERR_USAGE where nothing tells the latent's size.
 enum vkd_status run_model_open_any(struct run_model *out, const char *path, const struct derive_options *options,
                                    bool raw, struct vkd_device *dev, const struct streamed_wish *wish,
                                    struct vkd_error *err);

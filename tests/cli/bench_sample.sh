@@ -132,6 +132,11 @@ for how in --stream "--memory-limit 9"; do
   sampled other $how && grep -q "streamed block by block" "$folder/stderr" && cmp "$folder/plain.safetensors" "$folder/other.safetensors"
   note $? "sample $how differs: $(cat "$folder/out" "$folder/stderr")"
 done
+"$vkdit" profile "$file" --plan-only --sample --heads 2 > "$folder/out" 2> "$folder/stderr" &&
+  grep -q "^forward pass of 1: .* d 192, 6 layers, 2 heads, ffn 768, 16 tokens of 3 x 1 x 8 x 8" "$folder/out"
+note $? "profile of a weight file: $(head -1 "$folder/out")$(cat "$folder/stderr")"
+refused 2 "only train.KEY=VALUE" profile "$file" --plan-only --heads 2 model.dim=4 -q
+refused 2 "data.latent" profile dit-s-2 --plan-only --latent 1x8x8
 refused 2 "--stream is of weight files" sample "$folder/run" -o "$folder/x.safetensors" --stream
 
 echo "$passed passed, $failed failed"

@@ -12,6 +12,7 @@ struct profile_params {
   struct vkd_device *device; // a fake one with runs = 0: counts and memory only
   const struct config *config;
   const struct dataset_info *data; // shapes only; the numbers are random
+  const struct dit_config *model;  // NULL: as train_model_config() makes it of config and data
   bool sample;                     // a forward pass over a micro-batch of latents in place of a training step
   int runs;                        // timed runs; 0: nothing runs
 };
