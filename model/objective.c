@@ -67,7 +67,7 @@ static struct ddpm_schedule trained;
 static pthread_once_t trained_once = PTHREAD_ONCE_INIT;
 static void make_trained(void) { ddpm_schedule_make(&trained, DDPM_EVEN, DDPM_STEPS, NULL); }
 
-static int step_draw_of(double u, struct objective_draw *d) {
+static int draw_step(double u, struct objective_draw *d) {
   pthread_once(&trained_once, make_trained);
   int t = (int)(u * DDPM_STEPS);
   d->timestep = t;
@@ -76,14 +76,14 @@ static int step_draw_of(double u, struct objective_draw *d) {
 
 static void v_draw(const struct config *config, double u, struct objective_draw *d) {
   (void)config;
-  double bar = trained.alpha_bar[step_draw_of(u, d)];
+  double bar = trained.alpha_bar[draw_step(u, d)];
   set_mix(d, sqrt(bar), sqrt(1 - bar), -sqrt(1 - bar), sqrt(bar));
 }
 
 // x0 - its estimate is sqrt(1 / alpha_bar - 1) (eps - noise), and the posterior's means differ by mean_x0 times that.
 static void eps_draw(const struct config *config, double u, struct objective_draw *d) {
   (void)config;
-  int t = step_draw_of(u, d);
+  int t = draw_step(u, d);
   double bar = trained.alpha_bar[t], deviation = sqrt(trained.posterior_variance[t]);
   set_mix(d, sqrt(bar), sqrt(1 - bar), 0, 1);
   d->hybrid[VKD_HYBRID_LOG_RATIO] = (float)(trained.log_beta[t] - trained.log_posterior_variance[t]);

@@ -8,7 +8,7 @@ void main() {
   if (item >= p.samples * p.inner) return;
   uint index = item / p.inner, i = item % p.inner, eps = item + index * p.inner;
   element x = load(index, i);
-  // both addresses are good, whether they are wanted or not: lavapipe loads what all lanes share under a false condition too
+  // Both addresses are good, wanted or not: lavapipe loads what all lanes share under a false condition too.
   vec2 parts = vec2(RefF(p.dparts).v[2 * index], RefF(p.dparts).v[2 * index + 1]);
   vec2 k = (p.has & HYBRID_HAS_DPARTS) != 0 ? parts : vec2(0.0);
   k += (p.has & HYBRID_HAS_DLOSS) != 0 ? RefF(p.dloss).v[0] / float(p.samples) : 0.0;
