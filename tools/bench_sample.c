@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config_arg.h"
+#include "precision_arg.h"
 #include "vkd/nearest.h"
 #include "vkdm/bench_sample.h"
 #include "vkdm/sampler.h"
@@ -30,17 +31,6 @@ struct job {
   const struct sampler *sampler; // the usual one, for its number of steps
 };
 
-static enum vkd_status find_precision(const char *text, enum vkd_dtype *dtype, struct vkd_error *err) {
-  static const enum vkd_dtype dtypes[] = {VKD_F32, VKD_F16, VKD_BF16};
-  if (!text) return VKD_OK;
-  for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-    if (strcmp(vkd_dtype_name(dtypes[i]), text) == 0) {
-      *dtype = dtypes[i];
-      return VKD_OK;
-    }
-  return vkd_fail(err, VKD_ERR_USAGE, "bench: --precision %s: fp32, fp16 and bf16 are known", text);
-}
-
 static enum vkd_status make_job(const struct cmd_args *args, struct job *job, struct vkd_error *err) {
   struct dataset *data = NULL;
   struct dataset_info info;
@@ -53,7 +43,7 @@ static enum vkd_status make_job(const struct cmd_args *args, struct job *job, st
   if (st == VKD_OK) st = shapes_open(&job->config, &data, &info, err);
   if (st == VKD_OK) st = train_model_config(&job->config, &info, &job->model, err);
   dataset_close(&data);
-  if (st == VKD_OK) st = find_precision(cmd_string(args, "precision"), &job->model.compute, err);
+  if (st == VKD_OK) st = precision_arg(args, &job->model.compute, err);
   if (st == VKD_OK) st = dit_params(&job->model, &rows, &count, err);
   job->params = 0;
   for (int i = 0; st == VKD_OK && i < count; i++)

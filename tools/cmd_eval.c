@@ -3,6 +3,7 @@
 
 #include "cmd.h"
 #include "lora_arg.h"
+#include "precision_arg.h"
 #include "run_model.h"
 #include "vkdm/heldout.h"
 
@@ -20,6 +21,7 @@ static const struct cmd_opt opts[] = {
      .min = 0,
      .max = 1e8,
      .help = "at most so many clips; 0: all"},
+    PRECISION_ARG_OPT("fp32, fp16 or bf16 (default: as the run was trained)"),
     LORA_ARG_OPTS,
     CMD_OPT_JSON,
     CMD_OPT_DEVICE,
@@ -46,8 +48,12 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct dataset *data = NULL;
   struct heldout *heldout = NULL;
   struct heldout_loss loss;
-  enum vkd_status st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
-  if (st == VKD_OK) st = run_model_open(&m, args->pos[0], cmd_has(args, "raw"), dev, err);
+  enum vkd_dtype compute = VKD_F32;
+  enum vkd_status st = precision_arg(args, &compute, err);
+  if (st == VKD_OK)
+    st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
+  if (st == VKD_OK)
+    st = run_model_open(&m, args->pos[0], cmd_has(args, "raw"), cmd_has(args, "precision") ? &compute : NULL, dev, err);
   if (st == VKD_OK) st = lora_arg_load(&lora, args, &m.params, err);
   if (st == VKD_OK) st = dataset_open(cmd_string(args, "data"), &data, err);
   if (st == VKD_OK) st = check_data(&m, data, err);

@@ -6,6 +6,7 @@
 #include "cmd.h"
 #include "lora_arg.h"
 #include "model_file.h"
+#include "precision_arg.h"
 #include "progress.h"
 #include "text_arg.h"
 #include "vkd/nearest.h"
@@ -65,6 +66,8 @@ static const struct cmd_opt opts[] = {
      .max = 100,
      .help = "frames per second"},
     {.name = "raw", .help = "the raw weights, not their running average (EMA)"},
+    PRECISION_ARG_OPT(
+        "fp32, fp16 or bf16: of the blocks' products and attention; 16 bits halve their weights (default: fp32)"),
     LORA_ARG_OPTS,
     MODEL_FILE_OPTS,
     STREAMED_OPTS,
@@ -199,6 +202,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
         err);
   struct streamed_wish wish = {.always = cmd_has(args, "stream"),
                                .batch = (int64_t)count * (cmd_real(args, "cfg") == 1 ? 1 : 2)};
+  if (st == VKD_OK) st = precision_arg(args, &wish.compute, err);
   if (st == VKD_OK) st = run_model_open_any(&m, args->pos[0], &options, cmd_has(args, "raw"), dev, &wish, err);
   if (st == VKD_OK) st = lora_arg_load(&lora, args, &m.params, err);
   if (st == VKD_OK && format != SAFETENSORS && m.state.codec.kind == LATENT_RAW)

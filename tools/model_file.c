@@ -151,7 +151,8 @@ enum vkd_status model_file_require_latent(const struct model_file *f, struct vkd
 
 static enum vkd_status open_file(struct run_model *m, struct model_file *f, struct vkd_device *dev,
                                  const struct streamed_wish *wish, struct vkd_error *err) {
-  const struct dit_config *c = &f->model.config;
+  struct dit_config *c = &f->model.config;
+  c->compute = wish->compute;
   m->state.step = -1;
   m->state.model = *c;
   model_file_config(c, &m->config);
@@ -174,7 +175,7 @@ enum vkd_status run_model_open_any(struct run_model *m, const char *path, const 
     st = refuse_options(path, options, true, raw, err);
     if (st == VKD_OK && wish->always)
       st = vkd_fail(err, VKD_ERR_USAGE, "%s: --stream is of weight files, as %s/weights.safetensors", path, checkpoint);
-    if (st == VKD_OK) st = run_model_open(m, checkpoint, raw, dev, err);
+    if (st == VKD_OK) st = run_model_open(m, checkpoint, raw, &wish->compute, dev, err);
   } else {
     st = model_file_open(&f, path, options, raw, err);
     if (st == VKD_OK) model_file_log(&f);

@@ -114,7 +114,7 @@ enum vkd_status reproduce_sample(struct reproduce *r, struct vkd_device *device,
   char *run = malloc(size);
   if (!run) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
   snprintf(run, size, "%s/sweep/runs/%s", r->folder, r->grid.cells[r->best].name);
-  enum vkd_status status = run_model_open(&m, run, false, device, err);
+  enum vkd_status status = run_model_open(&m, run, false, NULL, device, err);
   free(run);
   if (status) return status;
   r->samples.step = m.state.step;

@@ -5,6 +5,7 @@
 
 #include "vkdm/base.h"
 #include "vkdm/fileio.h"
+#include "vkdm/train.h"
 
 // What a run's adapters lie on.
 static enum vkd_status load_base(struct run_model *m, const char *folder, struct vkd_error *err) {
@@ -16,8 +17,8 @@ static enum vkd_status load_base(struct run_model *m, const char *folder, struct
                   m->state.base);
 }
 
-enum vkd_status run_model_open(struct run_model *m, const char *path, bool raw_weights, struct vkd_device *dev,
-                               struct vkd_error *err) {
+enum vkd_status run_model_open(struct run_model *m, const char *path, bool raw_weights, const enum vkd_dtype *compute,
+                               struct vkd_device *dev, struct vkd_error *err) {
   *m = (struct run_model){.params = NULL};
   char *newest = NULL;
   char *state = fileio_join(path, "state.json"), *folder = NULL;
@@ -30,6 +31,7 @@ enum vkd_status run_model_open(struct run_model *m, const char *path, bool raw_w
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: holds no checkpoint yet; make one with vkdit train", path);
   if (st == VKD_OK) st = ckpt_open(folder, &m->state, err);
   if (st == VKD_OK) st = config_from_string(folder, m->state.config, strlen(m->state.config), NULL, 0, &m->config, err);
+  if (st == VKD_OK) m->state.model.compute = compute ? *compute : train_compute(&m->config);
   if (st == VKD_OK) st = params_create(&m->params, dev, &m->state.model, PARAMS_FOR_INFERENCE, err);
   bool ema = !raw_weights && m->config.train.ema > 0;
   if (st == VKD_OK) st = ckpt_load(folder, m->params, ema ? PARAMS_EMA : PARAMS_WEIGHT, PARAMS_WEIGHT, err);

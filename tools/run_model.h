@@ -12,9 +12,10 @@ struct run_model {
   struct streamed streamed; // of a weight file that does not fit the device
 };
 
-// Errors: VKD_ERR_INPUT where `path` holds no checkpoint.
-enum vkd_status run_model_open(struct run_model *out, const char *path, bool raw_weights, struct vkd_device *dev,
-                               struct vkd_error *err);
+// compute: as struct dit_config has it; NULL: as the run was trained.  Errors: VKD_ERR_INPUT where `path` holds no
+// checkpoint.
+enum vkd_status run_model_open(struct run_model *out, const char *path, bool raw_weights, const enum vkd_dtype *compute,
+                               struct vkd_device *dev, struct vkd_error *err);
 void run_model_close(struct run_model *model);
 
 #endif

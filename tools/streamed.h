@@ -22,7 +22,8 @@ struct params_reader streamed_reader(struct source *source);
 
 struct streamed_wish {
   bool always;
-  int64_t batch; // samples of a forward pass, those of guidance counted
+  int64_t batch;          // samples of a forward pass, those of guidance counted
+  enum vkd_dtype compute; // as struct dit_config has it
 };
 
 // What params read from for as long as they live; all zero where they lie on the device.
