@@ -61,8 +61,10 @@ refuse "cannot" train tiny.yaml -o tiny.yaml/run
 
 # Models
 mkdir hollow
+refuse "hollow: holds no .safetensors" sample hollow -o x.gif
+touch hollow/config.yaml
 refuse "hollow: holds no checkpoint yet" sample hollow -o x.gif
-refuse "nowhere: no such run" sample nowhere -o x.gif
+refuse "nowhere: cannot open it" sample nowhere -o x.gif
 refuse "x.xyz: the ending tells the format" sample run -o x.xyz
 refuse "the model has classes 0 to" sample run -o x.gif --label circel
 refuse "nearest: unipc" sample run -o x.gif --sampler unipcc
