@@ -61,4 +61,19 @@ static inline struct fit_runs synthetic_runs(const double si[FIT_JOINT_PARAMS], 
   return runs;
 }
 
+// The same sizes and tokens, but every row is a run of its own: its noise is its own.
+static inline struct fit_runs synthetic_grid(const double si[FIT_JOINT_PARAMS], int sizes, int budgets, double noise,
+                                             uint64_t seed) {
+  struct fit_runs runs = synthetic_runs(si, sizes, budgets, 0, seed);
+  struct prng prng = {seed * 0x9e3779b97f4a7c15u + 1};
+  for (int i = 0; i < 20; i++) prng_uniform(&prng); // small seeds start alike
+  for (size_t i = 0; i < runs.count; i++) {
+    runs.row[i].loss *= exp(noise * prng_normal(&prng));
+    runs.row[i].run = (int)i;
+  }
+  runs.clusters = (int)runs.count;
+  runs.has_run = false;
+  return runs;
+}
+
 #endif
