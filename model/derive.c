@@ -10,7 +10,7 @@
 #include "derive_json.h"
 #include "vkdm/naming.h"
 
-enum { MAX_SIZE = 1 << 20, MAX_DEPTH = 1024, HEAD_DIM = 128, TEXT_LEN = 512 };
+enum { MAX_SIZE = 1 << 20, MAX_DEPTH = 1024, MAX_TABLE = 1 << 16, HEAD_DIM = 128, TEXT_LEN = 512 };
 
 // What shapes tell directly; 0: not told.
 struct sizes {
@@ -371,6 +371,9 @@ enum vkd_status derive_model(const struct weights *w, const struct derive_option
   if (!(c->eps > 0)) c->eps = 1e-6f;
   if (c->family == DIT_CROSS && !c->text_len) c->text_len = TEXT_LEN;
   if (!d->latent_known) memcpy(c->latent, c->patch, sizeof c->latent);
-  if ((st = dit_config_check(c, err)) != VKD_OK) vkd_error_prefix(err, "%s", weights_path(w));
-  return st;
+  if ((st = dit_config_check(c, err)) != VKD_OK) return vkd_error_prefix(err, "%s", weights_path(w));
+  if (c->family == DIT_CLASS && !s.tokens && dit_tokens(c) > MAX_TABLE)
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: a position table of %" PRId64 " tokens (at most %d are computed)",
+                    weights_path(w), dit_tokens(c), MAX_TABLE);
+  return VKD_OK;
 }

@@ -175,7 +175,7 @@ enum vkd_status run_model_open_any(struct run_model *m, const char *path, const 
     st = refuse_options(path, options, true, raw, err);
     if (st == VKD_OK && wish->always)
       st = vkd_fail(err, VKD_ERR_USAGE, "%s: --stream is of weight files, as %s/weights.safetensors", path, checkpoint);
-    if (st == VKD_OK) st = run_model_open(m, checkpoint, raw, &wish->compute, dev, err);
+    if (st == VKD_OK) st = run_model_open(m, path, raw, &wish->compute, dev, err);
   } else {
     st = model_file_open(&f, path, options, raw, err);
     if (st == VKD_OK) model_file_log(&f);

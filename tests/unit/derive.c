@@ -244,6 +244,8 @@ static void test_json(void) {
   CHECK(derive(&none, &d, &err) == VKD_OK, "%s", err.what);
   check_config(&d.config, &weight_files_class, "DiTTransformer2DModel"); // eps 1e-6, whatever norm_eps says
   CHECK(d.latent_known, "sample_size");
+  write_json("{\"num_attention_heads\":2,\"sample_size\":1000000}");
+  refused(&none, "a position table of 250000000000 tokens");
   write_json("{\"num_attention_heads\":2,\"num_embeds_ada_norm\":1000}");
   refused(&none, "\"num_embeds_ada_norm\" is 1000, but the shapes");
   write_json("{\"num_attention_heads\":2,\"norm_type\":\"layer_norm\"}");

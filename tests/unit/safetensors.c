@@ -41,6 +41,13 @@ static void test_refusals(void) {
   check_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,8]}}", 8, "whole");
   check_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[2.0],\"data_offsets\":[0,8]}}", 8, "whole");
   check_refused("{\"a\":{\"dtype\":\"Q4\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "dtype");
+  static const char *const dtypes[] = {"3", "null", "\"\"", "\"f32\"", "\"F32 \"", "[\"F32\"]", "\"F8_E4M3FN\""};
+  for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
+    char header[128];
+    snprintf(header, sizeof header, "{\"a\":{\"dtype\":%s,\"shape\":[2],\"data_offsets\":[0,8]}}", dtypes[i]);
+    check_refused(header, 8, *dtypes[i] == '"' ? "dtype" : "exactly");
+  }
+  check_refused("{\"a\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "disagree");
   check_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,4],\"data_offsets\":[0,8]}}", 8,
                 "overflows");
   check_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387905],\"data_offsets\":[0,4]}}", 4, "overflows");
@@ -57,6 +64,13 @@ static void test_refusals(void) {
                 "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}",
                 6, "overlaps");
   check_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+                "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+                4, "overlaps");
+  check_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]},"
+                "\"b\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[4,8]}}",
+                16, "overlaps");
+  check_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"dtype\":\"F32\"}}", 4, "duplicate");
+  check_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
                 "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]}}",
                 12, "no tensor");
   check_refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 8, "no tensor");
@@ -66,9 +80,31 @@ static void test_refusals(void) {
   check_refused("", 0, "no .safetensors");
   struct vkd_error err = {0};
   struct st_file *file = NULL;
-  uint64_t huge = UINT64_MAX - 3;
-  CHECK(!fileio_write_whole(path, &huge, 8, &err), "%s", err.what);
-  CHECK(st_open(path, &file, &err) == VKD_ERR_INPUT, "huge header accepted");
+  // Header lengths that no file has, with and without bytes behind them.
+  static const uint64_t lengths[] = {UINT64_MAX - 3,          UINT64_MAX,        UINT64_MAX - 7, UINT64_C(1) << 63,
+                                     (UINT64_C(1) << 63) - 1, UINT64_C(1) << 32, 100000001,      57};
+  for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+    for (size_t size = 8; size <= 64; size += 56) {
+      char bytes[64] = {0};
+      memcpy(bytes, &lengths[i], 8);
+      bytes[8] = '{';
+      err = (struct vkd_error){0};
+      CHECK(!fileio_write_whole(path, bytes, size, &err), "%s", err.what);
+      CHECK(st_open(path, &file, &err) == VKD_ERR_INPUT && !file && strstr(err.what, "its header would be"),
+            "a header of %" PRIu64 " bytes in a file of %zu: %s", lengths[i], size, err.what);
+    }
+  // Nesting: as a value, in the shape, in the metadata; closed and not.
+  enum { DEPTH = 100000 };
+  static char deep[2 * DEPTH + 128];
+  static const char *const heads[] = {"{\"a\":", "{\"a\":{\"dtype\":\"F32\",\"shape\":", "{\"__metadata__\":"};
+  for (int i = 0; i < 6; i++) {
+    size_t n = strlen(strcpy(deep, heads[i / 2]));
+    memset(deep + n, '[', DEPTH);
+    n += DEPTH;
+    if (i % 2) memset(deep + n, ']', DEPTH);
+    strcpy(deep + n + (i % 2 ? DEPTH : 0), "}");
+    check_refused(deep, 0, "maximum parsing depth");
+  }
   err = (struct vkd_error){0};
   CHECK(!fileio_write_whole(path, "abc", 3, &err), "%s", err.what);
   CHECK(st_open(path, &file, &err) == VKD_ERR_INPUT && strstr(err.what, "too short"), "%s", err.what);
@@ -79,18 +115,39 @@ static void test_refusals(void) {
   CHECK(st_open(folder, &file, &err) == VKD_ERR_INPUT, "%s", err.what);
 }
 
+// All 256 bytes: (-1)^s 2^(e-bias) (1 + m/2^mantissa), or 2^(1-bias) m/2^mantissa where e = 0.  Of E4M3 only all ones
+// is NaN; E5M2 keeps the highest exponent for infinity and NaN.
+static void check_f8(const struct st_tensor *t, int exponent, int mantissa, int bias) {
+  struct vkd_error err = {0};
+  float got[256];
+  int wrong = 0;
+  CHECK(t && !st_read_f32(t, got, &err), "%s", err.what);
+  for (int i = 0; i < 256; i++) {
+    int e = i >> mantissa & ((1 << exponent) - 1), m = i & ((1 << mantissa) - 1);
+    double part = ldexp(m, -mantissa), want = e ? ldexp(1 + part, e - bias) : ldexp(part, 1 - bias);
+    if (exponent == 4 ? (i & 127) == 127 : e == 31) want = exponent == 5 && !m ? INFINITY : NAN;
+    if (i & 128) want = -want;
+    wrong += isnan(want) ? !isnan(got[i]) : !((double)got[i] == want && !signbit(got[i]) == !signbit(want));
+  }
+  CHECK(wrong == 0, "%d of the values of %s", wrong, t->name);
+}
+
 // Every finite f16 equals (-1)^s 2^(e-15) (1 + m/1024), or 2^-14 m/1024 where e = 0; computed here in double.
 static void test_conversions(void) {
   enum { N = 65536 };
   static uint16_t halves[N];
   static float got[N];
   struct vkd_error err = {0};
+  uint8_t bytes[256];
   for (int i = 0; i < N; i++) halves[i] = (uint16_t)i;
+  for (int i = 0; i < 256; i++) bytes[i] = (uint8_t)i;
   struct st_entry entries[] = {
       {.name = "f16", .dtype = ST_F16, .ndim = 2, .shape = {256, 256}, .data = halves},
       {.name = "bf16", .dtype = ST_BF16, .ndim = 1, .shape = {N}, .data = halves},
+      {.name = "e4m3", .dtype = ST_F8_E4M3, .ndim = 1, .shape = {256}, .data = bytes},
+      {.name = "e5m2", .dtype = ST_F8_E5M2, .ndim = 1, .shape = {256}, .data = bytes},
   };
-  CHECK(!st_write(path, entries, 2, NULL, 0, &err), "%s", err.what);
+  CHECK(!st_write(path, entries, 4, NULL, 0, &err), "%s", err.what);
   struct st_file *file = NULL;
   CHECK(!st_open(path, &file, &err), "%s", err.what);
   if (!file) return;
@@ -115,6 +172,8 @@ static void test_conversions(void) {
     wrong += bits != (uint32_t)i << 16;
   }
   CHECK(wrong == 0, "%d of the bf16 values", wrong);
+  check_f8(st_find(file, "e4m3"), 4, 3, 7);
+  check_f8(st_find(file, "e5m2"), 5, 2, 15);
   int32_t ints[2];
   CHECK(st_read_i32_part(st_find(file, "f16"), 0, 2, ints, &err) == VKD_ERR_DTYPE, "f16 read as i32");
   err = (struct vkd_error){0};
@@ -152,7 +211,7 @@ static void test_round_trip(void) {
   struct filler filler = {.data = (const unsigned char *)random};
   uint8_t bytes[3] = {1, 2, 255};
   int64_t longs[2] = {-7, INT64_C(1) << 40};
-  double doubles[2] = {0.1, -1e-3};
+  double doubles[2] = {0.1, -1e-3}, wide[2] = {INFINITY, -1e300};
   struct st_entry entries[] = {
       {.name = "z.big", .dtype = ST_F32, .ndim = 1, .shape = {big}, .fill = fill, .user = &filler},
       {.name = "b", .dtype = ST_U8, .ndim = 1, .shape = {3}, .data = bytes},
@@ -160,15 +219,16 @@ static void test_round_trip(void) {
       {.name = "long", .dtype = ST_I64, .ndim = 1, .shape = {2}, .data = longs},
       {.name = "double", .dtype = ST_F64, .ndim = 2, .shape = {2, 1}, .data = doubles},
       {.name = "empty", .dtype = ST_F32, .ndim = 2, .shape = {0, 5}},
+      {.name = "wide", .dtype = ST_F64, .ndim = 1, .shape = {2}, .data = wide},
   };
   struct st_meta meta[] = {{"step", "12"}, {"note", "line \"one\"\n\xc3\xa9"}};
-  CHECK(!st_write(path, entries, 6, meta, 2, &err), "%s", err.what);
+  CHECK(!st_write(path, entries, 7, meta, 2, &err), "%s", err.what);
   CHECK(!filler.bad && filler.expected == big * 4, "the filler was asked out of order");
   struct st_file *file = NULL;
   CHECK(!st_open(path, &file, &err), "%s", err.what);
   if (!file) goto done;
-  CHECK(st_count(file) == 6 && !strcmp(st_at(file, 0)->name, "b") && !strcmp(st_at(file, 5)->name, "z.big"), "order");
-  for (size_t i = 0; i < 6; i++) {
+  CHECK(st_count(file) == 7 && !strcmp(st_at(file, 0)->name, "b") && !strcmp(st_at(file, 6)->name, "z.big"), "order");
+  for (size_t i = 0; i < 7; i++) {
     const struct st_tensor *t = st_at(file, i);
     CHECK((uintptr_t)t->data % st_dtype_size(t->dtype) == 0, "%s is not aligned", t->name);
   }
@@ -182,6 +242,9 @@ static void test_round_trip(void) {
   int32_t n[3];
   CHECK(!st_read_f32(st_find(file, "double"), f, &err) && f[0] == 0.1f && f[1] == -1e-3f, "f64");
   CHECK(!st_read_i32(st_find(file, "b"), n, &err) && n[2] == 255, "u8");
+  CHECK(st_read_f32(st_find(file, "wide"), f, &err) == VKD_ERR_INPUT && isinf(f[0]) && strstr(err.what, "-1e+300"),
+        "%s", err.what);
+  err = (struct vkd_error){0};
   CHECK(st_read_i32(st_find(file, "long"), n, &err) == VKD_ERR_INPUT && n[0] == -7, "i64 beyond 32 bits");
   err = (struct vkd_error){0};
   CHECK(st_require(file, "z.bgi", -1, NULL, &t, &err) == VKD_ERR_INPUT && strstr(err.what, "'z.big'"), "%s", err.what);
@@ -195,15 +258,15 @@ static void test_round_trip(void) {
   size_t first_size = 0, second_size = 0;
   err = (struct vkd_error){0};
   CHECK(!fileio_read_whole(path, 1 << 24, &first, &first_size, &err), "%s", err.what);
-  struct st_entry swapped[] = {entries[5], entries[3], entries[0], entries[4], entries[2], entries[1]};
+  struct st_entry swapped[] = {entries[6], entries[5], entries[3], entries[0], entries[4], entries[2], entries[1]};
   struct st_meta meta2[] = {meta[1], meta[0]};
   filler.expected = 0;
-  CHECK(!st_write(path, swapped, 6, meta2, 2, &err), "%s", err.what);
+  CHECK(!st_write(path, swapped, 7, meta2, 2, &err), "%s", err.what);
   entries[0].fill = fill_failing;
-  CHECK(st_write(path, entries, 6, meta, 2, &err) == VKD_ERR_VULKAN, "%s", err.what);
+  CHECK(st_write(path, entries, 7, meta, 2, &err) == VKD_ERR_VULKAN, "%s", err.what);
   err = (struct vkd_error){0};
   entries[1].name = "scalar";
-  CHECK(st_write(path, entries, 6, meta, 2, &err) == VKD_ERR_INTERNAL && strstr(err.what, "twice"), "%s", err.what);
+  CHECK(st_write(path, entries, 7, meta, 2, &err) == VKD_ERR_INTERNAL && strstr(err.what, "twice"), "%s", err.what);
   err = (struct vkd_error){0};
   CHECK(!fileio_read_whole(path, 1 << 24, &second, &second_size, &err), "%s", err.what);
   CHECK(first && second && first_size == second_size && !memcmp(first, second, first_size), "bytes differ");
