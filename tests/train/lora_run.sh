@@ -80,6 +80,16 @@ value() { "$vkdit" eval "$@" --data base/data.vkd --json 2> err | sed 's/"step":
 [ "$(value whole)" != "$(value base)" ] || fail "eval: the adapters change nothing"
 refused "adapters converted as a model" "adapters alone" "$vkdit" convert whole -o x.safetensors --naming wan
 
+apart() { refused "$1" "$2" "$vkdit" sample base -o x.safetensors --steps 1 --count 1 "${@:3}"; }
+apart "no such file" "nowhere" --lora nowhere
+apart "a folder without adapters" "holds no adapter_model" --lora base
+apart "a model's weights as adapters" "do not fit the model as low-rank adapters" --lora "$file"
+apart "a strength that is none" "FILE:STRENGTH is wanted" --lora whole:inf
+apart "an unknown mode" "merge or apply" --lora whole --lora-mode add
+apart "a mode of nothing" "which is not given" --lora-mode apply
+apart "several on the fly" "takes one file" --lora whole,whole --lora-mode apply
+refused "adapters beside adapters" "adapters of its own" "$vkdit" sample whole -o x.safetensors --lora whole --lora-mode apply
+
 refused "no base" "need train.base" "$vkdit" train lora.yaml -o x train.base=
 refused "a base that is not there" "nowhere" "$vkdit" train lora.yaml -o x train.base=nowhere
 refused "a base of another shape" "another shape\|is not\|do not fit" "$vkdit" train lora.yaml -o x train.base=base model.dim=48
