@@ -11,6 +11,7 @@
 #define HUBER_SHARE 0.8214 // E[min(z^2, 1.345*|z|)] = erf(1.345/sqrt(2)) of a standard normal z
 #define EFFICIENCY 0.95
 #define LEAST_VARIANCE 1e-12 // of a vertex in ln: an exact table has none, and division needs one
+#define SCATTER_STEP 1e-4    // to which the variance between cells is found: it moves a law by 1e-4 of its error or so
 #define ROUNDS 50            // of reweighting; it ends sooner where the weights stay
 
 const char *const fit_hyper_target_name[FIT_HYPER_TARGETS] = {"batch", "lr"};
@@ -55,22 +56,23 @@ struct problem {
   double total;
 };
 
-static bool reweighted(const struct problem *p, double scatter, double *beta, double *inverse, double *sum) {
+// Starts from beta where `warm`.
+static bool reweighted(const struct problem *p, double scatter, bool warm, double *beta, double *inverse, double *sum) {
   double rss;
-  memset(beta, 0, FIT_HYPER_COUNT * sizeof *beta);
+  if (!warm) memset(beta, 0, FIT_HYPER_COUNT * sizeof *beta);
   for (int round = 0; round < ROUNDS; round++) {
     double moved = 0;
     *sum = 0;
     for (int i = 0; i < p->count; i++) {
       double error = sqrt(p->var[i] + scatter), r = p->y[i], share = 1;
       for (int j = 0; j < p->columns; j++) r -= p->x[i * p->columns + j] * beta[j];
-      if (round && fabs(r) > HUBER * error) share = HUBER * error / fabs(r);
+      if ((round || warm) && fabs(r) > HUBER * error) share = HUBER * error / fabs(r);
       double use = p->weight[i] * share / (error * error);
       moved = fmax(moved, round ? fabs(use - p->use[i]) * error * error : 1);
       p->use[i] = use;
       *sum += use * r * r;
     }
-    if (moved < 1e-9) break;
+    if (moved < 1e-7) break;
     if (!fit__least_squares(p->x, p->y, p->use, (size_t)p->count, p->columns, beta, inverse, &rss)) return false;
   }
   return true;
@@ -79,16 +81,16 @@ static bool reweighted(const struct problem *p, double scatter, double *beta, do
 // The scatter at which the residuals are as large as their errors say.
 static bool solve_robust(const struct problem *p, double floor, double *scatter, double *beta, double *inverse) {
   double want = HUBER_SHARE * (p->total - p->columns), sum, low = floor, high = fmax(floor, 1e-6);
-  if (!reweighted(p, floor, beta, inverse, &sum)) return false;
+  if (!reweighted(p, floor, false, beta, inverse, &sum)) return false;
   *scatter = floor;
   if (sum <= want) return true;
   do {
     high *= 4;
-    if (!reweighted(p, high, beta, inverse, &sum)) return false;
+    if (!reweighted(p, high, true, beta, inverse, &sum)) return false;
   } while (sum > want && high < 1e6);
-  for (int i = 0; i < 60 && high > low * (1 + 1e-10); i++) {
+  while (high > low * (1 + SCATTER_STEP)) {
     *scatter = sqrt(low * high);
-    if (!reweighted(p, *scatter, beta, inverse, &sum)) return false;
+    if (!reweighted(p, *scatter, true, beta, inverse, &sum)) return false;
     *(sum > want ? &low : &high) = *scatter;
   }
   return true;
