@@ -60,6 +60,12 @@ static enum vkd_status merge_layer(const struct lora_layer *l, double strength, 
 
 enum vkd_status lora_merge(const struct lora *lora, double strength, struct params *p, struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
+  for (int i = 0; i < lora->count; i++)
+    if (params_dtype(p, lora->layers[i].at.row) != VKD_F32)
+      return vkd_fail(err, VKD_ERR_UNSUPPORTED,
+                      "%s: cannot be merged into weights that are stored in %s, where most of a small change is lost; "
+                      "apply the adapters on the fly, or take fp32",
+                      lora_path(lora), vkd_dtype_name(p->config.compute));
   for (int i = 0; i < lora->count && st == VKD_OK; i++) st = merge_layer(&lora->layers[i], strength, p, err);
   return st;
 }

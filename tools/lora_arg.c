@@ -62,16 +62,20 @@ static enum vkd_status load(struct lora_arg *arg, const char *path, double stren
 enum vkd_status lora_arg_load(struct lora_arg *out, const struct cmd_args *args, struct params **params,
                               struct vkd_error *err) {
   const char *text = cmd_string(args, "lora"), *mode = cmd_string(args, "lora-mode"), *name = args->cmd->name;
-  bool apply = strcmp(mode, "apply") == 0;
+  // 16-bit weights on the device were rounded before; those that are streamed are rounded after the adapters.
+  bool rounded = (*params)->narrow && (*params)->config.compute != VKD_F32 && !(*params)->reader;
+  bool automatic = strcmp(mode, "auto") == 0, apply = automatic ? rounded : strcmp(mode, "apply") == 0;
   if (!text && cmd_has(args, "lora-mode"))
     return vkd_fail(err, VKD_ERR_USAGE, "%s: --lora-mode is of --lora, which is not given", name);
-  if (!apply && strcmp(mode, "merge") != 0)
-    return vkd_fail(err, VKD_ERR_USAGE, "%s: --lora-mode %.60s: merge or apply", name, mode);
+  if (!apply && !automatic && strcmp(mode, "merge") != 0)
+    return vkd_fail(err, VKD_ERR_USAGE, "%s: --lora-mode %.60s: merge, apply or auto", name, mode);
   if (!text) return VKD_OK;
   if (apply && strchr(text, ','))
-    return vkd_fail(err, VKD_ERR_USAGE, "%s: --lora-mode apply takes one file; merge takes several", name);
+    return vkd_fail(err, VKD_ERR_USAGE,
+                    "%s: adapters on the fly come from one file; several are merged, into fp32 weights", name);
   if (apply && (*params)->config.lora.rank > 0)
-    return vkd_fail(err, VKD_ERR_USAGE, "%s: the run has adapters of its own beside its weights; use --lora-mode merge",
+    return vkd_fail(err, VKD_ERR_USAGE,
+                    "%s: the run has adapters of its own beside its weights; others are merged, into fp32 weights",
                     name);
   char *list = strdup(text), *rest = list;
   enum vkd_status st = list ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");

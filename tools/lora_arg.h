@@ -11,8 +11,9 @@
    .metavar = "FILE[:STRENGTH]",                                                                                       \
    .help = "low-rank adapters: a file or folder of diffusers, PEFT, kohya or a run of ours; more after commas"},       \
   {                                                                                                                    \
-    .name = "lora-mode", .kind = CMD_STRING, .metavar = "MODE", .fallback = "merge",                                   \
-    .help = "merge: add them to the weights; apply: compute them beside, from one file"                                \
+    .name = "lora-mode", .kind = CMD_STRING, .metavar = "MODE", .fallback = "auto",                                    \
+    .help = "merge: add them to the weights, which must be fp32; apply: compute them beside, from one file; auto: "    \
+            "merge where it can"                                                                                       \
   }
 
 // What must live as long as the params: readers over weights that are streamed.

@@ -75,6 +75,18 @@ for mode in merge apply; do
   cmp whole.safetensors streamed.safetensors || failed=1
 done
 
+# Weights in 16 bits: on the fly of itself, since merging would round the adapters away; streamed ones are rounded after.
+if "$vkdit" sample base --precision bf16 --steps 1 --count 1 -o x.safetensors > out 2> err; then
+  sample whole --precision bf16 -o run16.safetensors
+  sample base --lora whole --precision bf16 -o apply16.safetensors
+  cmp run16.safetensors apply16.safetensors || failed=1
+  refused "merging into 16 bits" "where most of a small change is lost" \
+    "$vkdit" sample base --lora whole --lora-mode merge --precision bf16 -o x.safetensors
+  sample "$file" --heads 2 --latent 2x8x8 --lora whole --lora-mode merge --precision bf16 --stream -o x.safetensors
+else
+  grep -q "16-bit" err || fail "bf16: $(cat err)"
+fi
+
 value() { "$vkdit" eval "$@" --data base/data.vkd --json 2> err | sed 's/"step": [0-9]*, //'; }
 [ "$(value whole)" = "$(value base --lora whole --lora-mode apply)" ] || fail "eval: $(value whole) is not $(value base --lora whole --lora-mode apply)"
 [ "$(value whole)" != "$(value base)" ] || fail "eval: the adapters change nothing"
@@ -85,9 +97,9 @@ apart "no such file" "nowhere" --lora nowhere
 apart "a folder without adapters" "holds no adapter_model" --lora base
 apart "a model's weights as adapters" "do not fit the model as low-rank adapters" --lora "$file"
 apart "a strength that is none" "FILE:STRENGTH is wanted" --lora whole:inf
-apart "an unknown mode" "merge or apply" --lora whole --lora-mode add
+apart "an unknown mode" "merge, apply or auto" --lora whole --lora-mode add
 apart "a mode of nothing" "which is not given" --lora-mode apply
-apart "several on the fly" "takes one file" --lora whole,whole --lora-mode apply
+apart "several on the fly" "from one file" --lora whole,whole --lora-mode apply
 refused "adapters beside adapters" "adapters of its own" "$vkdit" sample whole -o x.safetensors --lora whole --lora-mode apply
 
 refused "no base" "need train.base" "$vkdit" train lora.yaml -o x train.base=

@@ -21,6 +21,8 @@ int lora_count(const struct lora *lora);        // layers with an adapter
 int lora_rank(const struct lora *lora);         // the highest
 
 // W <- W + strength * alpha / rank * B A in every layer, a few rows at a time, summed in float64.
+// Errors: VKD_ERR_UNSUPPORTED where weights are stored in 16 bits: rounded a second time, most of a small change is
+// lost.
 enum vkd_status lora_merge(const struct lora *lora, double strength, struct params *params, struct vkd_error *err);
 
 // On the fly: config->lora for params_create(), and then the values.  A layer without an adapter in the file, but with
