@@ -55,7 +55,7 @@ enum fit_status fit_cells_make(const struct fit_runs *runs, struct fit_cells *ou
   struct fit_cell *cell = NULL;
   double first = 0;
   for (size_t i = 0; i < count; i++) {
-    if (!cell || key[i].params > cell->params * (1 + 1e-6) || key[i].tokens > first * (1 + FIT_CELL_TOLERANCE)) {
+    if (!cell || key[i].params != cell->params || key[i].tokens > first * (1 + FIT_CELL_TOLERANCE)) {
       cell = &out->cell[out->count++];
       *cell = (struct fit_cell){.params = key[i].params, .first = i};
       first = key[i].tokens;

@@ -94,7 +94,7 @@ static bool fill_tables(const struct fit_runs *runs, const struct fit_cells *cel
   for (int i = 0; i < cells->count; i++) {
     const struct fit_cell *c = &cells->cell[i];
     const struct fit_bowl *bowl = &hyper->cell[i].bowl;
-    if (bowl->refusal) continue;
+    if (group[i] < 0) continue;
     const struct fit_run *run =
         &runs->row[fit__nearest_run(runs, cells->row + c->first, c->count, out->batch, out->lr)];
     if (!(fabs(log(run->batch_tokens / out->batch)) <= FIT_COMPARE_REACH &&

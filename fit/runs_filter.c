@@ -27,8 +27,6 @@ static void renumber_clusters(struct fit_runs *runs, int *number) {
   }
 }
 
-static bool close_to(double a, double b) { return fabs(a - b) <= 1e-6 * fabs(b); }
-
 // Leaves the rows of keep[] and counts the others under `why`.
 static enum fit_status filter(struct fit_runs *runs, const bool *keep, enum fit_drop why, struct fit_error *err) {
   int *number = calloc(runs->clusters ? (size_t)runs->clusters : 1, sizeof *number);
@@ -59,10 +57,10 @@ enum fit_status fit_runs_keep_best(struct fit_runs *runs, struct fit_error *err)
     status = fit_fail(err, FIT_ERR_FAILED, "no memory for %zu rows", runs->count);
     goto fail;
   }
-  for (size_t i = 0, best = 0; i < runs->count; i++) {
-    if (!close_to(cell[i].params, cell[best].params) || !close_to(cell[i].tokens, cell[best].tokens)) {
+  for (size_t i = 0, first = 0, best = 0; i < runs->count; i++) {
+    if (cell[i].params != cell[first].params || cell[i].tokens > cell[first].tokens * (1 + FIT_CELL_TOLERANCE)) {
       keep[cell[best].row] = true;
-      best = i;
+      first = best = i;
     } else if (cell[i].loss < cell[best].loss) {
       best = i;
     }

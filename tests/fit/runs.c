@@ -66,6 +66,11 @@ static void test_drops(void) {
         "%zu best rows", runs.count);
   if (runs.count == 2) CHECK(runs.row[0].loss == 1.5 && runs.row[1].loss == 1.4, "the best rows");
   fit_runs_free(&runs);
+  // whole steps of another batch are the same budget, counted from the least
+  status = parse("params,tokens,loss\n1e6,1e9,2\n1e6,1.006e9,1.9\n1e6,1.012e9,1.8\n1000001,1e9,2\n", &runs, &err);
+  CHECK(status == FIT_OK && fit_runs_keep_best(&runs, &err) == FIT_OK && runs.count == 3, "%zu cells", runs.count);
+  if (runs.count == 3) CHECK(runs.row[0].loss == 1.9 && runs.row[1].loss == 1.8, "budgets");
+  fit_runs_free(&runs);
 }
 
 static void test_refuses(void) {

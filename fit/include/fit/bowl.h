@@ -39,10 +39,6 @@ struct fit_cell {
   size_t first, count;   // in fit_cells.row
 };
 
-// T of one cell may differ by this much, as whole steps of different batches make it: at beta = 0.3 that moves the
-// loss by less than 0.1 %, and by as much as the rounding of T moves the run itself.
-#define FIT_CELL_TOLERANCE 0.01
-
 struct fit_cells {
   struct fit_cell *cell; // by N, then T
   int count;

@@ -49,8 +49,11 @@ enum fit_status fit_runs_parse(const char *text, size_t size, const char *name, 
                                struct fit_error *err);
 enum fit_status fit_runs_read(const char *path, struct fit_runs *out, struct fit_error *err);
 
-// Keeps the lowest loss of every (params, tokens) cell (equal to 1e-6 relative); counts the others as
-// FIT_DROP_NOT_BEST.
+// Tokens of one (params, tokens) cell differ by no more than this, relative to the least of them, as whole steps of
+// different batches make them: at beta = 0.3 that moves the loss by less than 0.1 %.  Params are equal.
+#define FIT_CELL_TOLERANCE 0.01
+
+// Keeps the lowest loss of every (params, tokens) cell; counts the others as FIT_DROP_NOT_BEST.
 enum fit_status fit_runs_keep_best(struct fit_runs *runs, struct fit_error *err);
 
 // Leaves out, as FIT_DROP_TOO_HIGH, the rows whose loss is more than `factor` times the lowest loss that any row
