@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "vkd/half.h"
+#include "fill.h"
 #include "vkd/profile.h"
 #include "vkd/upload.h"
 
@@ -43,8 +43,8 @@ struct stream {
   struct vkd_program *begin, *end;
   struct dit_inputs in;
   struct slot slots[SLOTS];
-  int turn;     // slot of the next block
-  float *piece; // [PIECE]
+  int turn;           // slot of the next block
+  struct fill *fills; // [part_count], of a slot
   bool keep;
   struct stream_info info;
 };
@@ -60,18 +60,6 @@ static uint64_t bytes_of(const struct params *p, int row) {
 }
 static uint64_t padded(const struct params *p, int row) { return (bytes_of(p, row) + ALIGN - 1) / ALIGN * ALIGN; }
 
-// Elements [first, first + count) of a parameter as the device holds it, count <= PIECE where that is not fp32.
-static enum vkd_status read_weights(const struct stream *s, int row, uint64_t first, uint64_t count, void *dst,
-                                    struct vkd_error *err) {
-  const struct params_reader *reader = s->params->reader;
-  enum vkd_dtype dtype = params_dtype(s->params, row);
-  if (dtype == VKD_F32) return reader->read(reader->user, row, first, count, dst, err);
-  enum vkd_status st = reader->read(reader->user, row, first, count, s->piece, err);
-  uint16_t *bits = dst;
-  for (uint64_t i = 0; i < count && st == VKD_OK; i++) bits[i] = vkd_half_bits(dtype, s->piece[i]);
-  return st;
-}
-
 // ---- where weights lie ---------------------------------------------------------------------------------------------
 static void add_parts(struct stream *s, int first, int count, int next) {
   for (int i = 0; i < count; i++) {
@@ -86,11 +74,12 @@ static enum vkd_status lay_out(struct stream *s, struct vkd_error *err) {
   uint64_t limit = vkd_device_get_caps(p->dev)->max_allocation / ALIGN * ALIGN, at = 0;
   int first, count, next = 0, unused;
   s->parts = calloc((size_t)p->count, sizeof *s->parts);
+  s->fills = calloc((size_t)p->count, sizeof *s->fills);
   s->outer_at = calloc((size_t)p->count, sizeof *s->outer_at);
   s->outer_in = calloc((size_t)p->count, sizeof *s->outer_in);
   s->outer = calloc((size_t)p->count, sizeof *s->outer);
   bool *of_block = calloc((size_t)p->count, sizeof *of_block);
-  if (!s->parts || !s->outer_at || !s->outer_in || !s->outer || !of_block) {
+  if (!s->parts || !s->fills || !s->outer_at || !s->outer_in || !s->outer || !of_block) {
     free(of_block);
     return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to stream %d parameters", p->count);
   }
@@ -131,10 +120,10 @@ static enum vkd_status write_outer(struct stream *s, struct vkd_error *err) {
   for (int i = 0; i < p->count; i++) {
     uint64_t numel = (uint64_t)p->rows[i].numel, each = vkd_dtype_bytes(params_dtype(p, i));
     for (uint64_t at = 0; s->outer_in[i] && at < numel && st == VKD_OK; at += PIECE) {
-      uint64_t n = numel - at < PIECE ? numel - at : PIECE;
-      st = read_weights(s, i, at, n, piece, err);
+      struct fill f = {i, params_dtype(p, i), at, numel - at < PIECE ? numel - at : PIECE, piece};
+      st = fill_run(p->reader, &f, 1, err);
       if (st == VKD_OK)
-        st = vkd_buffer_write(s->outer[s->outer_in[i] - 1], s->outer_at[i] + at * each, piece, n * each, err);
+        st = vkd_buffer_write(s->outer[s->outer_in[i] - 1], s->outer_at[i] + at * each, piece, f.count * each, err);
     }
   }
   free(piece);
@@ -142,18 +131,21 @@ static enum vkd_status write_outer(struct stream *s, struct vkd_error *err) {
 }
 
 static enum vkd_status fill_slot(struct stream *s, struct slot *slot, int block, struct vkd_error *err) {
+  const struct params *p = s->params;
   void *map;
   if (slot->block == block || (s->keep && slot->block != NONE)) return VKD_OK;
   enum vkd_status st = vkd_upload_wait(slot->upload, &map, err);
+  if (st != VKD_OK) return st;
   double start = now();
-  for (int i = 0; i < s->part_count && st == VKD_OK; i++) {
+  for (int i = 0; i < s->part_count; i++) {
     const struct part *part = &s->parts[i];
-    uint64_t numel = (uint64_t)s->params->rows[part->row].numel, each = bytes_of(s->params, part->row) / numel;
-    for (uint64_t at = 0; at < numel && st == VKD_OK; at += PIECE)
-      st = read_weights(s, part->row + block * part->stride, at, numel - at < PIECE ? numel - at : PIECE,
-                        (char *)map + part->offset + at * each, err);
-    s->info.uploaded += numel * each;
+    s->fills[i] = (struct fill){.index = part->row + block * part->stride,
+                                .dtype = params_dtype(p, part->row),
+                                .count = (uint64_t)p->rows[part->row].numel,
+                                .dst = (char *)map + part->offset};
+    s->info.uploaded += bytes_of(p, part->row);
   }
+  st = fill_run(p->reader, s->fills, s->part_count, err);
   s->info.fill_s += now() - start;
   slot->block = st == VKD_OK ? block : NONE;
   return st == VKD_OK ? vkd_upload_flush(slot->upload, err) : st;
@@ -263,8 +255,7 @@ enum vkd_status stream_create(struct stream **out, const struct denoiser_params 
   s->p = *params;
   s->params = params->params;
   for (int i = 0; i < SLOTS; i++) s->slots[i].block = NONE;
-  s->piece = malloc(PIECE * sizeof *s->piece);
-  enum vkd_status st = s->piece ? lay_out(s, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to stream a model");
+  enum vkd_status st = lay_out(s, err);
   if (st == VKD_OK) st = build_begin(s, err);
   if (st == VKD_OK) st = check_memory(s, err);
   for (int i = 0; i < SLOTS && st == VKD_OK; i++) st = build_block(s, &s->slots[i], err);
@@ -297,7 +288,7 @@ void stream_destroy(struct stream **ps) {
   free(s->outer_at);
   free(s->outer_in);
   free(s->parts);
-  free(s->piece);
+  free(s->fills);
   free(s);
   *ps = NULL;
 }

@@ -13,7 +13,8 @@ enum params_kind { PARAMS_WEIGHT, PARAMS_GRAD, PARAMS_GRAD_SUM, PARAMS_M, PARAMS
 #define PARAMS_FOR_TRAINING                                                                                            \
   (1u << PARAMS_WEIGHT | 1u << PARAMS_GRAD | 1u << PARAMS_M | 1u << PARAMS_V | 1u << PARAMS_EMA)
 
-// Weights that stay on the host: elements [first, first + count) of parameter `index`, dst [count].
+// Weights that stay on the host: elements [first, first + count) of parameter `index`, dst [count].  Several threads
+// call at once.
 struct params_reader {
   enum vkd_status (*read)(void *user, int index, uint64_t first, uint64_t count, float *dst, struct vkd_error *err);
   void *user;
