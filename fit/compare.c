@@ -158,18 +158,18 @@ static bool identified(const struct fit_solution *s) {
 
 enum { OPTIMAL_N, FIXED_N, SAVED, EQUAL, ANSWERS };
 
-// Draws groups of cells, fits both laws, and answers every budget.  got: [budgets][ANSWERS][replicates].
+// Draws groups of cells, fits both laws, and answers every budget.  times: [groups]; got:
+// [budgets][ANSWERS][replicates].
 static void resample(const struct tables *t, struct tables *drawn, const struct fit_compare_options *o,
-                     struct fit_compare *out, double *got) {
+                     struct fit_compare *out, int *times, double *got) {
   for (int i = 0; i < o->replicates; i++) {
     uint64_t state = fit__random_stream(o->seed, (uint64_t)i);
     struct fit_solution optimal, fixed;
     drawn->optimal.count = drawn->fixed.count = 0;
-    for (int k = 0; k < t->groups; k++) {
-      int g = (int)(fit__random(&state) % (uint64_t)t->groups);
-      for (int c = 0; c < out->cells; c++)
-        if (t->group[c] == g) add_rows(drawn, &t->optimal.row[c], &t->fixed.row[c]);
-    }
+    memset(times, 0, (size_t)t->groups * sizeof *times);
+    for (int k = 0; k < t->groups; k++) times[fit__random(&state) % (uint64_t)t->groups]++;
+    for (int c = 0; c < out->cells; c++)
+      for (int k = 0; k < times[t->group[c]]; k++) add_rows(drawn, &t->optimal.row[c], &t->fixed.row[c]);
     if (fit_solve(&drawn->optimal, &o->joint, &optimal, NULL) || fit_solve(&drawn->fixed, &o->joint, &fixed, NULL) ||
         fit_joint_check(optimal.params, NULL) || fit_joint_check(fixed.params, NULL)) {
       out->unidentified++;
@@ -193,15 +193,14 @@ static enum fit_status find_intervals(const struct tables *t, const struct fit_c
   struct tables drawn = {0};
   double *got = malloc((size_t)out->budgets * ANSWERS * (size_t)o->replicates * sizeof *got);
   enum fit_status status = FIT_OK;
-  int largest = 0, *size = calloc((size_t)t->groups, sizeof *size);
-  for (int c = 0; size && c < out->cells; c++)
-    if (++size[t->group[c]] > largest) largest = size[t->group[c]];
-  free(size);
+  int largest = 0, *times = calloc((size_t)t->groups, sizeof *times);
+  for (int c = 0; times && c < out->cells; c++)
+    if (++times[t->group[c]] > largest) largest = times[t->group[c]];
   if (!got || !largest || !make_room(&drawn, largest * t->groups)) {
     status = fit_fail(err, FIT_ERR_FAILED, "no memory for %d replicates", o->replicates);
     goto fail;
   }
-  resample(t, &drawn, o, out, got);
+  resample(t, &drawn, o, out, times, got);
   for (int b = 0; b < out->budgets; b++) {
     struct fit_compare_budget *to = &out->budget[b];
     struct fit_interval *const interval[ANSWERS] = {&to->optimal_params, &to->fixed_params, &to->saved_interval,
@@ -216,6 +215,7 @@ static enum fit_status find_intervals(const struct tables *t, const struct fit_c
   if (out->unidentified > (1 - out->level) * o->replicates) out->identified = false;
 fail:
   tables_free(&drawn);
+  free(times);
   free(got);
   return status;
 }
