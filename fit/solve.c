@@ -9,7 +9,9 @@
 #define MAX_STEPS 500
 #define TOLERANCE 1e-9 // of the gradient, relative: where it is rounding alone
 #define MAX_DAMPING 1e14
-#define ROUNDING 1e-29   // of a row's r^2/2 when the fit is exact
+#define ROUNDING 1e-29 // of a row's r^2/2 when the fit is exact
+#define LARGE_TABLE 20000u
+#define SOME_ROWS 5000u
 #define E_TOLERANCE 1.02 // E = 0 at this multiple of the objective or less: the table does not show E
 
 struct state {
@@ -177,8 +179,8 @@ static double mad_delta(const struct fit_problem *p, const double *weight, const
   return fmax(1.345 / 0.67449 * median, 1e-9);
 }
 
-bool fit__minimise(const struct fit_problem *p, const double *weight, const double *first, double *x,
-                   struct fit_solution *out) {
+static bool minimise_all(const struct fit_problem *p, const double *weight, const double *first, double *x,
+                         struct fit_solution *out) {
   if (p->loss != FIT_LOSS_MAD)
     return minimise_delta(p, weight, p->loss == FIT_LOSS_MSE ? INFINITY : p->delta, first, x, out);
   if (!minimise_delta(p, weight, p->delta, first, x, out)) return false;
@@ -189,6 +191,38 @@ bool fit__minimise(const struct fit_problem *p, const double *weight, const doub
     if (fabs(delta - before) <= 1e-6 * delta) break;
   }
   return true;
+}
+
+// The starts of a large table are tried on some of its rows, drawn evenly at random, whose best fit is where that of
+// all rows begins.
+static bool minimise_large(const struct fit_problem *p, const double *weight, const double *first, double *x,
+                           struct fit_solution *out) {
+  struct fit_problem part = *p, all = *p;
+  struct fit_solution found = {0};
+  double from[FIT_MAX_PARAMS], *w = malloc(SOME_ROWS * sizeof *w);
+  uint64_t state = fit__random_stream(0, 0);
+  part.count = SOME_ROWS;
+  part.obs = malloc(SOME_ROWS * sizeof *part.obs);
+  bool good = w && part.obs;
+  for (size_t i = 0; good && i < SOME_ROWS; i++) {
+    size_t low = p->count / SOME_ROWS * i, row = low + fit__random(&state) % (p->count / SOME_ROWS);
+    part.obs[i] = p->obs[row];
+    w[i] = weight ? weight[row] : 1;
+  }
+  good = good && minimise_all(&part, w, first, from, &found);
+  free(part.obs);
+  free(w);
+  all.polish = 0;
+  if (!good || !minimise_all(&all, weight, from, x, out)) return false;
+  out->starts = found.starts;
+  out->agreeing = found.agreeing;
+  return true;
+}
+
+bool fit__minimise(const struct fit_problem *p, const double *weight, const double *first, double *x,
+                   struct fit_solution *out) {
+  return p->polish && p->count >= LARGE_TABLE ? minimise_large(p, weight, first, x, out)
+                                              : minimise_all(p, weight, first, x, out);
 }
 
 static enum fit_status check_options(struct fit_problem *p, const struct fit_options *options, struct fit_error *err) {
@@ -234,7 +268,7 @@ enum fit_status fit__problem_init(struct fit_problem *p, const struct fit_runs *
     return fit_fail(err, FIT_ERR_INPUT, "every row has tokens = %g; the law needs at least two token counts",
                     runs->row[0].tokens);
   p->count = runs->count;
-  p->polish = p->count > 100000 ? 2 : 8;
+  p->polish = 8;
   p->obs = malloc(p->count * sizeof *p->obs);
   if (!p->obs) return fit_fail(err, FIT_ERR_FAILED, "no memory for %zu rows", p->count);
   for (size_t i = 0; i < p->count; i++) {
