@@ -162,9 +162,10 @@ done:
 
 void vkd_grad_scaled(struct vkd_graph *g, vkd_tensor loss, vkd_tensor scale, const vkd_tensor *wrt, int n,
                      vkd_tensor *grads_out) {
-  if (g->error.status == VKD_OK && (vkd__numel(g, loss) != 1 || vkd__numel(g, scale) != 1))
-    vkd__graph_fail(g, VKD_ERR_SHAPE, "a loss and its scale have one element each, not %lld and %lld",
-                    (long long)vkd__numel(g, loss), (long long)vkd__numel(g, scale));
+  if (g->error.status == VKD_OK && vkd__numel(g, loss) != 1)
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "a loss has one element, not %lld", (long long)vkd__numel(g, loss));
+  if (g->error.status == VKD_OK && vkd__numel(g, scale) != 1)
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "a loss scale has one element, not %lld", (long long)vkd__numel(g, scale));
   vkd__vjp(g, &loss, &scale, 1, wrt, n, grads_out);
 }
 

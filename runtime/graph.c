@@ -260,10 +260,13 @@ static bool touched_since(const struct vkd_graph *g, uint32_t first, vkd_tensor 
 
 void vkd_place(struct vkd_graph *g, vkd_tensor x, vkd_tensor dst) {
   if (g->error.status != VKD_OK) return;
-  if (vkd__numel(g, x) != vkd__numel(g, dst) || vkd__info(g, dst)->kind != VKD_TENSOR_BOUND ||
-      vkd__info(g, x)->dtype != vkd__info(g, dst)->dtype) {
-    vkd__graph_fail(g, VKD_ERR_SHAPE, "a tensor of %lld elements, %s, cannot be placed in one of %lld, %s",
-                    (long long)vkd__numel(g, x), vkd_dtype_name(vkd__info(g, x)->dtype), (long long)vkd__numel(g, dst),
+  if (vkd__numel(g, x) != vkd__numel(g, dst) || vkd__info(g, dst)->kind != VKD_TENSOR_BOUND) {
+    vkd__graph_fail(g, VKD_ERR_SHAPE, "a tensor of %lld elements cannot be placed in one of %lld",
+                    (long long)vkd__numel(g, x), (long long)vkd__numel(g, dst));
+    return;
+  }
+  if (vkd__info(g, x)->dtype != vkd__info(g, dst)->dtype) {
+    vkd__graph_fail(g, VKD_ERR_DTYPE, "%s cannot be placed in %s", vkd_dtype_name(vkd__info(g, x)->dtype),
                     vkd_dtype_name(vkd__info(g, dst)->dtype));
     return;
   }

@@ -20,6 +20,8 @@ struct random_graph {
   int state_count;
 };
 
+static bool rg_half = true; // some products take 16-bit operands
+
 static inline uint64_t rg_bits(struct random_graph *r) { // splitmix64
   uint64_t z = r->draws += 0x9e3779b97f4a7c15u;
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -70,6 +72,12 @@ static inline vkd_tensor rg_matmul(struct random_graph *r, vkd_tensor x) {
   int64_t k = ta ? rows : cols, m = ta ? cols : rows;
   vkd_tensor w = tb ? rg_pick(r, n, k) : rg_pick(r, k, n);
   vkd_tensor bias = rg_below(r, 3) ? none : rg_vector(r, n), add = rg_below(r, 3) ? none : rg_pick(r, m, n);
+  if (rg_half && rg_below(r, 3) == 0) {
+    enum vkd_dtype dtype = rg_below(r, 2) ? VKD_F16 : VKD_BF16;
+    x = vkd_cast(r->g, x, dtype);
+    w = vkd_cast(r->g, w, dtype);
+    if (rg_below(r, 2)) rg_keep(r, vkd_cast(r->g, vkd_slice(r->g, x, 0, 1 + rg_below(r, rows)), VKD_F32));
+  }
   return vkd_matmul(r->g, x, w, ta, tb, bias, add);
 }
 

@@ -12,8 +12,9 @@ static bool may_change(const struct vkd_graph *g, vkd_tensor x) {
 }
 
 vkd_tensor vkd_cast(struct vkd_graph *g, vkd_tensor x, enum vkd_dtype dtype) {
-  if (g->error.status != VKD_OK || vkd_tensor_dtype(g, x) == dtype) return x;
-  vkd_tensor made = vkd__info(g, x)->cast;
+  bool known = g->error.status == VKD_OK && x.id && x.id < g->tensor_count;
+  vkd_tensor made = known ? vkd__info(g, x)->cast : (vkd_tensor){0};
+  if (known && vkd_tensor_dtype(g, x) == dtype) return x;
   if (made.id && vkd_tensor_dtype(g, made) == dtype && !may_change(g, x)) return made;
   made = vkd__graph_add(g, &(struct vkd_node){.op = VKD_OP_cast, .nin = 1, .in = {x}, .p.cast.dtype = dtype}, NULL);
   if (made.id) g->tensors[x.id].cast = made;

@@ -45,6 +45,14 @@ static float *run(struct random_graph *r, struct vkd_buffer *state, bool no_reus
 // fp32 errs by 6e-8 of the largest term of each sum; a few dozen ops in a row, some of them norms of small numbers,
 // multiply that.
 static const double tolerance = 2e-4;
+// Where that moves a number over a tie, a rounding to bf16 moves it by 2^-7; some graphs make few numbers of it.
+static const double tolerance_half = 5e-2;
+
+static bool has_half(const struct vkd_graph *g) {
+  for (uint32_t i = 1; i < g->tensor_count; i++)
+    if (vkd_dtype_16bit(g->tensors[i].dtype)) return true;
+  return false;
+}
 
 static void compare_reference(struct random_graph *r, const float *got, const float *draws, uint64_t seed) {
   struct vkd_error err = {0};
@@ -57,6 +65,7 @@ static void compare_reference(struct random_graph *r, const float *got, const fl
     for (int64_t k = 0; k < vkd__numel(r->g, r->states[i]); k++)
       values[r->states[i].id][k] = draws[vkd__info(r->g, r->states[i])->offset / 4 + (uint64_t)k];
   CHECK(vkd_graph_ref_run(r->g, values, &err) == VKD_OK, "%s", err.what);
+  double bound = has_half(r->g) ? tolerance_half : tolerance;
   for (int i = 0; i < output_count; i++) {
     double error = 0, size = 0;
     int64_t n = vkd__numel(r->g, outputs[i]);
@@ -65,7 +74,7 @@ static void compare_reference(struct random_graph *r, const float *got, const fl
       size += pow(values[outputs[i].id][k], 2);
     }
     got += n;
-    CHECK(sqrt(error) <= tolerance * sqrt(size) + 1e-6, "seed %llu, output %d: off by %.3g of %.3g",
+    CHECK(sqrt(error) <= bound * sqrt(size) + 1e-6, "seed %llu, output %d: off by %.3g of %.3g",
           (unsigned long long)seed, i, sqrt(error), sqrt(size));
   }
   free(values);
@@ -166,6 +175,7 @@ int main(void) {
   if (st == VKD_OK) st = vkd_buffer_create(&state, dev, BUFFER, &err);
   CHECK(st == VKD_OK, "%s", err.what);
   if (st == VKD_OK) {
+    rg_half = vkd_device_get_caps(dev)->storage_16bit;
     for (uint64_t seed = 1; seed <= GRAPHS; seed++) test_random(seed, state);
     test_slots(state);
     test_refusal();

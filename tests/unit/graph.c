@@ -96,6 +96,19 @@ static void test_mistakes(void) {
   MISTAKE(VKD_ERR_SHAPE, "an output is not a tensor of this graph", vkd_output(g, (vkd_tensor){77}));
   MISTAKE(VKD_ERR_SHAPE, "gelu: input 0 is not a tensor of this graph", vkd_gelu(g, (vkd_tensor){77}));
   MISTAKE(VKD_ERR_SHAPE, "a tensor of 32 elements cannot be placed in one of 32", vkd_place(g, vkd_gelu(g, x), x));
+  // Tensors of 16 bits where they do not belong
+  MISTAKE(VKD_ERR_SHAPE, "cast: input 0 is not a tensor of this graph", vkd_cast(g, (vkd_tensor){77}, VKD_F16));
+  MISTAKE(VKD_ERR_DTYPE, "cast of fp16 to bf16", vkd_cast(g, vkd_cast(g, x, VKD_F16), VKD_BF16));
+  MISTAKE(VKD_ERR_DTYPE, "cast of fp32 to int32", vkd_cast(g, x, VKD_I32));
+  MISTAKE(VKD_ERR_DTYPE, "cast of int32 to bf16", vkd_cast(g, vkd_input(g, "i", VKD_I32, VKD_SHAPE(3)), VKD_BF16));
+  MISTAKE(VKD_ERR_DTYPE, "gelu: input 0 is not fp32", vkd_gelu(g, vkd_cast(g, x, VKD_F16)));
+  MISTAKE(VKD_ERR_DTYPE, "matmul: input 1 is fp32, not fp16",
+          vkd_matmul(g, vkd_cast(g, x, VKD_F16), x, false, true, none, none));
+  MISTAKE(VKD_ERR_DTYPE, "matmul: input 1 is bf16, not fp16",
+          vkd_matmul(g, vkd_cast(g, x, VKD_F16), vkd_cast(g, x, VKD_BF16), false, true, none, none));
+  MISTAKE(VKD_ERR_DTYPE, "matmul: input 3 is bf16, not fp32",
+          vkd_matmul(g, vkd_cast(g, x, VKD_BF16), vkd_cast(g, x, VKD_BF16), true, false, none,
+                     vkd_cast(g, X(8, 8), VKD_BF16)));
   // Gradients that cannot be had
   MISTAKE(VKD_ERR_SHAPE, "a loss has one element, not 32", vkd_grad(g, x, &x, 1, grads));
   MISTAKE(VKD_ERR_UNSUPPORTED, "the loss does not depend on w", {
@@ -132,6 +145,7 @@ static void check_gradients(struct random_graph *r, vkd_tensor loss, const char 
   struct vkd_graph *g = r->g;
   // Leaves that the loss depends on
   uint8_t *needed = calloc(g->node_count, 1);
+  g->unrounded = true;
   vkd_output(g, loss);
   if (vkd_graph_status(g, &err) == VKD_OK) vkd__graph_needed(g, needed);
   for (int i = 0; i < r->leaf_count; i++)

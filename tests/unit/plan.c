@@ -42,7 +42,8 @@ static void choose_outputs(struct random_graph *r) {
   for (int i = 0; i < 4; i++) vkd_output(r->g, r->pool[rg_below(r, r->pool_count)]);
 }
 
-// ---- memory played through with a mark in every word ---------------------------------------------------------------
+// ---- memory played through with a mark in every half word
+// ---------------------------------------------------------------
 struct play {
   const struct vkd_graph *g;
   const struct vkd_plan *plan;
@@ -51,7 +52,7 @@ struct play {
   uint8_t *overrun; // placed tensors whose bound storage was written again: they are that storage, whatever it holds
 };
 
-static uint64_t *word(const struct play *p, const struct vkd_place *at) {
+static uint64_t *mark_at(const struct play *p, const struct vkd_place *at) {
   uint64_t base = 0;
   if (at->space == VKD_SPACE_TEMP)
     for (uint32_t i = 0; i < at->chunk; i++) base += p->plan->chunk_bytes[i];
@@ -59,8 +60,10 @@ static uint64_t *word(const struct play *p, const struct vkd_place *at) {
     for (uint32_t i = 0; i < p->plan->chunks; i++) base += p->plan->chunk_bytes[i];
   if (at->space == VKD_SPACE_CONSTANT || at->space == VKD_SPACE_BOUND) base += p->plan->input_bytes;
   if (at->space == VKD_SPACE_BOUND) base += p->plan->constant_bytes;
-  return p->memory + (base + at->offset) / 4;
+  return p->memory + (base + at->offset) / 2;
 }
+
+static size_t marks_of(const struct vkd_graph *g, vkd_tensor x) { return (size_t)vkd__tensor_bytes(g, x) / 2; }
 
 static vkd_tensor root_of(const struct vkd_graph *g, vkd_tensor x) {
   uint64_t offset;
@@ -75,15 +78,15 @@ static bool is_storage(const struct play *p, vkd_tensor x) {
 
 static uint32_t count_wrong(const struct play *p, vkd_tensor x) {
   uint32_t wrong = 0;
-  const uint64_t *at = word(p, &p->plan->tensors[x.id]);
+  const uint64_t *at = mark_at(p, &p->plan->tensors[x.id]);
   if (is_storage(p, x)) return 0;
   if (!p->holds[x.id]) return UINT32_MAX;
-  for (int64_t i = 0; i < vkd__numel(p->g, x); i++) wrong += at[i] != p->holds[x.id][i];
+  for (size_t i = 0; i < marks_of(p->g, x); i++) wrong += at[i] != p->holds[x.id][i];
   return wrong;
 }
 
 static void fill(const struct play *p, const struct vkd_place *at, uint64_t mark) {
-  for (uint64_t i = 0; at->space && i < (at->bytes + 3) / 4; i++) word(p, at)[i] = mark + i;
+  for (uint64_t i = 0; at->space && i < (at->bytes + 1) / 2; i++) mark_at(p, at)[i] = mark + i;
 }
 
 static void overrun(struct play *p, const struct vkd_place *written, vkd_tensor by) {
@@ -91,9 +94,9 @@ static void overrun(struct play *p, const struct vkd_place *written, vkd_tensor 
     if (t != by.id && p->g->tensors[t].place.id && share_bytes(&p->plan->tensors[t], written)) p->overrun[t] = 1;
 }
 
-static uint64_t *copy_marks(const uint64_t *from, int64_t n) {
-  uint64_t *marks = malloc((size_t)n * sizeof *marks);
-  memcpy(marks, from, (size_t)n * sizeof *marks);
+static uint64_t *copy_marks(const uint64_t *from, size_t n) {
+  uint64_t *marks = malloc(n * sizeof *marks);
+  memcpy(marks, from, n * sizeof *marks);
   return marks;
 }
 
@@ -102,13 +105,13 @@ static void play_node(struct play *p, uint32_t index, uint64_t seed) {
   const struct vkd_place *at = p->plan->tensors;
   uint64_t mark = (uint64_t)(index + 1) << 32, *whole = NULL;
   if (n->op == VKD_OP_concat) { // its parts may lie in place
-    whole = malloc((size_t)vkd__numel(p->g, n->out[0]) * sizeof *whole);
-    int64_t done = 0;
+    whole = malloc(marks_of(p->g, n->out[0]) * sizeof *whole);
+    size_t done = 0;
     for (int k = 0; k < n->nin; k++) {
       CHECK(count_wrong(p, n->in[k]) == 0, "seed %llu, node %u (concat): part %d was overwritten",
             (unsigned long long)seed, index, k);
-      memcpy(whole + done, word(p, &at[n->in[k].id]), (size_t)vkd__numel(p->g, n->in[k]) * sizeof *whole);
-      done += vkd__numel(p->g, n->in[k]);
+      memcpy(whole + done, mark_at(p, &at[n->in[k].id]), marks_of(p->g, n->in[k]) * sizeof *whole);
+      done += marks_of(p->g, n->in[k]);
     }
   } else { // results and scratch may be written before the last input is read
     fill(p, &p->plan->scratch[index], mark | 1u << 31);
@@ -135,32 +138,32 @@ static void play_node(struct play *p, uint32_t index, uint64_t seed) {
           "seed %llu, node %u (%s): written into a bound tensor early", (unsigned long long)seed, index,
           op_of(p->g, index)->name);
     if (whole)
-      memcpy(word(p, &at[y.id]), whole, (size_t)vkd__numel(p->g, y) * sizeof *whole);
+      memcpy(mark_at(p, &at[y.id]), whole, marks_of(p->g, y) * sizeof *whole);
     else
       fill(p, &at[y.id], mark | (uint64_t)o << 24);
     if (vkd__info(p->g, y)->place.id) overrun(p, &at[y.id], y);
-    p->holds[y.id] = copy_marks(word(p, &at[y.id]), vkd__numel(p->g, y));
+    p->holds[y.id] = copy_marks(mark_at(p, &at[y.id]), marks_of(p->g, y));
   }
   free(whole);
 }
 
 // Views hold a part of what their input holds.
 static void play_view(struct play *p, const struct vkd_node *n) {
-  int64_t begin =
-      n->op == VKD_OP_slice ? n->p.slice.begin * (vkd__numel(p->g, n->in[0]) / vkd__shape(p->g, n->in[0]).dim[0]) : 0;
+  size_t rows = (size_t)vkd__shape(p->g, n->in[0]).dim[0];
+  size_t begin = n->op == VKD_OP_slice ? (size_t)n->p.slice.begin * (marks_of(p->g, n->in[0]) / rows) : 0;
   if (p->holds[n->in[0].id])
-    p->holds[n->out[0].id] = copy_marks(p->holds[n->in[0].id] + begin, vkd__numel(p->g, n->out[0]));
+    p->holds[n->out[0].id] = copy_marks(p->holds[n->in[0].id] + begin, marks_of(p->g, n->out[0]));
 }
 
 static void play(const struct vkd_graph *g, const struct vkd_plan *plan, uint64_t seed) {
-  uint64_t words = (plan->input_bytes + plan->constant_bytes + BUFFER) / 4;
-  for (uint32_t i = 0; i < plan->chunks; i++) words += plan->chunk_bytes[i] / 4;
-  struct play p = {g, plan, calloc(words, sizeof *p.memory), calloc(g->tensor_count, sizeof *p.holds),
+  uint64_t marks = (plan->input_bytes + plan->constant_bytes + BUFFER) / 2;
+  for (uint32_t i = 0; i < plan->chunks; i++) marks += plan->chunk_bytes[i] / 2;
+  struct play p = {g, plan, calloc(marks, sizeof *p.memory), calloc(g->tensor_count, sizeof *p.holds),
                    calloc(g->tensor_count, 1)};
   for (uint32_t t = 1; t < g->tensor_count; t++) {
     if (g->tensors[t].kind == VKD_TENSOR_TEMP || !plan->tensors[t].space) continue;
     fill(&p, &plan->tensors[t], (uint64_t)t << 16);
-    p.holds[t] = copy_marks(word(&p, &plan->tensors[t]), vkd__numel(g, (vkd_tensor){t}));
+    p.holds[t] = copy_marks(mark_at(&p, &plan->tensors[t]), marks_of(g, (vkd_tensor){t}));
   }
   for (uint32_t i = 0; i < g->node_count; i++) {
     if (works(g, plan, i))
