@@ -5,6 +5,7 @@
 
 #include "hash.h"
 #include "vkdm/ckpt.h"
+#include "vkdm/derive.h"
 #include "vkdm/fileio.h"
 #include "vkdm/source.h"
 
@@ -68,10 +69,21 @@ static enum vkd_status open_checkpoint(const char *folder, const struct dit_conf
   return st;
 }
 
+// Heads leave no trace in the shapes; config.json or metadata may tell them.
+static enum vkd_status check_heads(const struct weights *weights, const struct dit_config *want,
+                                   struct vkd_error *err) {
+  struct derived d;
+  enum vkd_status st = derive_model(weights, &(struct derive_options){.any_heads = true}, &d, err);
+  if (st != VKD_OK || !d.heads_known || d.config.heads == want->heads) return st;
+  return vkd_fail(err, VKD_ERR_INPUT, "%s: a model with %d heads (by %s), not %d: set model.heads=%d",
+                  weights_path(weights), d.config.heads, d.heads_from, want->heads, d.config.heads);
+}
+
 static enum vkd_status load_file(const char *path, struct params *p, uint64_t *hash, struct vkd_error *err) {
   struct weights *weights = NULL;
   enum vkd_status st = weights_open(&weights, path, err);
   if (st == VKD_OK) st = params_load_weights(p, PARAMS_WEIGHT, weights, NULL, err);
+  if (st == VKD_OK) st = check_heads(weights, &p->config, err);
   if (st == VKD_OK && keeps_ema(p)) st = params_load_weights(p, PARAMS_EMA, weights, NULL, err);
   if (st == VKD_OK && hash) st = hash_values(weights, p, hash, err);
   weights_close(&weights);

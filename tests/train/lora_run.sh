@@ -106,6 +106,8 @@ refused "no base" "need train.base" "$vkdit" train lora.yaml -o x train.base=
 refused "a base that is not there" "nowhere" "$vkdit" train lora.yaml -o x train.base=nowhere
 refused "a base of another shape" "another shape\|is not\|do not fit" "$vkdit" train lora.yaml -o x train.base=base model.dim=48
 refused "a base of other heads" "2 heads, not cross_dit with 4" "$vkdit" train lora.yaml -o x model.heads=4
+"$vkdit" convert base -o base.safetensors --naming diffusers > out 2> err || fail "convert: $(cat err)"
+refused "a file of other heads" "2 heads.*set model.heads=2" "$vkdit" train lora.yaml -o x train.base=base.safetensors model.heads=4
 refused "a base of adapters" "adapters alone" "$vkdit" train lora.yaml -o x train.base=whole
 refused "another rank" "train.lora_rank=2, not 3" "$vkdit" train lora.yaml -o whole --resume train.lora_rank=3 train.steps=9
 
@@ -117,6 +119,11 @@ refused "sampling without the base" "the base of its adapters" "$vkdit" sample w
 refused "resuming without the base" "base/checkpoints" "$vkdit" train lora.yaml -o parts --resume train.steps=9
 "$vkdit" train lora.yaml -o parts --resume train.steps=9 train.base=moved > out 2> err || fail "a moved base: $(cat err)"
 sample parts -o x.safetensors
+
+# The same values in another naming are the same base.
+mv moved/checkpoints gone
+"$vkdit" train lora.yaml -o parts --resume train.steps=10 train.base=base.safetensors > out 2> err || fail "a converted base: $(cat err)"
+mv gone moved/checkpoints
 
 # Weights to start from, all of them trained.
 "$vkdit" train base.yaml -o tuned train.base=moved train.lr=0 > out 2> err || fail "from a base: $(cat err)"
