@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "hash.h"
+#include "vkdm/derive.h"
 #include "vkdm/fileio.h"
 #include "vkdm/lora.h"
 
@@ -63,8 +64,9 @@ static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_erro
   X(heads)                                                                                                             \
   X(ffn)                                                                                                               \
   X(freq_dim)                                                                                                          \
-  X(text_dim) X(text_len) X(class_rows) X(in_channels) X(out_channels) X(patch[0]) X(patch[1]) X(patch[2])             \
-      X(latent[0]) X(latent[1]) X(latent[2])
+  X(text_dim)                                                                                                          \
+  X(text_len) X(class_rows) X(in_channels) X(out_channels) X(patch[0]) X(patch[1]) X(patch[2]) X(latent[0])            \
+      X(latent[1]) X(latent[2])
 
 static json_t *model_to_json(const struct dit_config *c) {
   json_t *o = json_object();
@@ -279,6 +281,22 @@ static void remove_partial(const char *parent) {
   closedir(dir);
 }
 
+// So that a weight file tells its model without the state beside it, too.
+static enum vkd_status make_metadata(const struct ckpt_state *s, const char *folder, struct derive_meta *meta,
+                                     struct vkd_error *err) {
+  struct config config;
+  enum vkd_status st = config_from_string(folder, s->config, strlen(s->config), NULL, 0, &config, err);
+  if (st != VKD_OK) return st;
+  const struct derived model = {.config = s->model,
+                                .heads_known = true,
+                                .text_known = s->model.family == DIT_CROSS,
+                                .latent_known = true,
+                                .objective_known = true,
+                                .objective = config.train.objective};
+  derive_metadata(&model, meta);
+  return VKD_OK;
+}
+
 enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const struct params *params,
                           struct vkd_error *err) {
   char parent[PATH_SIZE], name[64], temp[PATH_SIZE], final[PATH_SIZE], path[PATH_SIZE];
@@ -291,12 +309,14 @@ enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const str
   if (st != VKD_OK) return st;
   remove_partial(parent);
   if ((st = fileio_make_dirs(temp, err)) != VKD_OK) return st;
+  struct derive_meta meta;
+  st = make_metadata(s, temp, &meta, err);
   for (int i = 0; i < FILES && st == VKD_OK; i++) {
     st = make_path(path, temp, files[i].name, err);
     if (st == VKD_OK && params->config.lora.rank > 0)
       st = lora_save(params, files[i].kind, path, err);
     else if (st == VKD_OK)
-      st = params_save(params, files[i].kind, dit_native_naming(&params->config), path, NULL, 0, err);
+      st = params_save(params, files[i].kind, dit_native_naming(&params->config), path, meta.rows, meta.count, err);
   }
   if (st == VKD_OK) st = write_state(temp, s, err);
   if (st == VKD_OK) {

@@ -9,6 +9,7 @@
 
 #include "derive_json.h"
 #include "vkdm/naming.h"
+#include "vkdm/objective.h"
 
 enum { MAX_SIZE = 1 << 20, MAX_DEPTH = 1024, MAX_TABLE = 1 << 16, HEAD_DIM = 128, TEXT_LEN = 512 };
 
@@ -171,13 +172,10 @@ static enum vkd_status check_channels(const struct weights *w, const struct size
     return vkd_fail(err, VKD_ERR_INPUT, "%s: the output layer's %d rows are no multiple of the patch's %" PRId64,
                     weights_path(w), s->head, volume);
   c->out_channels = (int)(s->head / volume);
-  if (c->out_channels == c->in_channels) return VKD_OK;
-  if (c->family == DIT_CROSS)
-    return vkd_fail(err, VKD_ERR_INPUT, "%s: takes %d channels and gives %d, as models of image to video do",
-                    weights_path(w), c->in_channels, c->out_channels);
-  if (c->out_channels == 2 * c->in_channels) return VKD_OK;
-  return vkd_fail(err, VKD_ERR_INPUT, "%s: takes %d channels and gives %d, neither as many nor twice as many",
-                  weights_path(w), c->in_channels, c->out_channels);
+  if (c->out_channels == c->in_channels || c->out_channels == 2 * c->in_channels) return VKD_OK;
+  return vkd_fail(
+      err, VKD_ERR_INPUT, "%s: takes %d channels and gives %d%s", weights_path(w), c->in_channels, c->out_channels,
+      c->in_channels > c->out_channels ? ", as models of image to video do" : ", neither as many nor twice as many");
 }
 
 // All telling tensors that are missing, in one message.
@@ -220,10 +218,11 @@ static enum vkd_status read_shapes(const struct weights *w, struct derived *d, s
 
 // ---- what shapes do not tell ---------------------------------------------------------------------------------------
 static const char heads_key[] = "vkdit.heads", eps_key[] = "vkdit.eps", text_key[] = "vkdit.text_len",
-                  latent_key[] = "vkdit.latent";
+                  latent_key[] = "vkdit.latent", objective_key[] = "vkdit.objective";
 
 bool derive_is_metadata(const char *key) {
-  return !strcmp(key, heads_key) || !strcmp(key, eps_key) || !strcmp(key, text_key) || !strcmp(key, latent_key);
+  return !strcmp(key, heads_key) || !strcmp(key, eps_key) || !strcmp(key, text_key) || !strcmp(key, latent_key) ||
+         !strcmp(key, objective_key);
 }
 
 static void add(struct derive_meta *m, bool known, const char *key, const char *fmt, ...) VKD_PRINTF(4, 5);
@@ -242,6 +241,7 @@ void derive_metadata(const struct derived *d, struct derive_meta *m) {
   add(m, d->heads_known, heads_key, "%d", c->heads);
   add(m, d->text_known, text_key, "%d", c->text_len);
   add(m, d->latent_known, latent_key, "%d,%d,%d", c->latent[0], c->latent[1], c->latent[2]);
+  add(m, d->objective_known, objective_key, "%s", objective_name(d->objective));
   add(m, true, eps_key, "%.9g", (double)c->eps);
 }
 
@@ -260,6 +260,28 @@ static enum vkd_status metadata_ints(const struct weights *w, const char *key, i
     at = end + 1;
   }
   return VKD_OK;
+}
+
+// Of the public code: Wan's is a rectified flow; DiT learns the noise, and where it gives twice the channels, its
+// variance too.
+static enum vkd_status read_objective(const struct weights *w, struct derived *d, struct vkd_error *err) {
+  const char *name = weights_metadata(w, objective_key);
+  const struct dit_config *c = &d->config;
+  if (!name) {
+    bool variance = c->out_channels == 2 * c->in_channels;
+    d->objective = variance ? CONFIG_HYBRID : c->family == DIT_CROSS ? CONFIG_FLOW : CONFIG_DDPM;
+    return VKD_OK;
+  }
+  d->objective_known = true;
+#define OBJECTIVE(ID, text, ...)                                                                                       \
+  if (strcmp(name, #text) == 0) {                                                                                      \
+    d->objective = CONFIG_##ID;                                                                                        \
+    return VKD_OK;                                                                                                     \
+  }
+#include "vkdm/objective.def"
+#undef OBJECTIVE
+  return vkd_fail(err, VKD_ERR_INPUT, "%s: metadata %s is '%.60s', which is no objective", weights_path(w),
+                  objective_key, name);
 }
 
 static enum vkd_status read_metadata(const struct weights *w, struct derived *d, struct vkd_error *err) {
@@ -366,6 +388,7 @@ enum vkd_status derive_model(const struct weights *w, const struct derive_option
   st = read_latent(w, o, &s, d, err);
   if (st == VKD_OK) st = derive_read_json(w, d, err);
   if (st == VKD_OK) st = read_metadata(w, d, err);
+  if (st == VKD_OK) st = read_objective(w, d, err);
   if (st == VKD_OK) st = guess_heads(w, o->any_heads, d, err);
   if (st != VKD_OK) return st;
   if (!(c->eps > 0)) c->eps = 1e-6f;

@@ -240,7 +240,7 @@ static enum vkd_status open_file(const struct cmd_args *args, struct subject *s,
   if (st == VKD_OK) st = model_file_require_latent(&file, err);
   if (st == VKD_OK) {
     s->model = file.model.config;
-    model_file_config(&s->model, &s->config);
+    model_file_config(&file.model, &s->config);
     s->config.train.batch = 1;
     s->config.train.steps = 1;
   }

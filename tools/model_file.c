@@ -81,8 +81,13 @@ static enum vkd_status open_checkpoint(struct model_file *f, const char *folder,
                               .heads_known = true,
                               .text_known = state.model.family == DIT_CROSS,
                               .latent_known = true,
+                              .objective_known = true,
+                              .objective = st == VKD_OK ? config->train.objective : CONFIG_FLOW,
                               .heads_from = "the checkpoint",
                               .prefix = ""};
+  if (st == VKD_OK && state.base)
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: holds adapters alone, on the weights of %s; take those, and --lora", folder,
+                  state.base);
   bool ema = st == VKD_OK && !raw && config->train.ema > 0;
   if (st == VKD_OK && !(path = fileio_join(folder, ema ? "ema.safetensors" : "weights.safetensors")))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
@@ -130,16 +135,13 @@ void model_file_log(const struct model_file *f) {
 
 void model_file_close(struct model_file *f) { weights_close(&f->weights); }
 
-// What the public code of the family assumes: Wan samples a rectified flow at shift 5; DiT predicts the noise, and
-// where it has twice the channels, the noise's variance too.
-void model_file_config(const struct dit_config *c, struct config *config) {
+// Wan samples at shift 5; what was trained here is sampled at the flow's own levels.
+void model_file_config(const struct derived *d, struct config *config) {
   config_default(config);
-  config->model.family = c->family == DIT_CLASS ? CONFIG_DIT : CONFIG_CROSS_DIT;
+  config->model.family = d->config.family == DIT_CLASS ? CONFIG_DIT : CONFIG_CROSS_DIT;
   config->train.ema = 0;
-  config->train.objective = c->family == DIT_CROSS                  ? CONFIG_FLOW
-                            : c->out_channels == 2 * c->in_channels ? CONFIG_HYBRID
-                                                                    : CONFIG_DDPM;
-  if (c->family == DIT_CROSS) config->train.shift = 5;
+  config->train.objective = d->objective;
+  config->train.shift = d->config.family == DIT_CROSS && !d->objective_known ? 5 : 1;
 }
 
 enum vkd_status model_file_require_latent(const struct model_file *f, struct vkd_error *err) {
@@ -155,7 +157,7 @@ static enum vkd_status open_file(struct run_model *m, struct model_file *f, stru
   c->compute = wish->compute;
   m->state.step = -1;
   m->state.model = *c;
-  model_file_config(c, &m->config);
+  model_file_config(&f->model, &m->config);
   enum vkd_status st = model_file_require_latent(f, err);
   if (st == VKD_OK)
     st = latent_codec_init(&m->state.codec, LATENT_RAW, (uint32_t)c->in_channels, (uint32_t)c->latent[0],

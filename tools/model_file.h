@@ -56,7 +56,7 @@ void model_file_close(struct model_file *file);
 enum vkd_status model_file_require_latent(const struct model_file *file, struct vkd_error *err);
 
 // What the family's public code assumes of such a model, in a configuration whose other fields are at their defaults.
-void model_file_config(const struct dit_config *model, struct config *config);
+void model_file_config(const struct derived *model, struct config *config);
 
 // A model to sample from, of either kind.  Of a file: its configuration has the defaults of the family's public code,
 // its latents are raw, state.step is -1, and its weights are streamed where they do not fit.  Errors: also

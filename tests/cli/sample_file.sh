@@ -35,7 +35,11 @@ draw raw.safetensors run --raw
 draw file.safetensors model.safetensors
 cmp -s raw.safetensors file.safetensors && ! cmp -s raw.safetensors run.safetensors
 note $? "raw weights and averaged ones"
-draw file.safetensors run/checkpoints/step-000000002
+for in in run/checkpoints/step-000000002 run/checkpoints/step-000000002/ema.safetensors; do
+  draw file.safetensors $in
+  cmp -s run.safetensors file.safetensors
+  note $? "$in gives other samples than its run"
+done
 
 refused 2 "a run tells its model itself" sample run -o x.safetensors --heads 2
 refused 2 "write .safetensors" sample model.safetensors -o x.gif -q

@@ -91,6 +91,10 @@ static void test_shapes(void) {
     CHECK(d.naming == cases[i].naming && !strcmp(d.prefix, cases[i].prefix), "case %zu: naming", i);
     CHECK(d.heads_known && d.latent_known && d.text_known == (c->family == DIT_CROSS && !c->class_rows),
           "case %zu: what is known", i);
+    CHECK(!d.objective_known && d.objective == (c->family == DIT_CROSS              ? CONFIG_FLOW
+                                                : c->out_channels == c->in_channels ? CONFIG_DDPM
+                                                                                    : CONFIG_HYBRID),
+          "case %zu: objective", i);
   }
 }
 
@@ -256,7 +260,13 @@ static void test_json(void) {
 
 static void test_metadata(void) {
   struct weight_file f;
-  struct derived d = {.config = weight_files_cross, .heads_known = true, .text_known = true, .latent_known = true}, got;
+  struct derived d = {.config = weight_files_cross,
+                      .heads_known = true,
+                      .text_known = true,
+                      .latent_known = true,
+                      .objective_known = true,
+                      .objective = CONFIG_V},
+                 got;
   struct derive_meta meta;
   struct vkd_error err;
   d.config.eps = 3e-6f;
@@ -269,16 +279,17 @@ static void test_metadata(void) {
   CHECK(derive(&none, &got, &err) == VKD_OK, "%s", err.what);
   check_config(&got.config, &d.config, "metadata");
   CHECK(got.heads_known && got.text_known && got.latent_known, "what is known");
+  CHECK(got.objective_known && got.objective == CONFIG_V, "the objective");
   CHECK(derive(&(struct derive_options){.latent = {1, 4, 2}}, &got, &err) == VKD_OK && got.config.latent[1] == 4, "%s",
         err.what);
   refused(&(struct derive_options){.heads = 3}, "its metadata say 2 heads, --heads says 3");
-  d.heads_known = d.text_known = d.latent_known = false;
+  d.heads_known = d.text_known = d.latent_known = d.objective_known = false;
   derive_metadata(&d, &meta);
   CHECK(meta.count == 1, "what is not known is written");
   static const struct st_meta bad[] = {
-      {"vkdit.heads", "two"},    {"vkdit.heads", "99999999"}, {"vkdit.heads", ""},
-      {"vkdit.heads", "2,3"},    {"vkdit.latent", "1,2"},     {"vkdit.latent", "1,2,-3"},
-      {"vkdit.text_len", "0x5"}, {"vkdit.eps", "nan"},        {"vkdit.eps", "1e-6x"}};
+      {"vkdit.heads", "two"},       {"vkdit.heads", "99999999"}, {"vkdit.heads", ""},       {"vkdit.heads", "2,3"},
+      {"vkdit.latent", "1,2"},      {"vkdit.latent", "1,2,-3"},  {"vkdit.text_len", "0x5"}, {"vkdit.eps", "nan"},
+      {"vkdit.objective", "guess"}, {"vkdit.eps", "1e-6x"}};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     weight_file_write(&f, path, &bad[i], 1);
     refused(&(struct derive_options){.heads = strcmp(bad[i].key, "vkdit.heads") ? 2 : 0}, bad[i].key);
@@ -338,7 +349,11 @@ static void test_foreign(void) {
   e->shape[0] = 12;
   e->shape[1] = 16;
   weight_file_write(&f, path, NULL, 0);
-  refused(&two, "takes 2 channels and gives 3, as models of image to video do");
+  refused(&two, "takes 2 channels and gives 3, neither");
+  e->shape[0] = 4;
+  e->shape[1] = 48;
+  weight_file_write(&f, path, NULL, 0);
+  refused(&two, "takes 2 channels and gives 1, as models of image to video do");
   e->shape[0] = 6;
   e->shape[1] = 32;
   weight_file_write(&f, path, NULL, 0);

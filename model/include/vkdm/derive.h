@@ -2,6 +2,7 @@
 #ifndef VKDM_DERIVE_H
 #define VKDM_DERIVE_H
 
+#include "vkdm/config.h"
 #include "vkdm/dit.h"
 #include "vkdm/weights.h"
 
@@ -17,6 +18,8 @@ struct derived {
   const char *prefix; // of the names
   // Whether more than a rule told them; config.latent is one token where nothing did.
   bool heads_known, text_known, latent_known;
+  bool objective_known; // told by metadata, which files of ours have; else `objective` is that of the public code
+  enum config_objective objective;
   const char *heads_from; // what told the heads, or the rule, as text for a log
 };
 
@@ -29,7 +32,7 @@ enum vkd_status derive_model(const struct weights *weights, const struct derive_
                              struct vkd_error *err);
 
 // What is known of it and the shapes do not tell, as metadata that derive_model() reads back.
-enum { DERIVE_META = 4 };
+enum { DERIVE_META = 5 };
 struct derive_meta {
   struct st_meta rows[DERIVE_META];
   size_t count;
