@@ -13,7 +13,6 @@ struct lora_reader {
   bool apply;
   struct lora_pair *pairs; // [lora->count]
   int *rows;               // [lora->count] of A, with apply
-  double *sum;             // [the widest layer's inputs]
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -35,16 +34,22 @@ static void read_adapter(const struct lora_reader *r, int index, int64_t first, 
   }
 }
 
-static void add_adapters(const struct lora_reader *r, int index, int64_t first, int64_t count, float *dst) {
+// Several threads read at once: what the work needs is each one's own.
+static enum vkd_status add_adapters(const struct lora_reader *r, int index, int64_t first, int64_t count, float *dst,
+                                    struct vkd_error *err) {
   for (int i = 0; i < r->lora->count; i++) {
     const struct lora_layer *l = &r->lora->layers[i];
     if (l->at.row != index) continue;
     int64_t numel = l->at.out * l->at.in, start = l->at.part * numel;
     int64_t begin = most(first, start), end = least(first + count, start + numel);
-    if (begin < end)
-      lora__add_product(l, &r->pairs[i], r->strength * l->alpha / l->rank, begin - start, end - begin, r->sum,
-                        dst + (begin - first));
+    if (begin >= end) continue;
+    double *sum = malloc((size_t)l->at.in * sizeof *sum);
+    if (!sum) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for adapters");
+    lora__add_product(l, &r->pairs[i], r->strength * l->alpha / l->rank, begin - start, end - begin, sum,
+                      dst + (begin - first));
+    free(sum);
   }
+  return VKD_OK;
 }
 
 static enum vkd_status read_part(void *user, int index, uint64_t first, uint64_t count, float *dst,
@@ -55,8 +60,7 @@ static enum vkd_status read_part(void *user, int index, uint64_t first, uint64_t
     return VKD_OK;
   }
   enum vkd_status st = r->inner->read(r->inner->user, index, first, count, dst, err);
-  if (st == VKD_OK && !r->apply) add_adapters(r, index, (int64_t)first, (int64_t)count, dst);
-  return st;
+  return st == VKD_OK && !r->apply ? add_adapters(r, index, (int64_t)first, (int64_t)count, dst, err) : st;
 }
 
 enum vkd_status lora_reader_create(struct lora_reader **out, const struct lora *lora, double strength, bool apply,
@@ -72,14 +76,10 @@ enum vkd_status lora_reader_create(struct lora_reader **out, const struct lora *
   r->apply = apply;
   if (apply) lora_configure(lora, strength, &r->config);
   size_t n = lora->count > 0 ? (size_t)lora->count : 0;
-  int64_t widest = 0;
-  for (int i = 0; i < lora->count; i++) widest = most(widest, lora->layers[i].at.in);
   r->pairs = calloc(n, sizeof *r->pairs);
   r->rows = calloc(n, sizeof *r->rows);
-  r->sum = malloc((size_t)widest * sizeof *r->sum);
-  enum vkd_status st = r->pairs && r->rows && r->sum
-                           ? VKD_OK
-                           : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d adapters", lora->count);
+  enum vkd_status st =
+      r->pairs && r->rows ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d adapters", lora->count);
   for (int i = 0; i < lora->count && st == VKD_OK; i++) {
     r->rows[i] = dit_adapter_row(&r->config, lora->layers[i].at.row, lora->layers[i].at.part);
     st = lora__read_pair(&lora->layers[i], &r->pairs[i], err);
@@ -96,7 +96,6 @@ void lora_reader_destroy(struct lora_reader **pr) {
   for (int i = 0; r->pairs && i < r->lora->count; i++) free(r->pairs[i].a);
   free(r->pairs);
   free(r->rows);
-  free(r->sum);
   free(r);
   *pr = NULL;
 }

@@ -32,7 +32,7 @@ enum vkd_status lora_apply(const struct lora *lora, double strength, struct para
 
 // Over weights that stay on the host: a reader of the merged weights, or (apply) of the model that lora_configure()
 // makes of `base`, the adapters' rows included.  lora and inner outlive it.  Merged, every read computes the product
-// anew: 2 rank FLOPs per element, on one core.
+// anew: 2 rank FLOPs per element. Several threads may read.
 struct lora_reader;
 enum vkd_status lora_reader_create(struct lora_reader **out, const struct lora *lora, double strength, bool apply,
                                    const struct dit_config *base, const struct params_reader *inner,
