@@ -6,6 +6,11 @@
 #define MIN_PARAMS 1.0
 #define MAX_PARAMS 1e18
 #define POWER_POINTS 33
+#define SMALLEST_MODEL 1024.0 // one layer, 8 wide
+#define WIDEST 65536
+#define DEEPEST 1000
+#define MIN_HEAD 8
+#define MAX_HEAD 64
 
 static bool positive(double x) { return x > 0 && x < INFINITY; }
 
@@ -161,8 +166,86 @@ void fit_tradeoff_table(const double si[FIT_JOINT_PARAMS], const struct fit_fami
     fit_tradeoff_at(si, f, optimum, optimum->params * exp2((i - FIT_TRADEOFF_ROWS / 2) / 2.0), &row[i]);
 }
 
+static double loss_at_compute(const double *si, const struct fit_family *f, double compute, double n) {
+  double params = exp(n);
+  return fit_joint_loss(si, params, compute / fit_flops_per_token(f, params));
+}
+
+enum fit_status fit_flat_range(const double si[FIT_JOINT_PARAMS], const struct fit_family *f,
+                               const struct fit_optimum *optimum, double tolerance, struct fit_flat *out,
+                               struct fit_error *err) {
+  double edge[2];
+  if (!(tolerance > 0 && tolerance < 1))
+    return fit_fail(err, FIT_ERR_INPUT, "tolerance %g is not between 0 and 1", tolerance);
+  for (int side = 0; side < 2; side++) {
+    double inside = log(optimum->params), outside = log(side ? MAX_PARAMS : MIN_PARAMS);
+    for (int i = 0; i < 100; i++) {
+      double middle = 0.5 * (inside + outside);
+      if (loss_at_compute(si, f, optimum->compute, middle) <= optimum->loss * (1 + tolerance))
+        inside = middle;
+      else
+        outside = middle;
+    }
+    edge[side] = exp(inside);
+  }
+  *out = (struct fit_flat){edge[0], edge[1]};
+  return FIT_OK;
+}
+
+enum fit_status fit_shape_near(const struct fit_family *f, double params, struct fit_shape *out,
+                               struct fit_error *err) {
+  enum fit_status status = fit_family_check(f, err);
+  if (status) return status;
+  if (!(params >= SMALLEST_MODEL && fit_family_width(f, params) <= WIDEST))
+    return fit_fail(err, FIT_ERR_INPUT,
+                    "%g parameters by this depth rule are no model of %g parameters or more and at "
+                    "most %d wide",
+                    params, SMALLEST_MODEL, WIDEST);
+  double width = fit_family_width(f, params), best = INFINITY;
+  int head = MAX_HEAD;
+  while (head > MIN_HEAD && width < 6 * head) head /= 2;
+  for (int heads = 1; heads * head <= 2 * width + head; heads++) {
+    double d = heads * head, exact = f->depth > 0 ? f->depth : params / (16 * d * d);
+    for (int k = 0; k < 2; k++) {
+      double depth = fmax(1, floor(exact) + k), got = 16 * depth * d * d;
+      double rule = f->depth > 0 ? 0 : log(d / depth / (f->aspect > 0 ? f->aspect : FIT_DEFAULT_ASPECT));
+      // a tenth of the size is as bad as a factor 1.5 of the depth rule, beyond which models train unlike
+      double cost = pow(log(got / params) / 0.1, 2) + pow(rule / 0.4, 2);
+      if (depth > DEEPEST || !(cost < best)) continue;
+      best = cost;
+      *out = (struct fit_shape){(int)d, (int)depth, heads, got};
+    }
+  }
+  return best < INFINITY
+             ? FIT_OK
+             : fit_fail(err, FIT_ERR_INPUT, "no model of %g parameters has a depth up to %d", params, DEEPEST);
+}
+
+enum fit_status fit_optimum_for_loss(const double si[FIT_JOINT_PARAMS], const struct fit_family *f, double loss,
+                                     struct fit_optimum *out, struct fit_error *err) {
+  enum fit_status status = check(si, f, loss, "loss", err);
+  if (status) return status;
+  double low = 0, high = log(1e60); // ln FLOPs
+  for (int i = 0; i < 100; i++) {
+    double middle = 0.5 * (low + high);
+    struct fit_optimum at;
+    // budgets whose optimum is below one parameter count as too small, those above the largest as enough
+    bool enough = !fit_optimum_at(si, f, exp(middle), &at, NULL) ? at.loss <= loss : middle > log(1e30);
+    if (enough)
+      high = middle;
+    else
+      low = middle;
+  }
+  if ((status = fit_optimum_at(si, f, exp(high), out, err))) return status;
+  if (!(fabs(out->loss / loss - 1) < 1e-9))
+    return fit_fail(err, FIT_ERR_INPUT, "no training reaches loss %g: the law's E is %g", loss, si[FIT_E]);
+  return FIT_OK;
+}
+
 double fit_request_flops(const struct fit_family *f, const struct fit_request *r, double params) {
-  return fit_flops_per_token(f, params) / 3 * r->sample_tokens * r->steps * r->evaluations;
+  struct fit_family at = *f;
+  if (at.n_ctx > 0) at.n_ctx = r->sample_tokens;
+  return fit_flops_per_token(&at, params) / 3 * r->sample_tokens * r->steps * r->evaluations;
 }
 
 enum fit_status fit_params_for_request(const struct fit_family *f, const struct fit_request *r, double flops,

@@ -69,10 +69,33 @@ void fit_tradeoff_at(const double si[FIT_JOINT_PARAMS], const struct fit_family 
 void fit_tradeoff_table(const double si[FIT_JOINT_PARAMS], const struct fit_family *f,
                         const struct fit_optimum *optimum, struct fit_tradeoff row[FIT_TRADEOFF_ROWS]);
 
+// The sizes around an optimum whose loss at its compute is at most (1 + tolerance) times the optimum's.  Errors:
+// FIT_ERR_INPUT unless 0 < tolerance < 1.  Where the edge lies beyond 1 .. 1e18 parameters, that end is there.
+struct fit_flat {
+  double low, high; // parameters
+};
+enum fit_status fit_flat_range(const double si[FIT_JOINT_PARAMS], const struct fit_family *f,
+                               const struct fit_optimum *optimum, double tolerance, struct fit_flat *out,
+                               struct fit_error *err);
+
+// A model that can be built, N = 16*L*d^2: whole layers, heads of 64 numbers (less in models narrower than that would
+// let be told apart), and a width of whole heads, nearest to `params` first and to the depth rule second.
+struct fit_shape {
+  int width, depth, heads;
+  double params; // of the rounded model
+};
+// Errors: FIT_ERR_INPUT on a bad family, or a size outside the smallest (1024) and widest (2^16) models.
+enum fit_status fit_shape_near(const struct fit_family *f, double params, struct fit_shape *out, struct fit_error *err);
+
+// The least training that reaches `loss`.  Errors: FIT_ERR_INPUT when no finite model does.
+enum fit_status fit_optimum_for_loss(const double si[FIT_JOINT_PARAMS], const struct fit_family *f, double loss,
+                                     struct fit_optimum *out, struct fit_error *err);
+
 // Tokens at which a model reaches `loss`; infinite when E + A*N^-alpha is no lower.
 double fit_tokens_for_loss(const double si[FIT_JOINT_PARAMS], double params, double loss);
 
 // FLOPs to draw one sample of `sample_tokens`: steps * evaluations (2 with classifier-free guidance) forward passes.
+// Where the family counts attention (n_ctx > 0), it runs over the sample's own tokens.
 struct fit_request {
   double sample_tokens, steps, evaluations;
 };
