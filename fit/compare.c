@@ -86,11 +86,13 @@ static void add_rows(struct tables *t, const struct fit_run *optimal, const stru
 
 static bool fill_tables(const struct fit_runs *runs, const struct fit_cells *cells, const struct fit_hyper *hyper,
                         struct tables *t, struct fit_compare *out) {
-  int *group = malloc((size_t)cells->count * sizeof *group);
-  if (!group || !make_room(t, cells->count) || (t->groups = fit__cell_groups(runs, cells, hyper, group)) < 0) {
+  int *group = malloc((size_t)cells->count * sizeof *group), *number = malloc((size_t)cells->count * sizeof *number);
+  if (!group || !number || !make_room(t, cells->count) || fit__cell_groups(runs, cells, hyper, group) < 0) {
     free(group);
+    free(number);
     return false;
   }
+  for (int i = 0; i < cells->count; i++) number[i] = -1; // of the groups that still have a cell
   for (int i = 0; i < cells->count; i++) {
     const struct fit_cell *c = &cells->cell[i];
     const struct fit_bowl *bowl = &hyper->cell[i].bowl;
@@ -104,7 +106,8 @@ static bool fill_tables(const struct fit_runs *runs, const struct fit_cells *cel
     }
     struct fit_run best = *run;
     best.loss = bowl->loss;
-    t->group[out->cells++] = group[i];
+    if (number[group[i]] < 0) number[group[i]] = t->groups++;
+    t->group[out->cells++] = number[group[i]];
     add_rows(t, &best, run);
     double excess = run->loss / bowl->loss - 1;
     out->mean_excess += excess;
@@ -112,6 +115,7 @@ static bool fill_tables(const struct fit_runs *runs, const struct fit_cells *cel
   }
   out->mean_excess /= out->cells;
   free(group);
+  free(number);
   return true;
 }
 

@@ -50,13 +50,22 @@ void hyper_free(struct hyper_result *r) {
   *r = (struct hyper_result){0};
 }
 
+#define MOST_CELLS 60 // printed one by one
+
+static void print_refusals(const struct fit_hyper *h) {
+  int times[FIT_REFUSAL_COUNT] = {0};
+  for (int i = 0; i < h->count; i++) times[h->cell[i].bowl.refusal]++;
+  for (int r = FIT_ACCEPTED + 1; r < FIT_REFUSAL_COUNT; r++)
+    if (times[r]) printf("  %d refused: %s\n", times[r], fit_refusal_text((enum fit_refusal)r));
+}
+
 static void print_cells(const struct fit_hyper *h) {
   printf(
       "Best batch (tokens) and learning rate of %d (params, tokens) cells, runs within %.3g %% of the cell's best:\n",
       h->count, 100 * h->window);
   printf("  %10s %10s  %9s  %11s %6s  %11s %6s  %9s %8s  %8s\n", "params", "tokens", "runs used", "batch", "+-", "lr",
          "+-", "loss", "+-", "regret");
-  for (int i = 0; i < h->count; i++) {
+  for (int i = 0; i < h->count && i < MOST_CELLS; i++) {
     const struct fit_hyper_cell *c = &h->cell[i];
     const struct fit_bowl *b = &c->bowl;
     printf("  %10.5g %10.5g  %4zu/%-4zu  ", c->cell.params, c->cell.tokens, b->used, b->rows);
@@ -68,6 +77,10 @@ static void print_cells(const struct fit_hyper *h) {
     else
       printf("%11.6g %4.1f %%  %11.6g %4.1f %%  %9.6g %6.3f %%  %6.3f %%\n", b->batch, 100 * b->sd_batch, b->lr,
              100 * b->sd_lr, b->loss, 100 * b->sd_loss, 100 * c->regret);
+  }
+  if (h->count > MOST_CELLS) {
+    printf("  and %d more, all in law.json\n", h->count - MOST_CELLS);
+    print_refusals(h);
   }
   if (h->without) printf("  %zu rows have no batch_tokens or lr and are in no cell\n", h->without);
 }
@@ -223,6 +236,7 @@ static json_t *law_object(const struct hyper_result *r, int t) {
     for (int j = 0; j < FIT_HYPER_COUNT; j++)
       json_object_set_new(interval, fit_hyper_param_name[j], pair(&r->bootstrap.param[t][j]));
     json_object_set_new(root, "interval", interval);
+    json_object_set_new(root, "sample", law_plan_hyper_sample(&r->bootstrap, t));
   }
   json_object_set_new(root, "scatter", number(law->scatter));
   json_object_set_new(root, "cells", json_integer(law->points));
