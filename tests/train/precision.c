@@ -281,6 +281,19 @@ static void run_case(struct vkd_device *dev, const char *folder, int heads, int 
   st_close(&file);
 }
 
+static void refused_without_storage(struct vkd_device *dev) {
+  struct vkd_device_caps *caps = (struct vkd_device_caps *)(uintptr_t)vkd_device_get_caps(dev);
+  struct dit_config narrow = text_model;
+  struct params *params;
+  struct vkd_error err = {0};
+  narrow.compute = VKD_BF16;
+  caps->storage_16bit = false;
+  CHECK(params_create(&params, dev, &narrow, PARAMS_FOR_INFERENCE, &err) == VKD_ERR_UNSUPPORTED && !params,
+        "a device without 16-bit storage is taken");
+  CHECK(strstr(err.what, "precision bf16") && strstr(err.what, "use fp32"), "%s", err.what);
+  caps->storage_16bit = true;
+}
+
 int main(void) {
   struct vkd_error err = {0};
   struct vkd_device *dev;
@@ -292,6 +305,7 @@ int main(void) {
   }
   CHECK(st == VKD_OK, "%s", err.what);
   if (dev) {
+    refused_without_storage(dev);
     run_model(dev, "text", text_model, NULL);
     run_model(dev, "image", image_model, NULL);
     run_case(dev, "wan_hd24", 3, 3, 8, 12);

@@ -84,6 +84,19 @@ norm() { sed -n '1s/.*"grad_norm": \([^,]*\),.*/\1/p' "$1/metrics.jsonl"; }
 awk -v a="$(norm fp16)" -v b="$(norm passes)" 'BEGIN { d = (a - b) / a; exit !(d < 1e-3 && d > -1e-3) }' ||
   fail "gradient norms of one pass and of two: $(norm fp16), $(norm passes)"
 
+# A run is measured as it was trained, or as asked; sampled in fp32 unless asked otherwise.
+measured() { "$vkdit" eval "$1" --data "$1/data.vkd" "${@:2}" 2> err || cat err; }
+[ "$(measured bf16)" = "$(measured bf16 --precision bf16)" ] || fail "eval: not as trained"
+[ "$(measured bf16)" != "$(measured bf16 --precision fp32)" ] || fail "eval: --precision makes no difference"
+for p in fp32 fp16 bf16; do
+  "$vkdit" sample bf16 -o $p.safetensors --steps 2 --count 2 --precision $p > out 2> err || fail "sample: $(cat err)"
+done
+"$vkdit" sample bf16 -o default.safetensors --steps 2 --count 2 > out 2> err || fail "sample: $(cat err)"
+cmp -s default.safetensors fp32.safetensors || fail "samples are not made in fp32"
+for p in fp16 bf16; do cmp -s fp32.safetensors $p.safetensors && fail "sample: --precision $p makes no difference"; done
+"$vkdit" sample bf16 -o none.safetensors --precision fp8 > out 2> err
+[ $? -eq 2 ] && grep -q "fp8: fp32, fp16 and bf16 are known" err || fail "sample: --precision fp8: $(cat err)"
+
 # Another precision is another run; a damaged state is refused.
 "$vkdit" train tiny.yaml -o fp16 --resume train.precision=bf16 > out 2> err && fail "resumed in another precision"
 grep -q "train.precision" err || fail "another precision: $(cat err)"
