@@ -14,7 +14,7 @@ static const struct cmd_opt opts[] = {
      .kind = CMD_STRING,
      .metavar = "NAME",
      .fallback = "joint",
-     .help = "joint, hyper (best batch and learning rate), or all"},
+     .help = "joint, hyper (best batch and learning rate), isoflop (parabolas at equal compute), or all"},
     {.name = "loss",
      .kind = CMD_STRING,
      .metavar = "NAME",
@@ -31,6 +31,28 @@ static const struct cmd_opt opts[] = {
      .help = "joint law: keep only the lowest loss of every (params, tokens); done unasked where runs of one differ in "
              "batch or learning rate"},
     {.name = "all-rows", .help = "joint law: keep every row, whatever its batch and learning rate"},
+    {.name = "diverged",
+     .kind = CMD_REAL,
+     .metavar = "F",
+     .fallback = "1.5",
+     .min = 0,
+     .max = 1e9,
+     .help = "joint law, isoflop: leave out rows whose loss is over F times the lowest that no more params and tokens "
+             "reached; 0: none"},
+    {.name = "isoflop-width",
+     .kind = CMD_REAL,
+     .metavar = "W",
+     .fallback = "0.2",
+     .min = 1e-6,
+     .max = 2,
+     .help = "isoflop: rows whose FLOPs lie within this, in logarithm, make one budget (runs of one row)"},
+    {.name = "isoflop-budgets",
+     .kind = CMD_INT,
+     .metavar = "K",
+     .fallback = "12",
+     .min = 1,
+     .max = FIT_MAX_BUDGETS,
+     .help = "isoflop: the most budgets to look for"},
     {.name = "window",
      .kind = CMD_REAL,
      .metavar = "W",
@@ -113,14 +135,18 @@ static enum vkd_status job_from(const struct cmd_args *args, struct fit_job *job
   static const struct {
     const char *name;
     unsigned parts;
-  } laws[] = {{"joint", FIT_JOB_JOINT}, {"hyper", FIT_JOB_HYPER}, {"all", FIT_JOB_JOINT | FIT_JOB_HYPER}};
+  } laws[] = {{"joint", FIT_JOB_JOINT},
+              {"hyper", FIT_JOB_HYPER},
+              {"isoflop", FIT_JOB_SIZES},
+              {"all", FIT_JOB_JOINT | FIT_JOB_HYPER | FIT_JOB_SIZES}};
   static const char *const losses[] = {"huber", "mse", "mad"};
   const char *loss = cmd_string(args, "loss"), *law = cmd_string(args, "law");
   size_t k = 0;
   *job = (struct fit_job){.table = args->pos[0], .out = cmd_string(args, "output")};
   for (size_t i = 0; i < sizeof laws / sizeof *laws; i++)
     if (!strcmp(laws[i].name, law)) job->parts = laws[i].parts;
-  if (!job->parts) return vkd_fail(err, VKD_ERR_USAGE, "fit: --law %s is unknown; one of joint, hyper, all", law);
+  if (!job->parts)
+    return vkd_fail(err, VKD_ERR_USAGE, "fit: --law %s is unknown; one of joint, hyper, isoflop, all", law);
   while (k < 3 && strcmp(losses[k], loss) != 0) k++;
   if (k == 3) return vkd_fail(err, VKD_ERR_USAGE, "fit: --loss %s is unknown; one of huber, mse, mad", loss);
   job->options.loss = (enum fit_loss)k;
@@ -132,6 +158,12 @@ static enum vkd_status job_from(const struct cmd_args *args, struct fit_job *job
   }
   job->best_per_cell = cmd_has(args, "best-per-cell");
   job->all_rows = cmd_has(args, "all-rows");
+  job->diverged = cmd_real(args, "diverged");
+  if (job->diverged <= 0) job->diverged = -1;
+  if (job->diverged > 0 && job->diverged <= 1)
+    return vkd_fail(err, VKD_ERR_USAGE, "fit: --diverged %g: more than 1, or 0", job->diverged);
+  job->isoflop.width = cmd_real(args, "isoflop-width");
+  job->isoflop.budgets = (int)cmd_int(args, "isoflop-budgets");
   if (job->best_per_cell && job->all_rows)
     return vkd_fail(err, VKD_ERR_USAGE, "fit: --best-per-cell and --all-rows exclude each other");
   if (cmd_has(args, "fixed-batch") != cmd_has(args, "fixed-lr"))
@@ -201,6 +233,32 @@ static void print_rows(const struct fit_job_result *result) {
            result->mixed);
 }
 
+static void print_diagnosis(const struct fit_report *r) {
+  const struct fit_diagnosis *d = r->diagnosis;
+  const struct fit_solution *s = r->solution;
+  struct fit_finding found[FIT_MAX_FINDINGS];
+  int count = fit_findings(s, d, found);
+  if (isfinite(s->delta))
+    printf("  %.1f %% of the residuals within delta = %.4g; ", 100 * s->quadratic_share, s->delta);
+  else
+    printf("  ");
+  printf("condition number, centred: %.3g", d->condition);
+  if (d->pair[0] >= 0)
+    printf("; largest correlation: %s with %s, %.4f", s->law->param[d->pair[0]], s->law->param[d->pair[1]],
+           d->pair_correlation);
+  printf("\n");
+  if (d->points) printf("  E from %.5g to %.5g costs no more than 2 %% of the objective\n", d->e_low, d->e_high);
+  for (int i = 0; i < count; i++) printf("  %s\n", found[i].text);
+}
+
+static void print_holdout(const struct fit_holdout *h) {
+  printf("Hold-out: fitted to %zu rows of runs that end by %.4g FLOPs; off by %.4g %% on average, %.4g %% at worst, "
+         "%+.4g %% with its sign, on the %zu rows above, of %d runs",
+         h->fitted, h->flops, 100 * h->mean, 100 * h->worst, 100 * h->bias, h->held_out, h->runs);
+  if (h->set_aside) printf(" (their %zu rows below are neither fitted nor counted)", h->set_aside);
+  printf("\n");
+}
+
 static void print_joint(const struct fit_report *r) {
   const struct fit_solution *s = r->solution;
   const struct fit_bootstrap *b = r->bootstrap;
@@ -211,22 +269,18 @@ static void print_joint(const struct fit_report *r) {
   fit_joint_billions(s->params, billions);
   print_law(billions, "billions of each");
   for (int j = 0; b && j < s->law->params; j++)
-    printf("  %-6s %.7g  [%.6g, %.6g]\n", s->law->param[j], s->params[j], b->param[j].low, b->param[j].high);
+    printf("  %-6s %.7g  [%.6g, %.6g]  sd %.5g\n", s->law->param[j], s->params[j], b->param[j].low, b->param[j].high,
+           b->param[j].sd);
   if (b)
-    printf("  %.0f %% intervals from %d resamples of %d %s (%d more did not converge)\n", 100 * b->level,
+    printf("  a = beta/(alpha+beta) %.5f  [%.5f, %.5f]  sd %.5g\n",
+           s->params[FIT_BETA] / (s->params[FIT_ALPHA] + s->params[FIT_BETA]), b->size_exponent.low,
+           b->size_exponent.high, b->size_exponent.sd);
+  if (b)
+    printf("  %.0f %% percentile intervals from %d resamples of %d %s (%d more did not converge)\n", 100 * b->level,
            b->replicates - b->failed, b->clusters, r->runs->has_run ? "runs" : "rows", b->failed);
   if (r->bootstrap_note) printf("  no intervals: %s\n", r->bootstrap_note);
-  for (int j = 0; j < s->law->params; j++)
-    if (s->at_bound[j])
-      printf("  %s is not identified: it ran to the edge of what is tried, %.3g\n", s->law->param[j], s->params[j]);
-  if (!s->e_identified)
-    printf(
-        "  E is not identified: with E = 0 the objective is only %.2g %% higher; do not extrapolate from these rows\n",
-        100 * fmax(0, s->objective_without_e / s->objective - 1)); // at its bound E is rounding alone
-  if (r->holdout)
-    printf(
-        "Hold-out: fitted up to %.4g FLOPs (%zu rows), off by %.3g %% on average, %.3g %% at worst, on the %zu above\n",
-        r->holdout->flops, r->holdout->fitted, 100 * r->holdout->mean, 100 * r->holdout->worst, r->holdout->held_out);
+  print_diagnosis(r);
+  if (r->holdout) print_holdout(r->holdout);
   print_optimum(r);
 }
 
@@ -236,6 +290,12 @@ static void print_summary(const struct fit_job *job, const struct fit_job_result
   if (result->joint_note[0]) printf("Joint law: none; %s\n", result->joint_note);
   if (result->has_hyper) hyper_print(&result->hyper);
   if (result->hyper_note[0]) printf("Hyperparameter laws: none; %s\n", result->hyper_note);
+  if (result->has_sizes) {
+    double low, high;
+    if (job->parts & FIT_JOB_SIZES) sizes_print(&result->sizes);
+    fit_report_range(&result->report, &low, &high);
+    sizes_print_ways(&result->size_sources, low, high);
+  }
   printf("Wrote law.json%s to %s\n", result->has_joint ? ", report.html and the plots" : "", job->out);
 }
 

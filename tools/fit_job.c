@@ -30,7 +30,9 @@ static enum vkd_status keep_best(const struct fit_job *job, struct fit_job_resul
   struct fit_error bad;
   int mixed = 0;
   enum fit_status status = FIT_OK;
-  if (!job->best_per_cell && !job->all_rows) status = fit_cells_mixed(&out->runs, &mixed, &bad);
+  if (job->diverged >= 0)
+    status = fit_runs_drop_diverged(&out->runs, job->diverged > 0 ? job->diverged : FIT_DIVERGED_FACTOR, &bad);
+  if (!status && !job->best_per_cell && !job->all_rows) status = fit_cells_mixed(&out->runs, &mixed, &bad);
   if (!status && (job->best_per_cell || mixed)) status = fit_runs_keep_best(&out->runs, &bad);
   out->mixed = mixed;
   return law_status(status, &bad, err);
@@ -58,6 +60,27 @@ static enum vkd_status fit_hyper(const struct fit_job *job, struct fit_job_resul
   return status ? vkd_error_prefix(err, "%s", job->table) : VKD_OK;
 }
 
+// IsoFLOP and the envelope, and what all ways are read from.  Alone, they must answer.
+static enum vkd_status fit_sizes(const struct fit_job *job, struct fit_job_result *out, bool alone,
+                                 struct vkd_error *err) {
+  struct fit_isoflop_options o = job->isoflop;
+  int replicates = replicates_of(job, &out->runs);
+  o.family = job->family;
+  o.replicates = replicates ? replicates : -1;
+  o.level = job->level;
+  o.seed = job->seed;
+  enum vkd_status status = sizes_run(&out->runs, &o, &out->sizes, err);
+  if (status) return status;
+  if (alone && !out->sizes.has_isoflop && !out->sizes.has_envelope)
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: %s", job->table, out->sizes.isoflop_note);
+  out->has_sizes = true;
+  if (out->sizes.has_isoflop) out->report.isoflop = &out->sizes.isoflop;
+  if (out->sizes.has_envelope) out->report.envelope = &out->sizes.envelope;
+  out->size_sources = (struct fit_size_sources){
+      .family = &job->family, .isoflop = out->report.isoflop, .envelope = out->report.envelope};
+  return VKD_OK;
+}
+
 static enum vkd_status fit_table(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
   struct fit_error bad;
   struct fit_report *r = &out->report;
@@ -70,6 +93,9 @@ static enum vkd_status fit_table(const struct fit_job *job, struct fit_job_resul
     law_status(status, &bad, err);
     return vkd_error_prefix(err, "%s", job->table);
   }
+  if ((status = fit_diagnose(&out->runs, &job->options, &out->solution, &out->diagnosis, &bad)))
+    return law_status(status, &bad, err);
+  r->diagnosis = &out->diagnosis;
   if (job->bootstrap) {
     status = fit_bootstrap(&out->runs, &job->options, &out->solution, replicates_of(job, &out->runs), job->level,
                            job->seed, 0, &out->bootstrap, &bad);
@@ -125,8 +151,15 @@ static enum vkd_status write_files(const struct fit_job *job, const struct fit_j
 }
 
 json_t *fit_job_json(const struct fit_job_result *r) {
-  json_t *root = r->has_joint ? law_json_make(&r->report) : json_pack("{s:s}", "law", "hyper");
+  double low, high;
+  json_t *root =
+      r->has_joint ? law_json_make(&r->report) : json_pack("{s:s}", "law", r->has_hyper ? "hyper" : "isoflop");
   if (root && r->has_hyper) hyper_add_json(&r->hyper, root);
+  if (root && r->has_sizes) {
+    sizes_add_json(&r->sizes, root);
+    fit_report_range(&r->report, &low, &high);
+    sizes_add_ways_json(&r->size_sources, low, high, root);
+  }
   return root;
 }
 
@@ -167,6 +200,13 @@ enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *ou
       goto fail;
     out->has_joint = !status;
   }
+  if ((out->has_joint || parts & FIT_JOB_SIZES) && (status = fit_sizes(job, out, parts == FIT_JOB_SIZES, err)))
+    goto fail;
+  if (out->has_joint) out->size_sources.joint = out->solution.params;
+  if (out->report.bootstrap) {
+    out->sample = fit_bootstrap_sample(&out->bootstrap);
+    out->size_sources.sample = &out->sample;
+  }
   if ((status = write_files(job, out, err))) goto fail;
   return VKD_OK;
 fail:
@@ -178,5 +218,6 @@ void fit_job_free(struct fit_job_result *r) {
   fit_runs_free(&r->runs);
   fit_bootstrap_free(&r->bootstrap);
   hyper_free(&r->hyper);
+  sizes_free(&r->sizes);
   *r = (struct fit_job_result){0};
 }

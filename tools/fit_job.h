@@ -3,6 +3,7 @@
 #define VKDIT_FIT_JOB_H
 
 #include "fit_hyper.h"
+#include "fit_sizes.h"
 #include "fit/report.h"
 #include "vkd/status.h"
 
@@ -10,6 +11,7 @@
 enum {
   FIT_JOB_JOINT = 1, // law.json, report.html, plots
   FIT_JOB_HYPER = 2, // added to law.json
+  FIT_JOB_SIZES = 4, // IsoFLOP parabolas and the envelope of the curves; the joint law brings them along untold
 };
 
 struct fit_job {
@@ -20,10 +22,12 @@ struct fit_job {
   // The joint law is fitted to the lowest loss of every (params, tokens) when best_per_cell is set, or when cells hold
   // runs at several batches or learning rates and all_rows is not set.
   bool best_per_cell, all_rows;
-  struct fit_hyper_options hyper; // zero: default window
-  double fixed_batch, fixed_lr;   // of the comparison with fixed hyperparameters; 0: chosen
-  int bootstrap;                  // replicates; 0: none; -1: 400, or 100 above 100000 rows
-  double level;                   // of the intervals, 0: 0.9
+  double diverged; // factor of fit_runs_drop_diverged before that; 0: 1.5; below 0: no row is dropped
+  struct fit_isoflop_options isoflop; // its family, replicates, level and seed are those of the job
+  struct fit_hyper_options hyper;     // zero: default window
+  double fixed_batch, fixed_lr;       // of the comparison with fixed hyperparameters; 0: chosen
+  int bootstrap;                      // replicates; 0: none; -1: 400, or 100 above 100000 rows
+  double level;                       // of the intervals, 0: 0.9
   unsigned long long seed;
   bool holdout;
   double holdout_flops; // fit up to here; 0: all but the tenth of the rows with the most FLOPs
@@ -41,8 +45,12 @@ struct fit_job_result {
   struct fit_holdout holdout;
   struct fit_report report; // points at the above: do not move this struct
   char note[512];           // why there are no intervals
-  bool has_joint, has_hyper;
+  bool has_joint, has_hyper, has_sizes;
+  struct fit_diagnosis diagnosis; // with a joint law
   struct hyper_result hyper;
+  struct sizes_result sizes;
+  struct fit_sample sample;              // of the joint law; count 0: none
+  struct fit_size_sources size_sources;  // of the table of all ways
   char joint_note[512], hyper_note[512]; // why there is none; empty: not asked for
   int mixed; // cells with several batches or learning rates, of which the joint law saw the best run alone; 0: none
   char source[256];

@@ -1,6 +1,7 @@
 #include "law_json.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,14 @@ static void paper_law(struct law_file *law) { // printed with N and T in billion
   law->params[FIT_BETA] = 0.2917;
   law->params[FIT_A] = 0.0082 * pow(1e9, law->params[FIT_ALPHA]);
   law->params[FIT_B] = 0.0373 * pow(1e9, law->params[FIT_BETA]);
+  static const double hyper[FIT_HYPER_TARGETS][FIT_HYPER_COUNT] = {{2.1797e4, 0.8080, 0.1906},
+                                                                   {2.0e-4, -0.0453, -0.1619}};
+  for (int t = 0; t < FIT_HYPER_TARGETS; t++) {
+    double *to = law->hyper[t].param;
+    memcpy(to, hyper[t], sizeof hyper[t]);
+    to[FIT_HYPER_K] *= pow(1e9, -to[FIT_HYPER_TOKENS] - to[FIT_HYPER_PARAMS]);
+    law->hyper[t].has = true;
+  }
 }
 
 static int param_of(const char *name) {
@@ -113,6 +122,24 @@ static enum vkd_status read_hyper(const char *path, const json_t *laws, struct l
   return VKD_OK;
 }
 
+static enum vkd_status read_sample(const char *path, const json_t *from, struct law_file *law, struct vkd_error *err) {
+  size_t i;
+  json_t *one;
+  if (from && (!json_is_array(from) || json_array_size(from) > LAW_MAX_SAMPLE))
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: sample: a list of at most %d laws is needed", path, LAW_MAX_SAMPLE);
+  json_array_foreach((json_t *)from, i, one) {
+    for (size_t j = 0; j < FIT_JOINT_PARAMS; j++) {
+      const json_t *value = json_array_get(one, j);
+      law->sample[i][j] = json_number_value(value);
+      if (json_array_size(one) != FIT_JOINT_PARAMS || !json_is_number(value) || !(law->sample[i][j] >= 0))
+        return vkd_fail(err, VKD_ERR_INPUT, "%s: sample[%zu]: %d numbers, 0 or more, are needed: E, A, alpha, B, beta",
+                        path, i, FIT_JOINT_PARAMS);
+    }
+  }
+  law->sample_count = (int)json_array_size(from);
+  return VKD_OK;
+}
+
 static enum vkd_status read_rest(const char *path, const json_t *root, struct law_file *law, struct vkd_error *err) {
   const json_t *objective = json_object_get(root, "objective"), *rows = json_object_get(root, "rows"),
                *excluded = json_object_get(root, "excluded"), *identified = json_object_get(root, "e_identified");
@@ -149,7 +176,9 @@ enum vkd_status law_json_read(const char *path, struct law_file *law, struct vkd
                       "%s: law \"%.40s\": planning needs a joint law (fit with --law joint or all)", path, name);
   else if (!(status = read_params(path, json_object_get(root, "params"), law, err)) &&
            !(status = read_interval(path, json_object_get(root, "interval"), law, err)) &&
-           !(status = read_hyper(path, json_object_get(root, "laws"), law, err)))
+           !(status = read_hyper(path, json_object_get(root, "laws"), law, err)) &&
+           !(status = read_sample(path, json_object_get(root, "sample"), law, err)) &&
+           !(status = law_plan_read(path, root, &law->plan, err)))
     status = read_rest(path, root, law, err);
   json_decref(root);
   free(text);
@@ -170,6 +199,40 @@ static json_t *interval_object(const struct fit_bootstrap *b) {
   for (int j = 0; j < law->params; j++)
     json_object_set_new(to, law->param[j], json_pack("[f,f]", b->param[j].low, b->param[j].high));
   json_object_set_new(to, "size_exponent", json_pack("[f,f]", b->size_exponent.low, b->size_exponent.high));
+  return to;
+}
+
+static json_t *diagnosis_object(const struct fit_solution *s, const struct fit_diagnosis *d) {
+  struct fit_finding found[FIT_MAX_FINDINGS];
+  int count = fit_findings(s, d, found), n = s->law->params;
+  json_t *to = json_object(), *findings = json_array(), *correlation = json_array(), *e = json_array(),
+         *objective = json_array();
+  for (int i = 0; i < count; i++) json_array_append_new(findings, json_string(found[i].text));
+  for (int j = 0; j < n; j++)
+    for (int k = 0; k < j; k++)
+      if (!isnan(d->correlation[j * n + k]))
+        json_array_append_new(correlation,
+                              json_pack("[s,s,f]", s->law->param[k], s->law->param[j], d->correlation[j * n + k]));
+  for (int i = 0; i < d->points; i++) {
+    json_array_append_new(e, json_real(d->e[i]));
+    json_array_append_new(objective, json_real(d->objective[i]));
+  }
+  json_object_set_new(to, "findings", findings);
+  json_object_set_new(to, "quadratic_share", json_real(s->quadratic_share));
+  json_object_set_new(to, "condition", isfinite(d->condition) ? json_real(d->condition) : json_null());
+  json_object_set_new(to, "correlation", correlation);
+  json_object_set_new(to, "profile", json_pack("{s:o,s:o}", "E", e, "objective", objective));
+  return to;
+}
+
+// Some laws of the bootstrap, evenly taken from it: what intervals of other quantities are made from.
+static json_t *sample_array(const struct fit_bootstrap *b) {
+  json_t *to = json_array();
+  int laws = b->replicates - b->failed, wanted = laws < LAW_MAX_SAMPLE ? laws : LAW_MAX_SAMPLE;
+  for (int i = 0; i < wanted; i++) {
+    const double *si = b->sample + (size_t)((int64_t)i * laws / wanted) * FIT_JOINT_PARAMS;
+    json_array_append_new(to, json_pack("[f,f,f,f,f]", si[0], si[1], si[2], si[3], si[4]));
+  }
   return to;
 }
 
@@ -194,9 +257,16 @@ json_t *law_json_make(const struct fit_report *r) {
   json_object_set_new(root, "excluded", excluded);
   if (r->holdout)
     json_object_set_new(root, "holdout",
-                        json_pack("{s:f,s:I,s:f,s:f}", "flops_above", r->holdout->flops, "rows",
-                                  (json_int_t)r->holdout->held_out, "mean_error", r->holdout->mean, "worst_error",
-                                  r->holdout->worst));
+                        json_pack("{s:f,s:I,s:I,s:i,s:f,s:f,s:f}", "flops_above", r->holdout->flops, "rows",
+                                  (json_int_t)r->holdout->held_out, "rows_set_aside", (json_int_t)r->holdout->set_aside,
+                                  "runs", r->holdout->runs, "mean_error", r->holdout->mean, "worst_error",
+                                  r->holdout->worst, "bias", r->holdout->bias));
+  if (r->diagnosis) json_object_set_new(root, "diagnosis", diagnosis_object(s, r->diagnosis));
+  if (r->bootstrap) json_object_set_new(root, "sample", sample_array(r->bootstrap));
+  if (law_plan_add(r, root, NULL)) {
+    json_decref(root);
+    return NULL;
+  }
   return root;
 }
 

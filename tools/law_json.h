@@ -7,6 +7,7 @@
 
 #include "fit/hyper.h"
 #include "fit/report.h"
+#include "law_plan.h"
 #include "vkd/status.h"
 
 // A law of batch or learning rate: k * T^tokens_exp * N^params_exp, SI units.
@@ -15,12 +16,17 @@ struct law_file_hyper {
   double param[FIT_HYPER_COUNT], level, low[FIT_HYPER_COUNT], high[FIT_HYPER_COUNT];
 };
 
+#define LAW_MAX_SAMPLE 400
+
 struct law_file {
   struct law_file_hyper hyper[FIT_HYPER_TARGETS];
   double params[FIT_JOINT_PARAMS]; // SI
   bool has_interval[FIT_JOINT_PARAMS];
   double level, low[FIT_JOINT_PARAMS], high[FIT_JOINT_PARAMS];
-  bool e_identified; // true where the file does not say
+  double sample[LAW_MAX_SAMPLE][FIT_JOINT_PARAMS]; // laws of the bootstrap, SI; level: as above
+  int sample_count;                                // 0: none
+  struct law_plan plan;                            // what planning reads beside the laws
+  bool e_identified;                               // true where the file does not say
 };
 
 // Reads and checks every field.  "paper" is the law printed in arXiv:2411.17470.
