@@ -26,11 +26,12 @@ struct convert {
   struct st_meta *meta; // [meta_count]
   size_t meta_count;
   struct derive_meta own;
-  float *piece; // [PIECE]
+  float *piece;         // [PIECE]
+  uint64_t done, total; // bytes
 };
 
-static enum vkd_status fill(void *user, uint64_t offset, void *dst, size_t size, struct vkd_error *err) {
-  const struct item *item = user;
+static enum vkd_status fill_item(const struct item *item, uint64_t offset, void *dst, size_t size,
+                                 struct vkd_error *err) {
   const struct convert *c = item->convert;
   size_t width = st_dtype_size(item->dtype);
   uint64_t first = item->first + offset / width, count = size / width, bad;
@@ -48,6 +49,15 @@ static enum vkd_status fill(void *user, uint64_t offset, void *dst, size_t size,
     count -= n;
   }
   return VKD_OK;
+}
+
+static enum vkd_status fill(void *user, uint64_t offset, void *dst, size_t size, struct vkd_error *err) {
+  const struct item *item = user;
+  struct convert *c = item->convert;
+  enum vkd_status st = fill_item(item, offset, dst, size, err);
+  c->done += size;
+  if (st == VKD_OK && c->p->progress) c->p->progress(c->p->user, c->done, c->total);
+  return st;
 }
 
 // A table that every reader computes itself is left out, to the bit; any other one goes along.
@@ -87,6 +97,7 @@ static enum vkd_status add_item(struct convert *c, const struct naming_tensor *t
   *entry =
       (struct st_entry){.name = item->name, .dtype = item->dtype, .ndim = t->shape.rank, .fill = fill, .user = item};
   for (int d = 0; d < t->shape.rank; d++) entry->shape[d] = (uint64_t)t->shape.dim[d];
+  c->total += (uint64_t)(t->rows * row) * st_dtype_size(item->dtype);
   c->count++;
   return VKD_OK;
 }

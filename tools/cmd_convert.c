@@ -4,6 +4,7 @@
 
 #include "cmd.h"
 #include "model_file.h"
+#include "progress.h"
 #include "vkd/nearest.h"
 #include "vkdm/convert.h"
 #include "vkdm/naming.h"
@@ -39,10 +40,19 @@ static enum vkd_status pick(const struct cmd_args *args, const char *option, con
                   names[1], names[2], names[3], near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+// What takes a moment needs no bar.
+static void on_progress(void *user, uint64_t bytes, uint64_t total) {
+  struct progress *bar = user;
+  if (total < 256 << 20) return;
+  if (!*bar->label) progress_begin(bar, "convert", "MiB", 0, total >> 20);
+  progress_update(bar, bytes >> 20, NULL);
+}
+
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   const char *path = cmd_string(args, "output");
   struct model_file in = {.weights = NULL};
   struct derive_options options;
+  struct progress bar = {.total = 0};
   int naming = 0, dtype = 0;
   enum vkd_status st = pick(args, "naming", namings, NAMINGS, &naming, err);
   if (st == VKD_OK) st = pick(args, "dtype", dtypes, DTYPES, &dtype, err);
@@ -62,8 +72,12 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                                         .model = m,
                                         .naming = to,
                                         .prefix = naming == COMFYUI ? NAMING_COMFYUI : NULL,
-                                        .dtype = (enum convert_dtype)dtype};
-  if ((st = convert_weights(&params, path, err)) != VKD_OK) goto done;
+                                        .dtype = (enum convert_dtype)dtype,
+                                        .progress = on_progress,
+                                        .user = &bar};
+  st = convert_weights(&params, path, err);
+  if (*bar.label) progress_end(&bar, NULL);
+  if (st != VKD_OK) goto done;
   printf("%s: %s, names of %s to %s\n", path, dit_family_name(m->config.family), dit_naming_name(m->naming),
          namings[naming]);
 done:

@@ -65,11 +65,6 @@ static enum vkd_status open_checkpoint(struct model_file *f, const char *folder,
   struct config *config = malloc(sizeof *config);
   enum vkd_status st = config ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
   if (st == VKD_OK) st = ckpt_open(folder, &state, err);
-  if (st == VKD_OK && state.base) {
-    st = vkd_fail(err, VKD_ERR_USAGE, "%s: holds adapters alone; the run's lora.safetensors has them in public names",
-                  folder);
-    ckpt_state_free(&state);
-  }
   if (st != VKD_OK) {
     free(config);
     return st;
@@ -128,7 +123,7 @@ enum vkd_status model_file_open(struct model_file *f, const char *path, const st
 
 void model_file_log(const struct model_file *f) {
   const struct dit_config *c = &f->model.config;
-  vkd_log(VKD_LOG_INFO, "%s: %s, names of %s%s%s, width %d, %d blocks, %d heads (by %s)", weights_path(f->weights),
+  vkd_log(VKD_LOG_INFO, "%s: %s, names of %s%s%s, width %d, %d blocks, %d heads by %s", weights_path(f->weights),
           dit_family_name(c->family), dit_naming_name(f->model.naming), *f->model.prefix ? " under " : "",
           f->model.prefix, c->dim, c->depth, c->heads, f->model.heads_from);
 }

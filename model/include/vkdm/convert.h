@@ -13,6 +13,8 @@ struct convert_params {
   enum dit_naming naming;
   const char *prefix; // before every name; NULL: none
   enum convert_dtype dtype;
+  void (*progress)(void *user, uint64_t bytes, uint64_t total); // of the new file's tensors; NULL: none
+  void *user;
 };
 
 // Writes all parameters to `path`, tensor by tensor, in bounded memory.  CONVERT_KEEP keeps every bit; narrowing rounds
