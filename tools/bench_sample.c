@@ -7,7 +7,6 @@
 
 #include "config_arg.h"
 #include "precision_arg.h"
-#include "vkd/nearest.h"
 #include "vkdm/bench_sample.h"
 #include "vkdm/sampler.h"
 #include "vkdm/shapes.h"
