@@ -152,8 +152,9 @@ static enum vkd_status write_files(const struct fit_job *job, const struct fit_j
 
 json_t *fit_job_json(const struct fit_job_result *r) {
   double low, high;
-  json_t *root =
-      r->has_joint ? law_json_make(&r->report) : json_pack("{s:s}", "law", r->has_hyper ? "hyper" : "isoflop");
+  json_t *root = r->has_joint ? law_json_make(&r->report)
+                              : json_pack("{s:s,s:o}", "law", r->has_hyper ? "hyper" : "isoflop", "excluded",
+                                          law_json_excluded(r->report.runs));
   if (root && r->has_hyper) hyper_add_json(&r->hyper, root);
   if (root && r->has_sizes) {
     sizes_add_json(&r->sizes, root);
@@ -193,8 +194,8 @@ enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *ou
     if (err) *err = first;
     goto fail;
   }
+  if (parts & (FIT_JOB_JOINT | FIT_JOB_SIZES) && (status = keep_best(job, out, err))) goto fail;
   if (parts & FIT_JOB_JOINT) {
-    if ((status = keep_best(job, out, err))) goto fail;
     if ((status = fit_table(job, out, err)) &&
         !left_out(out->has_hyper, status, err, out->joint_note, sizeof out->joint_note))
       goto fail;

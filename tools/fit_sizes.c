@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 
-
 enum vkd_status sizes_run(const struct fit_runs *runs, const struct fit_isoflop_options *options,
                           struct sizes_result *out, struct vkd_error *err) {
   struct fit_error bad;
@@ -41,8 +40,7 @@ void sizes_print(const struct sizes_result *r) {
   if (r->has_isoflop) {
     printf("IsoFLOP: %d of %d budgets accepted, from %s\n", iso->accepted, iso->budgets,
            iso->source == FIT_BUDGETS_BY_CURVES ? "the training curves" : "rows at about the same compute");
-    printf("  %10s %6s %6s  %11s  %25s  %11s  %9s  %s\n", "FLOPs", "rows", "sizes", "N_opt", "interval", "T_opt",
-           "loss", "");
+    printf("  %10s %6s %6s  %11s  %25s  %11s  %9s\n", "FLOPs", "rows", "sizes", "N_opt", "interval", "T_opt", "loss");
     for (int b = 0; b < iso->budgets; b++) {
       const struct fit_budget *q = &iso->budget[b];
       char interval[64] = "";
@@ -126,30 +124,30 @@ static int computes(double low, double high, double at[64]) {
 }
 
 static void print_way(double params, const struct fit_interval *i) {
-  char text[64] = "";
-  if (i && !isnan(i->low)) snprintf(text, sizeof text, "[%.4g, %.4g]", i->low, i->high);
-  if (isnan(params))
-    printf("  %10s %-23s", "-", "");
-  else
-    printf("  %10.5g %-23s", params, text);
+  char text[64] = "-";
+  int at = isnan(params) ? 1 : snprintf(text, sizeof text, "%.5g", params);
+  if (i && !isnan(i->low)) snprintf(text + at, sizeof text - (size_t)at, " [%.4g, %.4g]", i->low, i->high);
+  printf("  %-33s", text);
 }
 
 void sizes_print_ways(const struct fit_size_sources *s, double low, double high) {
   double at[64];
   int count = computes(low, high, at);
-  printf("Compute-optimal size, N_opt in parameters\n  %8s  %-34s  %10s  %-34s  %-34s  %s\n", "FLOPs",
-         "joint law, the family's FLOPs", "closed", "IsoFLOP", "envelope", "T_opt and loss by the joint law");
+  bool isoflop = s->isoflop && s->isoflop->has_law;
+  if (!s->joint && !isoflop && !s->envelope) return;
+  printf("Compute-optimal size, N_opt in parameters\n  %8s", "FLOPs");
+  if (s->joint) printf("  %-33s  %-10s", "joint law", "closed form");
+  if (isoflop) printf("  %-33s", "IsoFLOP");
+  if (s->envelope) printf("  %-33s", "envelope");
+  printf("%s\n", s->joint ? "  T_opt and loss by the joint law" : "");
   for (int i = 0; i < count; i++) {
     struct fit_size_row row;
     fit_size_row(s, at[i], &row);
     printf("  %8.2g", at[i]);
-    print_way(row.joint, &row.joint_interval);
-    if (isnan(row.closed))
-      printf("  %10s", "-");
-    else
-      printf("  %10.5g", row.closed);
-    print_way(row.isoflop, &row.isoflop_interval);
-    print_way(row.envelope, &row.envelope_interval);
+    if (s->joint) print_way(row.joint, &row.joint_interval);
+    if (s->joint) printf("  %-11.5g", row.closed);
+    if (isoflop) print_way(row.isoflop, &row.isoflop_interval);
+    if (s->envelope) print_way(row.envelope, &row.envelope_interval);
     if (!isnan(row.joint)) printf("  %.5g, %.6g", row.tokens, row.loss);
     if (!isnan(row.loss_interval.low)) printf(" [%.6g, %.6g]", row.loss_interval.low, row.loss_interval.high);
     printf("\n");

@@ -236,10 +236,19 @@ static json_t *sample_array(const struct fit_bootstrap *b) {
   return to;
 }
 
+json_t *law_json_excluded(const struct fit_runs *runs) {
+  json_t *to = json_array();
+  for (int d = 0; d < FIT_DROP_COUNT; d++)
+    if (runs->dropped[d])
+      json_array_append_new(
+          to, json_pack("{s:s,s:I}", "reason", fit_drop_text((enum fit_drop)d), "rows", (json_int_t)runs->dropped[d]));
+  return to;
+}
+
 json_t *law_json_make(const struct fit_report *r) {
   const struct fit_solution *s = r->solution;
   double billions[FIT_JOINT_PARAMS];
-  json_t *root = json_object(), *excluded = json_array();
+  json_t *root = json_object();
   json_object_set_new(root, "law", json_string("joint"));
   json_object_set_new(root, "params", law_json_params(s->params));
   fit_joint_billions(s->params, billions);
@@ -250,11 +259,7 @@ json_t *law_json_make(const struct fit_report *r) {
   json_object_set_new(root, "rms", json_real(s->rms));
   json_object_set_new(root, "rows", json_integer((json_int_t)s->rows));
   json_object_set_new(root, "e_identified", json_boolean(s->e_identified));
-  for (int d = 0; d < FIT_DROP_COUNT; d++)
-    if (r->runs->dropped[d])
-      json_array_append_new(excluded, json_pack("{s:s,s:I}", "reason", fit_drop_text((enum fit_drop)d), "rows",
-                                                (json_int_t)r->runs->dropped[d]));
-  json_object_set_new(root, "excluded", excluded);
+  json_object_set_new(root, "excluded", law_json_excluded(r->runs));
   if (r->holdout)
     json_object_set_new(root, "holdout",
                         json_pack("{s:f,s:I,s:I,s:i,s:f,s:f,s:f}", "flops_above", r->holdout->flops, "rows",

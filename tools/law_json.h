@@ -36,6 +36,7 @@ enum vkd_status law_json_read(const char *path, struct law_file *law, struct vkd
 // A new object, or NULL without memory.
 json_t *law_json_make(const struct fit_report *report);
 
+json_t *law_json_excluded(const struct fit_runs *runs);     // [{"reason":..,"rows":..},...]
 json_t *law_json_params(const double si[FIT_JOINT_PARAMS]); // {"E":..,"A":..,...}
 
 // Takes root, which may be NULL for want of memory.  Written whole or not at all.
