@@ -8,6 +8,10 @@ struct fit_sample fit_bootstrap_sample(const struct fit_bootstrap *b) {
   return (struct fit_sample){.law = b->sample, .count = b->replicates - b->failed, .level = b->level};
 }
 
+struct fit_interval fit_interval_of(double *value, int count, double level) {
+  return fit__interval(value, count, level);
+}
+
 enum fit_status fit_optimum_interval(const struct fit_sample *s, const struct fit_family *f, double compute,
                                      struct fit_optimum_interval *out, struct fit_error *err) {
   size_t count = s->count > 0 ? (size_t)s->count : 1;

@@ -1,11 +1,11 @@
-// vkdit plan: what a joint law recommends and predicts.
+// vkdit plan: what a joint law recommends and predicts, and which runs would sharpen it.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "family_opts.h"
-#include "law_json.h"
+#include "plan.h"
 
 static const struct cmd_opt opts[] = {
     {.name = "compute",
@@ -13,200 +13,330 @@ static const struct cmd_opt opts[] = {
      .metavar = "C",
      .min = 1,
      .max = 1e60,
-     .help = "training FLOPs: the compute-optimal size, its tokens and loss, and what departing from it costs"},
+     .help =
+         "training FLOPs: the compute-optimal model, its tokens, batch, rate and loss; what departing from it costs"},
+    {.name = "tolerance",
+     .kind = CMD_REAL,
+     .metavar = "X",
+     .fallback = "1e-3",
+     .min = 1e-9,
+     .max = 0.5,
+     .help = "with --compute: share of the loss within which sizes count as equal"},
     {.name = "params",
      .kind = CMD_REAL,
      .metavar = "N",
      .min = 1,
      .max = 1e18,
-     .help = "with --tokens: predict the loss of this model"},
+     .help = "with --tokens: what this model reaches, and its batch and rate"},
     {.name = "tokens",
      .kind = CMD_REAL,
      .metavar = "T",
      .min = 1,
      .max = 1e24,
      .help = "with --params: trained tokens"},
+    {.name = "loss",
+     .kind = CMD_REAL,
+     .metavar = "L",
+     .min = 1e-300,
+     .max = 1e300,
+     .help = "with --requests, in place of --compute: the loss to reach"},
+    {.name = "requests",
+     .kind = CMD_REAL,
+     .metavar = "R",
+     .min = 0,
+     .max = 1e30,
+     .help = "samples to serve: the size of the least training plus inference at equal loss"},
     {.name = "inference-flops",
      .kind = CMD_REAL,
      .metavar = "F",
      .min = 1,
      .max = 1e60,
-     .help = "FLOPs for all requests: the largest model that serves them (needs --n-ctx); with --compute its loss"},
-    {.name = "requests",
-     .kind = CMD_REAL,
-     .metavar = "R",
-     .fallback = "1",
-     .min = 1,
-     .max = 1e30,
-     .help = "samples that F has to serve"},
-    {.name = "steps",
+     .help = "FLOPs for all requests (one without --requests): the largest model that serves them"},
+    {.name = "sampler-steps",
      .kind = CMD_INT,
      .metavar = "K",
      .fallback = "50",
      .min = 1,
      .max = 100000,
-     .help = "sampler steps of a request"},
-    {.name = "evaluations",
+     .help = "model evaluations of a sample, before guidance"},
+    {.name = "cfg",
+     .kind = CMD_REAL,
+     .metavar = "S",
+     .fallback = "5",
+     .min = 1,
+     .max = 1000,
+     .help = "guidance scale of a sample: above 1 every evaluation is two passes"},
+    {.name = "sample-tokens",
+     .kind = CMD_REAL,
+     .metavar = "TOKENS",
+     .min = 1,
+     .max = 1e9,
+     .help = "of a sample served (default: --n-ctx)"},
+    {.name = "latent",
+     .kind = CMD_STRING,
+     .metavar = "FxHxW",
+     .help = "in place of --sample-tokens: the sample's latent frames, height and width"},
+    {.name = "patch", .kind = CMD_STRING, .metavar = "FxHxW", .fallback = "1x2x2", .help = "with --latent: of a token"},
+    {.name = "next",
+     .kind = CMD_REAL,
+     .metavar = "C",
+     .min = 1,
+     .max = 1e60,
+     .help = "FLOPs for further runs: those that leave the narrowest interval of the target"},
+    {.name = "target-compute",
+     .kind = CMD_REAL,
+     .metavar = "C",
+     .min = 1,
+     .max = 1e60,
+     .help = "target of --next: the loss of the optimum at C (default: 10 times the largest run)"},
+    {.name = "target-params", .kind = CMD_REAL, .metavar = "N", .min = 1, .max = 1e18, .help = "or: of this model"},
+    {.name = "target-tokens", .kind = CMD_REAL, .metavar = "T", .min = 1, .max = 1e24, .help = "and these tokens"},
+    {.name = "target-size", .help = "target of --next: the optimal size at --target-compute, not its loss"},
+    {.name = "max-runs",
      .kind = CMD_INT,
      .metavar = "K",
-     .fallback = "2",
+     .fallback = "8",
      .min = 1,
-     .max = 16,
-     .help = "forward passes of a step: 2 with guidance"},
+     .max = FIT_DESIGN_MAX_RUNS,
+     .help = "with --next: the most runs"},
+    {.name = "rows-per-run",
+     .kind = CMD_INT,
+     .metavar = "K",
+     .fallback = "1",
+     .min = 1,
+     .max = FIT_DESIGN_MAX_ROWS,
+     .help = "with --next: losses read off every run on its way (a constant learning rate), from a fifth of it"},
+    {.name = "span",
+     .kind = CMD_REAL,
+     .metavar = "F",
+     .fallback = "10",
+     .min = 1.5,
+     .max = 1e6,
+     .help = "with --next: runs have tokens per parameter within this factor of the target's"},
+    {.name = "misfit",
+     .kind = CMD_REAL,
+     .metavar = "X",
+     .fallback = "0.5",
+     .min = 0,
+     .max = 100,
+     .help = "with --next: how fast the law is trusted less away from the target, in noise per factor e"},
+    {.name = "sweep", .kind = CMD_STRING, .metavar = "FILE", .help = "with --next: write the runs as a sweep"},
+    {.name = "base",
+     .kind = CMD_STRING,
+     .metavar = "CONFIG",
+     .help = "with --sweep: the configuration that the runs start from, with their data"},
     FAMILY_OPTS,
     CMD_OPT_JSON,
     {0},
 };
 
-struct answer {
-  struct law_file law;
-  struct fit_family family;
-  bool has_best, has_model, has_request;
-  struct fit_optimum best;                      // at --compute
-  struct fit_tradeoff table[FIT_TRADEOFF_ROWS]; // around it
-  double params, tokens, loss;                  // --params and --tokens
-  double serve_params, request_flops;           // largest model for one request, and the request's budget
-  struct fit_optimum serve_home;                // the compute at which that size is optimal
-  struct fit_tradeoff serve;                    // with --compute: the best size that can be served
-};
+static enum vkd_status usage_of(const struct cmd_args *args, struct vkd_error *err) {
+  static const char *const pairs[][2] = {{"params", "tokens"}, {"target-params", "target-tokens"}, {"sweep", "base"}};
+  static const char *const with[][2] = {{"target-compute", "next"},
+                                        {"target-params", "next"},
+                                        {"target-size", "next"},
+                                        {"sweep", "next"},
+                                        {"loss", "requests"}};
+  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+    if (cmd_has(args, pairs[i][0]) != cmd_has(args, pairs[i][1]))
+      return vkd_fail(err, VKD_ERR_USAGE, "plan: --%s and --%s go together", pairs[i][0], pairs[i][1]);
+  for (size_t i = 0; i < sizeof with / sizeof *with; i++)
+    if (cmd_has(args, with[i][0]) && !cmd_has(args, with[i][1]))
+      return vkd_fail(err, VKD_ERR_USAGE, "plan: --%s goes with --%s", with[i][0], with[i][1]);
+  if (cmd_has(args, "target-compute") && cmd_has(args, "target-params"))
+    return vkd_fail(err, VKD_ERR_USAGE, "plan: one target: --target-compute, or --target-params and --target-tokens");
+  if (cmd_has(args, "target-size") && cmd_has(args, "target-params"))
+    return vkd_fail(err, VKD_ERR_USAGE, "plan: --target-size is of --target-compute, not of a model");
+  if (cmd_has(args, "requests") && !cmd_has(args, "compute") && !cmd_has(args, "loss") &&
+      !cmd_has(args, "inference-flops"))
+    return vkd_fail(err, VKD_ERR_USAGE, "plan: --requests needs --compute C or --loss L, or --inference-flops F");
+  if (cmd_has(args, "loss") && cmd_has(args, "compute"))
+    return vkd_fail(err, VKD_ERR_USAGE, "plan: --loss L or --compute C, not both");
+  if (!cmd_has(args, "compute") && !cmd_has(args, "params") && !cmd_has(args, "inference-flops") &&
+      !cmd_has(args, "requests") && !cmd_has(args, "next"))
+    return vkd_fail(err, VKD_ERR_USAGE,
+                    "plan: ask with --compute C, --params N --tokens T, --requests R, --inference-flops F or --next C");
+  return VKD_OK;
+}
 
-static enum vkd_status answer_from(const struct cmd_args *args, struct answer *a, struct vkd_error *err) {
+// "FxHxW", each 1 .. 65536.
+static bool parse_three(const char *text, int out[3]) {
+  int end = 0;
+  if (sscanf(text, "%dx%dx%d%n", &out[0], &out[1], &out[2], &end) != 3 || text[end]) return false;
+  for (int i = 0; i < 3; i++)
+    if (out[i] < 1 || out[i] > 65536) return false;
+  return true;
+}
+
+static enum vkd_status request_from(const struct cmd_args *args, struct fit_request *out, struct vkd_error *err) {
+  int latent[3], patch[3];
+  *out = (struct fit_request){.sample_tokens = cmd_real(args, "n-ctx"),
+                              .steps = (double)cmd_int(args, "sampler-steps"),
+                              .evaluations = cmd_real(args, "cfg") > 1 ? 2 : 1};
+  if (cmd_has(args, "sample-tokens") && cmd_has(args, "latent"))
+    return vkd_fail(err, VKD_ERR_USAGE, "plan: --sample-tokens or --latent, not both");
+  if (cmd_has(args, "sample-tokens")) out->sample_tokens = cmd_real(args, "sample-tokens");
+  if (cmd_has(args, "latent")) {
+    if (!parse_three(cmd_string(args, "latent"), latent) || !parse_three(cmd_string(args, "patch"), patch))
+      return vkd_fail(err, VKD_ERR_USAGE, "plan: --latent %s --patch %s: FxHxW is needed, as in 16x32x32",
+                      cmd_string(args, "latent"), cmd_string(args, "patch"));
+    out->sample_tokens = 1;
+    for (int i = 0; i < 3; i++) {
+      if (latent[i] % patch[i])
+        return vkd_fail(err, VKD_ERR_USAGE, "plan: --latent %s is no whole number of patches %s",
+                        cmd_string(args, "latent"), cmd_string(args, "patch"));
+      out->sample_tokens *= latent[i] / patch[i];
+    }
+  }
+  if (!(out->sample_tokens > 0))
+    return vkd_fail(err, VKD_ERR_USAGE,
+                    "plan: what a request costs needs --n-ctx, --sample-tokens or --latent, the tokens of a sample");
+  return VKD_OK;
+}
+
+enum vkd_status plan_model_at(const struct plan_answer *a, double params, double tokens, struct plan_model *out,
+                              struct vkd_error *err) {
+  const struct fit_interval none = {NAN, NAN, NAN};
   struct fit_error bad;
-  enum fit_status status = FIT_OK;
+  *out = (struct plan_model){.params = params,
+                             .tokens = tokens,
+                             .compute = tokens * fit_flops_per_token(&a->family, params),
+                             .loss = fit_joint_loss(a->law.params, params, tokens),
+                             .loss_interval = none};
+  if (a->sample.count && fit_loss_interval(&a->sample, params, tokens, &out->loss_interval, &bad))
+    return vkd_fail(err, VKD_ERR_INPUT, "%s", bad.what);
+  for (int t = 0; t < FIT_HYPER_TARGETS; t++) {
+    const struct law_file_hyper *law = &a->law.hyper[t];
+    double value[LAW_MAX_HYPER_SAMPLE];
+    int count = a->law.plan.hyper_count[t];
+    out->hyper_interval[t] = none;
+    if (!(out->has_hyper[t] = law->has)) continue;
+    out->hyper[t] =
+        law->param[FIT_HYPER_K] * pow(tokens, law->param[FIT_HYPER_TOKENS]) * pow(params, law->param[FIT_HYPER_PARAMS]);
+    for (int i = 0; i < count; i++) {
+      const double *p = a->law.plan.hyper[t][i];
+      value[i] = p[FIT_HYPER_K] * pow(tokens, p[FIT_HYPER_TOKENS]) * pow(params, p[FIT_HYPER_PARAMS]);
+    }
+    if (count >= 2) out->hyper_interval[t] = fit_interval_of(value, count, law->has_interval ? law->level : 0.9);
+  }
+  out->has_shape = !fit_shape_near(&a->family, params, &out->shape, NULL);
+  return VKD_OK;
+}
+
+static enum vkd_status answer_best(const struct cmd_args *args, struct plan_answer *a, struct vkd_error *err) {
+  struct fit_error bad;
   const double *si = a->law.params;
-  a->family = family_from(args);
-  a->has_best = cmd_has(args, "compute");
-  a->has_model = cmd_has(args, "params");
-  a->has_request = cmd_has(args, "inference-flops");
-  if (a->has_model != cmd_has(args, "tokens"))
-    return vkd_fail(err, VKD_ERR_USAGE, "plan: --params and --tokens go together");
-  if (!a->has_best && !a->has_model && !a->has_request)
-    return vkd_fail(err, VKD_ERR_USAGE, "plan: ask with --compute C, --params N --tokens T, or --inference-flops F");
-  if (a->has_request && !cmd_has(args, "n-ctx"))
-    return vkd_fail(err, VKD_ERR_USAGE, "plan: --inference-flops needs --n-ctx, the tokens of a sample");
-  if (a->has_best) {
-    if ((status = fit_optimum_at(si, &a->family, cmd_real(args, "compute"), &a->best, &bad))) goto fail;
-    fit_tradeoff_table(si, &a->family, &a->best, a->table);
-  }
-  if (a->has_model) {
-    a->params = cmd_real(args, "params");
-    a->tokens = cmd_real(args, "tokens");
-    a->loss = fit_joint_loss(si, a->params, a->tokens);
-  }
+  enum fit_status status;
+  a->tolerance = cmd_real(args, "tolerance");
+  a->best_interval.params = a->best_interval.tokens = a->best_interval.loss = (struct fit_interval){NAN, NAN, NAN};
+  if ((status = fit_optimum_at(si, &a->family, cmd_real(args, "compute"), &a->best, &bad)) ||
+      (status = fit_flat_range(si, &a->family, &a->best, a->tolerance, &a->flat, &bad)))
+    return law_status(status, &bad, err);
+  if (a->sample.count &&
+      (status = fit_optimum_interval(&a->sample, &a->family, a->best.compute, &a->best_interval, &bad)))
+    return law_status(status, &bad, err);
+  fit_tradeoff_table(si, &a->family, &a->best, a->table);
+  struct fit_shape shape;
+  double params = fit_shape_near(&a->family, a->best.params, &shape, NULL) ? a->best.params : shape.params;
+  return plan_model_at(a, params, a->best.compute / fit_flops_per_token(&a->family, params), &a->model, err);
+}
+
+static enum vkd_status answer_serving(const struct cmd_args *args, struct plan_answer *a, struct vkd_error *err) {
+  struct fit_error bad;
+  const double *si = a->law.params;
+  enum fit_status status = FIT_OK;
+  enum vkd_status usage = request_from(args, &a->request, err);
+  if (usage) return usage;
   if (a->has_request) {
-    struct fit_request request = {.sample_tokens = a->family.n_ctx,
-                                  .steps = (double)cmd_int(args, "steps"),
-                                  .evaluations = (double)cmd_int(args, "evaluations")};
-    a->request_flops = cmd_real(args, "inference-flops") / cmd_real(args, "requests");
-    if ((status = fit_params_for_request(&a->family, &request, a->request_flops, &a->serve_params, &bad)) ||
+    a->request_flops = cmd_real(args, "inference-flops") / (cmd_has(args, "requests") ? cmd_real(args, "requests") : 1);
+    if ((status = fit_params_for_request(&a->family, &a->request, a->request_flops, &a->serve_params, &bad)) ||
         (status = fit_optimum_of_params(si, &a->family, a->serve_params, &a->serve_home, &bad)))
-      goto fail;
-    if (a->has_best) fit_tradeoff_at(si, &a->family, &a->best, fmin(a->serve_params, a->best.params), &a->serve);
+      return law_status(status, &bad, err);
+    a->has_capped = a->has_best;
+    if (a->has_capped) fit_tradeoff_at(si, &a->family, &a->best, fmin(a->serve_params, a->best.params), &a->capped);
+  }
+  if (a->has_service) {
+    double compute = a->has_best ? a->best.compute : 0, loss = a->has_best ? a->best.loss : cmd_real(args, "loss");
+    a->service = (struct fit_service){a->request, cmd_real(args, "requests")};
+    if ((status = fit_serving_plan(si, &a->family, &a->service, loss, &a->serving, &bad)))
+      return law_status(status, &bad, err);
+    fit_serving_table(si, &a->family, &a->service, &a->serving, a->serving_row);
+    // a loss that many resamples never reach has no interval, and that is told
+    a->has_serving_interval = a->sample.count && !fit_serving_interval(&a->sample, &a->family, &a->service, compute,
+                                                                       loss, &a->serving_interval, &bad);
   }
   return VKD_OK;
-fail:
-  law_status(status, &bad, err);
-  return vkd_error_prefix(err, "%s", args->pos[0]);
 }
 
-static json_t *tradeoff_object(const struct fit_tradeoff *row) {
-  json_t *to = json_pack("{s:f,s:f,s:f,s:f,s:f}", "params", row->params, "tokens", row->tokens, "loss", row->loss,
-                         "extra_loss", row->extra_loss, "inference", row->inference);
-  bool reaches = isfinite(row->compute_at_equal_loss);
-  json_object_set_new(to, "compute_at_equal_loss", reaches ? json_real(row->compute_at_equal_loss) : json_null());
-  return to;
-}
-
-static json_t *optimum_object(const struct fit_optimum *o) {
-  return json_pack("{s:f,s:f,s:f,s:f}", "compute", o->compute, "params", o->params, "tokens", o->tokens, "loss",
-                   o->loss);
-}
-
-static enum vkd_status print_json(const struct answer *a, struct vkd_error *err) {
-  json_t *root = json_object();
-  json_object_set_new(root, "e_identified", json_boolean(a->law.e_identified));
-  if (a->has_best) {
-    json_t *table = json_array();
-    for (int i = 0; i < FIT_TRADEOFF_ROWS; i++) json_array_append_new(table, tradeoff_object(&a->table[i]));
-    json_object_set_new(root, "optimum", optimum_object(&a->best));
-    json_object_set_new(root, "tradeoff", table);
-  }
-  if (a->has_model)
-    json_object_set_new(root, "model",
-                        json_pack("{s:f,s:f,s:f,s:f}", "params", a->params, "tokens", a->tokens, "loss", a->loss,
-                                  "compute", a->tokens * fit_flops_per_token(&a->family, a->params)));
-  if (a->has_request) {
-    json_t *serve = json_pack("{s:f,s:f,s:o}", "request_flops", a->request_flops, "largest_params", a->serve_params,
-                              "optimal_at", optimum_object(&a->serve_home));
-    if (a->has_best) json_object_set_new(serve, "best", tradeoff_object(&a->serve));
-    json_object_set_new(root, "inference", serve);
-  }
+static enum vkd_status answer_from(const struct cmd_args *args, struct plan_answer *a, struct vkd_error *err) {
   enum vkd_status status = VKD_OK;
-  if (!root || json_dumpf(root, stdout, JSON_INDENT(2))) status = vkd_fail(err, VKD_ERR_IO, "plan: cannot print JSON");
-  putchar('\n');
-  json_decref(root);
+  a->path = args->pos[0];
+  a->paper = !strcmp(a->path, "paper");
+  a->family = family_from(args);
+  a->sample = (struct fit_sample){&a->law.sample[0][0], a->law.sample_count, a->law.level};
+  a->has_best = cmd_has(args, "compute");
+  a->has_asked = cmd_has(args, "params");
+  a->has_request = cmd_has(args, "inference-flops");
+  a->has_service = cmd_has(args, "requests") && (a->has_best || cmd_has(args, "loss"));
+  if (a->has_best) status = answer_best(args, a, err);
+  if (!status && a->has_asked)
+    status = plan_model_at(a, cmd_real(args, "params"), cmd_real(args, "tokens"), &a->asked, err);
+  if (!status && (a->has_request || a->has_service)) status = answer_serving(args, a, err);
   return status;
 }
 
-static void print_best(const struct answer *a) {
-  printf("Compute-optimal at C = %.5g FLOPs: N = %.5g parameters, T = %.5g tokens, loss %.6g\n", a->best.compute,
-         a->best.params, a->best.tokens, a->best.loss);
-  if (a->family.n_ctx > 0)
-    printf("  width %.0f, depth %.1f by N = 16*L*d^2; %.5g FLOPs per token\n",
-           fit_family_width(&a->family, a->best.params), fit_family_depth(&a->family, a->best.params),
-           fit_flops_per_token(&a->family, a->best.params));
-  printf("\n%12s %8s %12s %10s %11s %10s %14s\n", "N", "of N_opt", "T", "loss", "extra loss", "inference",
-         "for same loss");
-  for (int i = 0; i < FIT_TRADEOFF_ROWS; i++) {
-    const struct fit_tradeoff *row = &a->table[i];
-    printf("%12.5g %8.3f %12.5g %10.6g %+11.2e %9.3fx", row->params, row->params / a->best.params, row->tokens,
-           row->loss, row->extra_loss, row->inference);
-    if (isfinite(row->compute_at_equal_loss))
-      printf(" %13.3fx\n", row->compute_at_equal_loss);
-    else
-      printf(" %14s\n", "never");
-  }
-  printf("Inference: FLOPs of a sampled token, relative to N_opt. For same loss: training FLOPs to reach it, relative "
-         "to C.\n");
-}
-
-static void print_request(const struct answer *a) {
-  printf("Inference: %.5g FLOPs a request serve at most N = %.5g parameters\n", a->request_flops, a->serve_params);
-  if (a->has_best) {
-    printf("  best at C = %.5g: N = %.5g, T = %.5g, loss %.6g (%+.2e, %.2f %% of the optimum's inference cost)\n",
-           a->best.compute, a->serve.params, a->serve.tokens, a->serve.loss, a->serve.extra_loss,
-           100 * a->serve.inference);
-    if (a->serve_params >= a->best.params) printf("  the compute-optimal size can be served as it is\n");
-  } else {
-    printf(
-        "  that size is compute-optimal at C = %.5g FLOPs, T = %.5g tokens, loss %.6g; more tokens lower it further, "
-        "to %.6g at most\n",
-        a->serve_home.compute, a->serve_home.tokens, a->serve_home.loss,
-        fit_joint_loss(a->law.params, a->serve_params, INFINITY));
-  }
+static enum vkd_status next_from(const struct cmd_args *args, const struct plan_answer *a, struct plan_next *n,
+                                 struct vkd_error *err) {
+  *n = (struct plan_next){.budget = cmd_real(args, "next"),
+                          .misfit = cmd_real(args, "misfit"),
+                          .span = cmd_real(args, "span"),
+                          .max_runs = (int)cmd_int(args, "max-runs"),
+                          .rows = (int)cmd_int(args, "rows-per-run"),
+                          .size = cmd_has(args, "target-size"),
+                          .target_compute = cmd_real(args, "target-compute"),
+                          .target_params = cmd_real(args, "target-params"),
+                          .target_tokens = cmd_real(args, "target-tokens")};
+  enum vkd_status status = plan_next_find(a, n, err);
+  if (!status && cmd_has(args, "sweep"))
+    status = plan_next_write_sweep(a, n, cmd_string(args, "sweep"), cmd_string(args, "base"), err);
+  return status;
 }
 
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
-  struct answer a = {0};
-  enum vkd_status status = law_json_read(args->pos[0], &a.law, err);
-  if (!status) status = answer_from(args, &a, err);
-  if (status) return status;
-  if (cmd_has(args, "json")) return print_json(&a, err);
-  if (!a.law.e_identified)
-    printf("Note: this law's E is not identified; take predictions beyond its runs as guesses.\n");
-  if (a.has_best) print_best(&a);
-  if (a.has_model)
-    printf("Loss at N = %.5g parameters and T = %.5g tokens: %.6g (C = %.5g FLOPs)\n", a.params, a.tokens, a.loss,
-           a.tokens * fit_flops_per_token(&a.family, a.params));
-  if (a.has_request) print_request(&a);
-  return VKD_OK;
+  struct plan_answer *a = calloc(1, sizeof *a);
+  struct plan_next *n = calloc(1, sizeof *n);
+  enum vkd_status status = a && n ? usage_of(args, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "plan: no memory");
+  if (status) goto fail;
+  if ((status = law_json_read(args->pos[0], &a->law, err))) goto fail;
+  if ((status = answer_from(args, a, err)) || (cmd_has(args, "next") && (status = next_from(args, a, n, err)))) {
+    if (status != VKD_ERR_USAGE) vkd_error_prefix(err, "%s", args->pos[0]);
+    goto fail;
+  }
+  if (cmd_has(args, "json")) {
+    json_t *root = plan_json(a);
+    if (cmd_has(args, "next")) json_object_set_new(root, "next", plan_next_json(n));
+    if (!root || json_dumpf(root, stdout, JSON_INDENT(2)))
+      status = vkd_fail(err, VKD_ERR_IO, "plan: cannot print JSON");
+    putchar('\n');
+    json_decref(root);
+  } else {
+    plan_print(a);
+    if (cmd_has(args, "next")) plan_next_print(a, n);
+    if (cmd_has(args, "sweep")) printf("Wrote %s\n", cmd_string(args, "sweep"));
+  }
+fail:
+  free(a);
+  free(n);
+  return status;
 }
 
 const struct cmd cmd_plan = {
     .name = "plan",
-    .summary = "Answers from a fitted law: best size for a budget, loss of a model, what a smaller one costs",
+    .summary = "Answers from a fitted law: the best model for a budget, the cheapest to train and serve, the next runs",
     .usage = "LAW.json|paper",
-    .details = "LAW.json is what `vkdit fit` wrote; `paper` is the law printed in arXiv:2411.17470.",
+    .details =
+        "LAW.json is what `vkdit fit` wrote; `paper` is the laws printed in arXiv:2411.17470.  Intervals follow\n"
+        "from the resamples in LAW.json.",
     .min_pos = 1,
     .max_pos = 1,
     .opts = opts,

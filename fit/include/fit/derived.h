@@ -14,6 +14,9 @@ struct fit_sample {
 
 struct fit_sample fit_bootstrap_sample(const struct fit_bootstrap *b);
 
+// Percentiles and standard deviation of a quantity's values, one per law.  Sorts value [count >= 2].
+struct fit_interval fit_interval_of(double *value, int count, double level);
+
 struct fit_optimum_interval {
   struct fit_interval params, tokens, loss; // N_opt, T_opt and the loss there
   int laws;                                 // those of the sample that have an optimum
