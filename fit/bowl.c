@@ -219,7 +219,7 @@ static bool vertex_of(const double *c, const double *inverse, double variance, c
 // p: the runs within the window [n]; grid: of the whole cell; work: n * (COEFFICIENTS + 3) numbers; hull: n + 1 points.
 static enum fit_refusal fit_window(struct point *p, size_t n, const struct box *grid, const struct point *best,
                                    double *work, struct point *hull, struct fit_bowl *out) {
-  double total = 0, centre[2] = {0}, scale[2], c[COEFFICIENTS], inverse[COEFFICIENTS * COEFFICIENTS], rss;
+  double total = 0, highest = 0, centre[2] = {0}, scale[2], c[COEFFICIENTS], inverse[COEFFICIENTS * COEFFICIENTS], rss;
   double *x = work, *y = x + n * COEFFICIENTS, *w = y + n, *value = w + n;
   for (size_t i = 0; i < n; i++) total += p[i].w;
   if (!(total >= FIT_BOWL_MIN_ROWS)) return FIT_REFUSED_FEW_ROWS;
@@ -240,12 +240,14 @@ static enum fit_refusal fit_window(struct point *p, size_t n, const struct box *
     memcpy(x + i * COEFFICIENTS, row, sizeof row);
     y[i] = p[i].y;
     w[i] = p[i].w;
+    highest = fmax(highest, y[i]);
   }
   // Plain least squares: the window itself bounds what one run can do.
   if (!fit__least_squares(x, y, w, n, COEFFICIENTS, c, inverse, &rss)) return FIT_REFUSED_DEGENERATE;
   double variance = rss / (total - COEFFICIENTS);
   out->rms = sqrt(variance);
   bool minimum = vertex_of(c, inverse, variance, centre, scale, out);
+  if (!minimum && !(highest > 0)) return FIT_REFUSED_NOT_MINIMUM; // equal losses: no run is the best
   double b = log(out->batch), r = log(out->lr);
   enum fit_refusal side = side_of(grid, b, r, best);
   if (side) return side;

@@ -73,6 +73,7 @@ static double noisy(int i, int j) { // far less curved than rough, and rough in 
   static const double p[6] = {1, -3, 2, 2, -3, 1};
   return 1e-5 * ((i - 2.5) * (i - 2.5) + (j - 2.5) * (j - 2.5)) + 1e-3 * p[i] * p[j];
 }
+static double level(int i, int j) { return 0 * (i + j); }
 static double corner(int i, int j) { return 0.003 * ((i - 4) * (i - 4) + (j - 4) * (j - 4)); }
 static bool triangle(int i, int j) { return i + j <= 6; }
 static double round_bowl(int i, int j) { return 0.003 * ((i - 2.4) * (i - 2.4) + (j - 2.6) * (j - 2.6)); }
@@ -90,6 +91,7 @@ static void test_refusals(void) {
   expect(FIT_REFUSED_HIGHEST_RATE, shifted(in, beyond, 6, 6));
   expect(FIT_ACCEPTED, surface(round_bowl, NULL));
   expect(FIT_REFUSED_NOT_MINIMUM, surface(saddle, NULL));
+  expect(FIT_REFUSED_NOT_MINIMUM, surface(level, NULL));
   expect(FIT_REFUSED_UNCERTAIN, surface(noisy, NULL));
   expect(FIT_ACCEPTED, surface(corner, NULL));
   expect(FIT_REFUSED_OUTSIDE, surface(corner, triangle));
