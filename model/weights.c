@@ -183,9 +183,11 @@ static enum vkd_status find_in_folder(const char *folder, char **path, struct vk
     if (st == VKD_OK && !*path) st = find_in(inner, file_end, path, err);
   }
   free(inner);
-  return st == VKD_OK && !*path
-             ? vkd_fail(err, VKD_ERR_INPUT, "%s: holds no .safetensors and no .safetensors.index.json", folder)
-             : st;
+  return st == VKD_OK && !*path ? vkd_fail(err, VKD_ERR_INPUT,
+                                           "%s: holds no .safetensors and no .safetensors.index.json (PyTorch's .pt, "
+                                           ".pth and .bin are not read)",
+                                           folder)
+                                : st;
 }
 
 static enum vkd_status set_path(struct weights *w, const char *path, struct vkd_error *err) {
@@ -195,12 +197,26 @@ static enum vkd_status set_path(struct weights *w, const char *path, struct vkd_
   return w->path && w->folder ? VKD_OK : no_memory(path, err);
 }
 
+// Files that run code when they are read.
+static enum vkd_status refuse_pickle(const char *path, struct vkd_error *err) {
+  static const char *const ends[] = {".pt", ".pth", ".bin", ".ckpt"};
+  for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+    if (ends_with(path, ends[i]))
+      return vkd_fail(err, VKD_ERR_INPUT,
+                      "%s: PyTorch's own files are not read; write its tensors with safetensors.torch.save_file()",
+                      path);
+  return VKD_OK;
+}
+
 enum vkd_status weights_open(struct weights **out, const char *path, struct vkd_error *err) {
   char *found = NULL;
   enum vkd_status st = VKD_OK;
   struct weights *w = *out = calloc(1, sizeof *w);
   if (!w) return no_memory(path, err);
-  if (fileio_is_dir(path)) st = find_in_folder(path, &found, err);
+  if (fileio_is_dir(path))
+    st = find_in_folder(path, &found, err);
+  else
+    st = refuse_pickle(path, err);
   if (st == VKD_OK) st = set_path(w, found ? found : path, err);
   if (st != VKD_OK) goto fail;
   if (ends_with(w->path, ".json")) {

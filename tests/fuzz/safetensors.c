@@ -43,7 +43,8 @@ static void try_bytes(const unsigned char *data, size_t size) {
     for (uint64_t at = 0; at < t->numel; at += 64) {
       uint64_t n = t->numel - at < 64 ? t->numel - at : 64;
       enum vkd_status f = st_read_f32_part(t, at, n, floats, NULL), k = st_read_i32_part(t, at, n, ints, NULL);
-      CHECK((!f || f == VKD_ERR_DTYPE || f == VKD_ERR_INPUT) && (!k || k == VKD_ERR_DTYPE || k == VKD_ERR_INPUT), "read of %s", t->name);
+      CHECK((!f || f == VKD_ERR_DTYPE || f == VKD_ERR_INPUT) && (!k || k == VKD_ERR_DTYPE || k == VKD_ERR_INPUT),
+            "read of %s", t->name);
     }
   }
   CHECK(total <= size, "%llu bytes of tensors in a file of %zu", (unsigned long long)total, size);

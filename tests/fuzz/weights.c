@@ -191,12 +191,12 @@ int main(void) {
   size_t size = make_files(&text);
   try_all("sound");
   CHECK(found == 1, "the sound files are refused");
-  damage_text(index_path, text, size, 800, "index");
-  damage_text(json_path, config_text, sizeof config_text - 1, 800, "config.json");
-  damage_shard(shards[0], 800);
-  damage_shard(shards[1], 800);
+  damage_text(index_path, text, size, 500, "index");
+  damage_text(json_path, config_text, sizeof config_text - 1, 500, "config.json");
+  damage_shard(shards[0], 500);
+  damage_shard(shards[1], 500);
   try_all("sound");
-  CHECK(opened > 500 && derived_well > 40 && found > 40 && refused > 1500,
+  CHECK(opened > 300 && derived_well > 25 && found > 25 && refused > 1000,
         "%d opened, %d derived, %d found, %d refused: the damage is of no use", opened, derived_well, found, refused);
   printf("%d opened, %d derived, %d found, %d refused\n", opened, derived_well, found, refused);
   free(text);

@@ -114,6 +114,7 @@ static void test_index(void) {
 
 static void test_folders(void) {
   check_refused(folder, "holds no .safetensors");
+  check_refused(in("DiT-XL-2-256x256.pt"), "save_file()");
   check_refused(in("none.safetensors"), "No such file");
   check_refused(in("none.safetensors.index.json"), "No such file");
   CHECK(mkdir(in("transformer"), 0777) == 0, "mkdir");
