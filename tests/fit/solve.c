@@ -142,6 +142,9 @@ static void test_bootstrap(void) {
   CHECK(fit_bootstrap(&runs, &options, &s, 60, 0, 9, 1, &one, &err) == FIT_OK, "%s", err.what);
   CHECK(fit_bootstrap(&runs, &options, &s, 60, 0, 9, 2, &two, &err) == FIT_OK, "%s", err.what);
   CHECK(!memcmp(one.param, two.param, sizeof one.param), "the number of threads changed the intervals");
+  size_t laws = (size_t)(one.replicates - one.failed) * FIT_JOINT_PARAMS;
+  CHECK(one.failed == two.failed && !memcmp(one.sample, two.sample, laws * sizeof *one.sample),
+        "the number of threads changed a replicate");
   double clustered = one.param[FIT_E].sd;
   CHECK(one.param[FIT_E].low < one.param[FIT_E].high && clustered > 0, "E in %g .. %g", one.param[FIT_E].low,
         one.param[FIT_E].high);
