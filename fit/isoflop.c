@@ -218,7 +218,7 @@ enum fit_status fit_isoflop(const struct fit_runs *runs, const struct fit_isoflo
   struct fit_isoflop_options o = options ? *options : defaults;
   struct fit_parabola parabola[FIT_MAX_BUDGETS] = {0};
   struct fit_iso_rows rows = {0};
-  *out = (struct fit_isoflop){.level = o.level != 0 ? o.level : 0.9, .rows = runs->count};
+  *out = (struct fit_isoflop){.level = o.level != 0 ? o.level : 0.9, .rows = runs->count, .linear_loss = o.linear_loss};
   out->law.k_interval = out->law.a_interval = (struct fit_interval){NAN, NAN, NAN};
   enum fit_status status = fit__isoflop_check(&o, err);
   if (status) return status;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "plots.h"
-#include "svg.h"
+#include "report_parts.h"
 
 static const char page_style[] =
     ":root{--bg:#f6f7f9;--card:#fff;--ink:#1f2933;--dim:#5f6b7a;--line:#dfe3e8;--accent:#2a5fb5;--warn:#8a4b00;"
@@ -30,36 +30,39 @@ static const char page_style[] =
     ".note{color:var(--dim);font-size:13.5px;margin:8px 0 0}svg.fp{display:block;width:100%;height:auto}"
     "pre{background:var(--bg);border:1px solid var(--line);border-radius:8px;padding:10px "
     "14px;overflow-x:auto;margin:0}"
+    "h3{font-size:15px;margin:18px 0 8px}small{color:var(--dim)}table.text td{white-space:normal}"
+    "table.sizes td{vertical-align:top;line-height:1.35}td.why{text-align:left;color:var(--dim);white-space:normal;"
+    "min-width:260px}.tall{max-height:560px;overflow-y:auto}.tall thead "
+    "th{position:sticky;top:0;background:var(--card)}"
+    ".key{display:flex;flex-wrap:wrap;gap:2px 16px;margin:0 0 4px;font-size:13px}.key .of{color:var(--dim)}"
+    ".key svg{vertical-align:-1px;margin-right:6px}.panels{display:grid;gap:14px 12px;"
+    "grid-template-columns:repeat(auto-fill,minmax(260px,1fr))}.panels.two{grid-template-columns:"
+    "repeat(auto-fit,minmax(min(380px,100%),1fr))}svg.sw{display:inline-block;width:26px;height:12px;overflow:visible}"
+    "ul{margin:0;padding-left:20px}li{margin:4px 0;overflow-wrap:anywhere}"
+    "@media(max-width:600px){main{padding:18px 10px 40px}section{padding:14px 12px}h1{font-size:22px}"
+    ".fp.plot{font-size:24px}.fp.plot .l{stroke-width:3.4}.fp.plot .t,.fp.plot .h{stroke-width:2.6}"
+    ".fp.plot circle.p{r:5px}}"
+    "@media print{body{background:#fff}section{break-inside:avoid}.tall{max-height:none}}"
     "sup{font-size:.68em;line-height:0}img{max-width:100%}.gallery{display:flex;flex-wrap:wrap;gap:12px}.gallery "
     "figure{margin:0}"
     "figcaption{color:var(--dim);font-size:13px}";
-
-static void add_law(struct fit_text *t, const double *p, const char *note) {
-  fit__text_add(t,
-                "<p class=\"law\"><i>L</i>(<i>N</i>,<i>T</i>) = %.6g + %.6g&thinsp;<i>N</i><sup>&minus;%.6g</sup> + "
-                "%.6g&thinsp;<i>T</i><sup>&minus;%.6g</sup> <small>%s</small></p>\n",
-                p[FIT_E], p[FIT_A], p[FIT_ALPHA], p[FIT_B], p[FIT_BETA], note);
-}
 
 static void add_tile(struct fit_text *t, const char *value, const char *what) {
   fit__text_add(t, "<div class=\"tile\"><b>%s</b><span>%s</span></div>\n", value, what);
 }
 
-static void add_tiles(struct fit_text *t, const struct fit_report *r) {
+static void joint_tiles(struct fit_text *t, const struct fit_report *r) {
   const struct fit_solution *s = r->solution;
   double low, high;
   struct fit_power power;
   struct fit_optimum best;
   char text[160], count[24];
   fit_report_range(r, &low, &high);
-  fit__text_add(t, "<div class=\"tiles\">\n");
   snprintf(text, sizeof text, "%.2g %%", 100 * s->rms);
   add_tile(t, text, "rms error of the fitted rows");
-  bool known = !fit_optimum_power(s->params, fit__report_family(r), low, high, &power, NULL) &&
-               !fit_optimum_at(s->params, fit__report_family(r), fit__report_compute(r), &best, NULL);
-  if (!known) {
+  if (fit_optimum_power(s->params, fit__report_family(r), low, high, &power, NULL) ||
+      fit_optimum_at(s->params, fit__report_family(r), fit__report_compute(r), &best, NULL)) {
     add_tile(t, "none", "compute-optimal size: these rows do not determine it");
-    fit__text_add(t, "</div>\n");
     return;
   }
   snprintf(text, sizeof text, "%.5g&thinsp;C<sup>%.4f</sup>", power.k, power.a);
@@ -69,116 +72,20 @@ static void add_tiles(struct fit_text *t, const struct fit_report *r) {
   add_tile(t, count, text);
   snprintf(text, sizeof text, "%.5g", best.loss);
   add_tile(t, text, "loss predicted there");
-  fit__text_add(t, "</div>\n");
 }
 
-static void add_law_section(struct fit_text *t, const struct fit_report *r) {
-  const struct fit_solution *s = r->solution;
-  double billions[FIT_JOINT_PARAMS];
-  fit_joint_billions(s->params, billions);
-  fit__text_add(t, "<section><h2>The law</h2>\n");
-  add_law(t, s->params, "N parameters, T tokens");
-  add_law(t, billions, "N and T in billions");
-  if (s->objective_without_e > 0 && !s->e_identified)
-    fit__text_add(
-        t,
-        "<p class=\"warn\"><b>E is not identified.</b> With E = 0 the objective is %.2g %% higher: these runs "
-        "do not show where the loss ends. Predictions inside the table's range stand; extrapolations, and the "
-        "exponents themselves, do not.</p>\n",
-        100 * fmax(0, s->objective_without_e / s->objective - 1)); // E at its bound: rounding alone
-  for (int j = 0; j < s->law->params; j++)
-    if (s->at_bound[j])
-      fit__text_add(t,
-                    "<p class=\"warn\"><b>%s is not identified.</b> It ran to the edge of what is tried, %.3g.</p>\n",
-                    s->law->param[j], s->params[j]);
-  const struct fit_bootstrap *b = r->bootstrap;
-  fit__text_add(t, "<div class=\"wide\"><table><thead><tr><th>parameter</th><th>value (SI)</th>");
-  if (b) fit__text_add(t, "<th>%.0f %% interval</th><th>sd</th>", 100 * b->level);
-  fit__text_add(t, "<th>N, T in billions</th></tr></thead><tbody>\n");
-  for (int j = 0; j < s->law->params; j++) {
-    fit__text_add(t, "<tr><td>%s</td><td>%.7g</td>", s->law->param[j], s->params[j]);
-    if (b) fit__text_add(t, "<td>%.6g to %.6g</td><td>%.3g</td>", b->param[j].low, b->param[j].high, b->param[j].sd);
-    fit__text_add(t, "<td>%.7g</td></tr>\n", billions[j]);
+static void other_tiles(struct fit_text *t, const struct fit_report *r) {
+  char text[160];
+  if (r->isoflop) {
+    snprintf(text, sizeof text, "%d of %d", r->isoflop->accepted, r->isoflop->budgets);
+    add_tile(t, text, "IsoFLOP budgets accepted");
   }
-  fit__text_add(t, "<tr><td>beta/(alpha+beta)</td><td>%.7g</td>",
-                s->params[FIT_BETA] / (s->params[FIT_ALPHA] + s->params[FIT_BETA]));
-  if (b)
-    fit__text_add(t, "<td>%.6g to %.6g</td><td>%.3g</td>", b->size_exponent.low, b->size_exponent.high,
-                  b->size_exponent.sd);
-  fit__text_add(t, "<td></td></tr>\n</tbody></table></div>\n<p class=\"note\">");
-  if (isfinite(s->delta))
-    fit__text_add(t, "Huber loss (delta %.4g) ", s->delta);
-  else
-    fit__text_add(t, "Squared loss ");
-  fit__text_add(t, "of log residuals, summed over %zu rows: %.11g; %d of %d starts agree.", s->rows, s->objective,
-                s->agreeing, s->starts);
-  if (b)
-    fit__text_add(t, " Intervals: %d resamples of %d %s%s.", b->replicates - b->failed, b->clusters,
-                  r->runs->has_run ? "runs" : "rows",
-                  r->runs->has_run ? "" : " (the table names no runs, so each row counts as independent)");
-  if (r->bootstrap_note) {
-    fit__text_add(t, " No intervals: ");
-    fit__text_escape(t, r->bootstrap_note);
-    fit__text_add(t, ".");
-  }
-  if (r->holdout)
-    fit__text_add(
-        t,
-        " Extrapolation: fitted to the %zu rows up to %.4g FLOPs, it misses the %zu above by %.3g %% on average, "
-        "%.3g %% at worst.",
-        r->holdout->fitted, r->holdout->flops, r->holdout->held_out, 100 * r->holdout->mean, 100 * r->holdout->worst);
-  fit__text_add(t, "</p></section>\n");
-}
-
-static void add_rows_section(struct fit_text *t, const struct fit_runs *runs) {
-  fit__text_add(t, "<section><h2>Rows used</h2><table><tbody>\n<tr><td>in the table</td><td>%zu</td></tr>\n",
-                runs->rows);
-  for (int d = 0; d < FIT_DROP_COUNT; d++)
-    if (runs->dropped[d])
-      fit__text_add(t, "<tr><td>left out: %s</td><td>%zu</td></tr>\n", fit_drop_text((enum fit_drop)d),
-                    runs->dropped[d]);
-  fit__text_add(t, "<tr class=\"best\"><td>fitted</td><td>%zu</td></tr>\n</tbody></table>\n", runs->count);
-  if (runs->flops_not_positive)
-    fit__text_add(t, "<p class=\"note\">%zu rows have flops that are no number above 0; taken as not given.</p>\n",
-                  runs->flops_not_positive);
-  fit__text_add(t, "</section>\n");
-}
-
-static void add_tradeoff_section(struct fit_text *t, const struct fit_report *r) {
-  const struct fit_family *f = fit__report_family(r);
-  struct fit_optimum best;
-  struct fit_tradeoff row[FIT_TRADEOFF_ROWS];
-  if (fit_optimum_at(r->solution->params, f, fit__report_compute(r), &best, NULL))
-    return; // the plots above have said why there is no optimum
-  fit_tradeoff_table(r->solution->params, f, &best, row);
-  fit__text_add(
-      t, "<section><h2>Smaller or larger at equal compute</h2><div class=\"wide\"><table><thead><tr><th>N</th><th>of "
-         "N<sub>opt</sub></th><th>T</th><th>loss</th><th>extra loss</th><th>inference cost</th><th>training for the "
-         "same loss</th></tr></thead><tbody>\n");
-  for (int i = 0; i < FIT_TRADEOFF_ROWS; i++) {
-    char params[24], tokens[24];
-    svg_count(row[i].params, params);
-    svg_count(row[i].tokens, tokens);
-    fit__text_add(t, "<tr%s><td>%s</td><td>%.3f</td><td>%s</td><td>%.5g</td><td>%+.2f %%</td><td>%.3f &times;</td>",
-                  i == FIT_TRADEOFF_ROWS / 2 ? " class=\"best\"" : "", params, row[i].params / best.params, tokens,
-                  row[i].loss, 100 * row[i].extra_loss / best.loss, row[i].inference);
-    if (isfinite(row[i].compute_at_equal_loss))
-      fit__text_add(t, "<td>%.3f &times;</td></tr>\n", row[i].compute_at_equal_loss);
-    else
-      fit__text_add(t, "<td>never</td></tr>\n");
-  }
-  fit__text_add(t, "</tbody></table></div><p class=\"note\">At C = %.4g FLOPs. ", best.compute);
-  if (f->n_ctx > 0)
-    fit__text_add(
-        t,
-        "FLOPs per token: 3/4&middot;N&middot;(7 + n_ctx/d) with n_ctx = %g and N = 16&middot;L&middot;d&sup2;; at "
-        "N<sub>opt</sub> the width d is %.0f and the depth L %.1f.",
-        f->n_ctx, fit_family_width(f, best.params), fit_family_depth(f, best.params));
-  else
-    fit__text_add(t, "FLOPs per token: %g&middot;N.",
-                  f->flops_per_param > 0 ? f->flops_per_param : FIT_DEFAULT_FLOPS_PER_PARAM);
-  fit__text_add(t,
-                " Inference cost: FLOPs of one forward pass per token, relative to N<sub>opt</sub>.</p></section>\n");
+  if (!r->hyper) return;
+  snprintf(text, sizeof text, "%d of %d", r->hyper->accepted, r->hyper->count);
+  add_tile(t, text, "cells with a best batch and learning rate");
+  if (!isfinite(r->hyper->mean_regret)) return;
+  snprintf(text, sizeof text, "%.2g %%", 100 * r->hyper->mean_regret);
+  add_tile(t, text, "mean regret of the laws of batch and learning rate");
 }
 
 static void add_sections(struct fit_text *t, const struct fit_section *section, int count) {
@@ -189,46 +96,149 @@ static void add_sections(struct fit_text *t, const struct fit_section *section, 
   }
 }
 
-static enum fit_status add_plots(struct fit_text *t, const struct fit_report *r, struct fit_error *err) {
+// ---- what a reader must know first ---------------------------------------------------------------------------------
+static void add_none(struct fit_text *t, const char *what, const char *note, int *lines) {
+  if (!note || !*note) return;
+  fit__text_add(t, "%s<li>%s: ", (*lines)++ ? "" : "<ul>\n", what);
+  fit__text_escape(t, note);
+  fit__text_add(t, ".</li>\n");
+}
+
+static void add_refused(struct fit_text *t, const char *what, int times, const char *why, int *lines) {
+  if (times) fit__text_add(t, "%s<li>%d %s refused: %s.</li>\n", (*lines)++ ? "" : "<ul>\n", times, what, why);
+}
+
+static void add_refusals(struct fit_text *t, const struct fit_report *r) {
+  int lines = 0, budgets[FIT_BUDGET_STATUS_COUNT] = {0}, cells[FIT_REFUSAL_COUNT] = {0};
+  for (int k = 0; r->isoflop && k < r->isoflop->budgets; k++) budgets[r->isoflop->budget[k].status]++;
+  for (int i = 0; r->hyper && i < r->hyper->count; i++) cells[r->hyper->cell[i].bowl.refusal]++;
+  add_none(t, "No joint law", r->solution_note, &lines);
+  add_none(t, "No intervals of the joint law", r->bootstrap_note, &lines);
+  add_none(t, "No IsoFLOP parabolas", r->isoflop_note, &lines);
+  for (int k = 1; k < FIT_BUDGET_STATUS_COUNT; k++)
+    add_refused(t, "IsoFLOP budgets", budgets[k], fit_budget_text((enum fit_budget_status)k), &lines);
+  add_none(t, "No envelope of the training curves", r->envelope_note, &lines);
+  add_none(t, "No laws of batch and learning rate", r->hyper_note, &lines);
+  for (int k = 1; k < FIT_REFUSAL_COUNT; k++)
+    add_refused(t, "cells of batch and learning rate", cells[k], fit_refusal_text((enum fit_refusal)k), &lines);
+  if (r->hyper && r->hyper->law[FIT_HYPER_BATCH].refusal)
+    add_none(t, "No laws of batch and learning rate", fit_hyper_refusal_text(r->hyper->law[FIT_HYPER_BATCH].refusal),
+             &lines);
+  add_none(t, "No intervals of the laws of batch and learning rate", r->hyper_bootstrap_note, &lines);
+  add_none(t, "Fixed hyperparameters are not compared", r->compare_note, &lines);
+  if (lines) fit__text_add(t, "</ul>\n");
+}
+
+static void add_findings(struct fit_text *t, const struct fit_report *r) {
+  struct fit_finding found[FIT_MAX_FINDINGS];
+  int count = r->solution ? fit_findings(r->solution, r->diagnosis, found) : 0;
+  for (int i = 0; i < count; i++) {
+    fit__text_add(t, "<p class=\"warn\">");
+    fit__text_escape(t, found[i].text);
+    fit__text_add(t, ".</p>\n");
+  }
+}
+
+static void add_first(struct fit_text *t, const struct fit_report *r) {
+  size_t before = t->size;
+  fit__text_add(t, "<section id=\"diagnosis\"><h2>Diagnosis, and what was refused</h2>\n");
+  size_t start = t->size;
+  add_findings(t, r);
+  add_refusals(t, r);
+  if (t->size == start && !t->failed) { // nothing to say
+    t->size = before;
+    t->data[before] = 0;
+    return;
+  }
+  fit__text_add(t, "</section>\n");
+}
+
+// ---- the page ------------------------------------------------------------------------------------------------------
+static bool has_joint(const struct fit_report *r) { return r->solution; }
+static bool has_hyper(const struct fit_report *r) { return r->hyper; }
+static bool has_compare(const struct fit_report *r) { return r->compare; }
+static bool always(const struct fit_report *r) { return r->runs; }
+
+// The sections in order: a plot of the map with what is written under it, or words alone.
+static const struct {
+  const char *title; // NULL: the plot's
+  int plot;          // -1: none
+  bool (*has)(const struct fit_report *r);
+  fit__part *add;
+} sequence[] = {
+    {"The law", -1, has_joint, fit__part_law},
+    {NULL, FIT_PLOT_LOSS, NULL, NULL},
+    {NULL, FIT_PLOT_RESIDUALS, NULL, NULL},
+    {NULL, FIT_PLOT_PROFILE, NULL, NULL},
+    {NULL, FIT_PLOT_ISOFLOP, NULL, fit__part_budgets},
+    {NULL, FIT_PLOT_OPTIMUM, NULL, fit__part_sizes},
+    {NULL, FIT_PLOT_TRADEOFF, NULL, fit__part_tradeoff},
+    {"Laws of batch and learning rate", -1, has_hyper, fit__part_hyper},
+    {NULL, FIT_PLOT_HYPER_TOKENS, NULL, NULL},
+    {NULL, FIT_PLOT_HYPER_PARAMS, NULL, NULL},
+    {NULL, FIT_PLOT_BOWLS, NULL, fit__part_cells},
+    {"Fixed against best batch and learning rate", -1, has_compare, fit__part_compare},
+    {"Rows used", -1, always, fit__part_rows},
+};
+
+static enum fit_status add_plot(struct fit_text *t, enum fit_plot plot, const struct fit_report *r,
+                                struct fit_error *err) {
+  struct fit_error bad;
+  enum fit_status status = fit__plot(t, plot, r, false, &bad);
+  if (status == FIT_ERR_FAILED) return fit_fail(err, status, "%s", bad.what);
+  if (status) { // the law has no optimum to draw: said in its place
+    fit__text_add(t, "<p class=\"warn\">Not drawn: ");
+    fit__text_escape(t, bad.what);
+    fit__text_add(t, ".</p>\n");
+  }
+  return FIT_OK;
+}
+
+static enum fit_status add_sequence(struct fit_text *t, const struct fit_report *r, struct fit_error *err) {
   static const char *const caption[] = {
 #define X(code, name, words) words,
       FIT_PLOT_MAP(X)
 #undef X
   };
-  for (int plot = 0; plot < FIT_PLOT_COUNT; plot++) {
-    struct fit_error bad;
-    fit__text_add(t, "<section id=\"plot-%s\"><h2>%s</h2>\n", fit_plot_name((enum fit_plot)plot), caption[plot]);
-    enum fit_status status = fit__plot(t, (enum fit_plot)plot, r, false, &bad);
-    if (status == FIT_ERR_FAILED) return fit_fail(err, status, "%s", bad.what);
-    if (status) { // the law has no optimum to draw: said in its place
-      fit__text_add(t, "<p class=\"warn\">Not drawn: ");
-      fit__text_escape(t, bad.what);
-      fit__text_add(t, ".</p>\n");
-    }
+  for (size_t i = 0; i < sizeof sequence / sizeof *sequence; i++) {
+    enum fit_plot plot = (enum fit_plot)sequence[i].plot;
+    bool drawn = sequence[i].plot >= 0;
+    if (drawn ? !fit_plot_has(plot, r) : !sequence[i].has(r)) continue;
+    if (drawn)
+      fit__text_add(t, "<section id=\"plot-%s\"><h2>%s</h2>\n", fit_plot_name(plot), caption[plot]);
+    else
+      fit__text_add(t, "<section><h2>%s</h2>\n", sequence[i].title);
+    enum fit_status status = drawn ? add_plot(t, plot, r, err) : FIT_OK;
+    if (status) return status;
+    if (sequence[i].add) sequence[i].add(t, r);
     fit__text_add(t, "</section>\n");
   }
   return FIT_OK;
 }
 
-enum fit_status fit_report_write(const char *path, const struct fit_report *r, struct fit_error *err) {
+static void add_head(struct fit_text *t, const struct fit_report *r) {
   const char *title = r->title ? r->title : "Scaling law";
-  struct fit_text t = {0};
-  enum fit_status status;
   fit__text_add(
-      &t, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-          "content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>");
-  fit__text_escape(&t, title);
-  fit__text_add(&t, "</title>\n<style>%s%s</style></head><body><main>\n<h1>", page_style, svg_style);
-  fit__text_escape(&t, title);
-  fit__text_add(&t, "</h1>\n<p class=\"sub\">Joint law fitted to %zu rows of ", r->solution->rows);
-  fit__text_escape(&t, r->source ? r->source : "a runs table");
-  fit__text_add(&t, "</p>\n");
-  add_tiles(&t, r);
+      t, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+         "content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>");
+  fit__text_escape(t, title);
+  fit__text_add(t, "</title>\n<style>%s%s</style></head><body><main>\n<h1>", page_style, svg_style);
+  fit__text_escape(t, title);
+  fit__text_add(t, "</h1>\n<p class=\"sub\">Fitted to %zu rows of ", r->runs->count);
+  fit__text_escape(t, r->source ? r->source : "a runs table");
+  fit__text_add(t, "</p>\n<div class=\"tiles\">\n");
+  if (r->solution) joint_tiles(t, r);
+  other_tiles(t, r);
+  fit__text_add(t, "</div>\n");
+}
+
+enum fit_status fit_report_write(const char *path, const struct fit_report *r, struct fit_error *err) {
+  struct fit_text t = {0};
+  add_head(&t, r);
   add_sections(&t, r->before, r->before_count);
-  add_law_section(&t, r);
-  if ((status = add_plots(&t, r, err))) goto fail;
-  add_tradeoff_section(&t, r);
-  add_rows_section(&t, r->runs);
+  add_first(&t, r);
+  enum fit_status status = add_sequence(&t, r, err);
+  if (status) goto fail;
   add_sections(&t, r->after, r->after_count);
   if (r->command) {
     fit__text_add(&t, "<section><h2>Command</h2><pre>");

@@ -1,189 +1,289 @@
 #include "svg.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define WIDTH 860.0
-#define HEIGHT 460.0
-#define LEFT 78.0
-#define TOP 16.0
-#define BOTTOM 56.0
-#define RIGHT 18.0
-#define LEGEND 172.0
-#define MAX_TICKS 64
+#include "svg_ticks.h"
 
-// One hue path from dark violet over teal to amber: ordered by lightness, so it survives colour blindness and print.
+// Of a plot of its own.  Margins and gaps hold text of twice the size too, as a page shows it on a narrow screen.
+#define WIDTH 760.0
+#define HEIGHT 430.0
+#define LEFT 86.0
+#define TOP 36.0
+#define BOTTOM 62.0
+#define RIGHT 20.0
+#define LEGEND 210.0 // beside the frame of a file
+#define GAP_X 92.0
+#define GAP_Y 34.0
+// Of a panel.
+#define PANEL_LEFT 58.0
+#define PANEL_TOP 74.0
+#define PANEL_BOTTOM 44.0
+#define PANEL_RIGHT 14.0
+#define PANEL_GAP_X 50.0
+#define PANEL_GAP_Y 22.0
+#define NOTE_WIDTH 46 // bytes of a note's line
+#define GRID_SPACE 14.0
+
+// Dark and light: colours by their roles first, then the ramp (even steps of lightness in OKLCH, hue from violet over
+// blue and green to amber), then the ones that differ in kind.
+#define COLOUR(name, colour) ".fp .s" name "{stroke:" colour "}.fp .f" name "{fill:" colour "}"
 const char svg_style[] =
-    ".fp{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}"
-    ".fp .bg{fill:#fff}.fp text{fill:#1f2933}.fp .dim{fill:#5f6b7a}"
+    ".fp{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica "
+    "Neue',Arial,sans-serif}.fp.panel{font-size:12px}"
+    ".fp .bg{fill:#fff}.fp text{fill:#1f2933}.fp .dim{fill:#5f6b7a}.fp .head{font-weight:600}"
     ".fp .frame{fill:none;stroke:#8a94a3}.fp .grid{stroke:#e6e9ee}.fp .tick{stroke:#8a94a3}"
-    ".fp .l{fill:none;stroke-width:2;stroke-linejoin:round}.fp .d{stroke-dasharray:6 4}"
-    ".fp .p{stroke:#fff;stroke-width:.6}.fp .f{opacity:.45}.fp .b{opacity:.18;stroke:none}"
-    ".fp .si{stroke:#1f2933}.fp .fi{fill:#1f2933}"
-    ".fp .s0{stroke:#46107a}.fp .f0{fill:#46107a}.fp .s1{stroke:#3b48a8}.fp .f1{fill:#3b48a8}"
-    ".fp .s2{stroke:#2a72b5}.fp .f2{fill:#2a72b5}.fp .s3{stroke:#1c93a8}.fp .f3{fill:#1c93a8}"
-    ".fp .s4{stroke:#2aa876}.fp .f4{fill:#2aa876}.fp .s5{stroke:#8aae2c}.fp .f5{fill:#8aae2c}"
-    ".fp .s6{stroke:#e0a112}.fp .f6{fill:#e0a112}.fp .s7{stroke:#dd5f1e}.fp .f7{fill:#dd5f1e}"
-    "@media (prefers-color-scheme:dark){.fp .bg{fill:#161b22}.fp text{fill:#e6edf3}.fp .dim{fill:#9aa6b2}"
-    ".fp .frame,.fp .tick{stroke:#6b7684}.fp .grid{stroke:#2a313a}.fp .p{stroke:#161b22}"
-    ".fp .si{stroke:#e6edf3}.fp .fi{fill:#e6edf3}"
-    ".fp .s0{stroke:#a877e8}.fp .f0{fill:#a877e8}.fp .s1{stroke:#8390f0}.fp .f1{fill:#8390f0}"
-    ".fp .s2{stroke:#62a8ea}.fp .f2{fill:#62a8ea}}";
+    ".fp .l,.fp .t,.fp .h{fill:none;stroke-width:2;stroke-linejoin:round}.fp .t{stroke-width:1.3}.fp "
+    ".h{stroke-width:1.6}"
+    ".fp .d{stroke-dasharray:7 4}.fp .o{stroke-dasharray:1.5 4;stroke-linecap:round}"
+    ".fp .p{stroke:#fff;stroke-width:.6}.fp .f{opacity:.45}.fp .b{opacity:.2;stroke:none}" COLOUR("i", "#1f2933")
+        COLOUR("0", "#4d077c") COLOUR("1", "#2d36a1") COLOUR("2", "#005e8b") COLOUR("3", "#057782")
+            COLOUR("4", "#048f75") COLOUR("5", "#48a437") COLOUR("6", "#a8a404") COLOUR("7", "#e09600")
+                COLOUR("a", "#0072b2") COLOUR("b", "#d55e00") COLOUR("c", "#009e73")
+                    COLOUR("d", "#b8548c") "@media (prefers-color-scheme:dark){.fp .bg{fill:#161b22}.fp "
+                                           "text{fill:#e6edf3}.fp .dim{fill:#9aa6b2}"
+                                           ".fp .frame,.fp .tick{stroke:#6b7684}.fp .grid{stroke:#2a313a}.fp "
+                                           ".p{stroke:#161b22}.fp .b{opacity:.28}" COLOUR("i", "#e6edf3")
+                                               COLOUR("0", "#9860d0") COLOUR("1", "#6b82f3") COLOUR("2", "#07a4ee")
+                                                   COLOUR("3", "#07bdce") COLOUR("4", "#0dd2ad") COLOUR("5", "#80dd70")
+                                                       COLOUR("6", "#dcd736") COLOUR("7", "#fed7a1")
+                                                           COLOUR("a", "#56b4e9") COLOUR("b", "#f0803c")
+                                                               COLOUR("c", "#2cc99b") COLOUR("d", "#e59cc6") "}";
 
-static double right_of(const struct svg_plot *p) { return WIDTH - RIGHT - (p->legend_title ? LEGEND : 0); }
-
-static double along(const struct svg_axis *a, double value) {
-  return a->log ? log(value / a->low) / log(a->high / a->low) : (value - a->low) / (a->high - a->low);
+static void class_of(int colour, char kind, char text[4]) {
+  text[0] = kind;
+  text[1] = (char)(colour < 0 ? 'i' : colour < SVG_RAMP ? '0' + colour : 'a' + colour - SVG_RAMP);
+  text[2] = 0;
 }
 
 // Far outside is as good as outside, and keeps the numbers short.
 static double pixel(double low, double high, double share) { return low + (high - low) * fmin(fmax(share, -3), 4); }
-static double at_x(const struct svg_plot *p, double v) { return pixel(LEFT, right_of(p), along(&p->x, v)); }
-static double at_y(const struct svg_plot *p, double v) { return pixel(HEIGHT - BOTTOM, TOP, along(&p->y, v)); }
+static double at_x(const struct svg_plot *p, double v) { return pixel(p->left, p->right, svg_along(&p->x, v)); }
+static double at_y(const struct svg_plot *p, double v) { return pixel(p->bottom, p->top, svg_along(&p->y, v)); }
 
-void svg_axis_fit(struct svg_axis *a, double low, double high) {
-  if (a->log) {
-    double margin = fmax(0.04 * log(high / low), 0.01);
-    a->low = low * exp(-margin);
-    a->high = high * exp(margin);
-  } else {
-    double margin = fmax(0.05 * (high - low), 1e-9 + 1e-6 * fabs(high));
-    a->low = low - margin;
-    a->high = high + margin;
+// ---- marks and legends ---------------------------------------------------------------------------------------------
+static void draw_mark(struct fit_text *out, double x, double y, int colour, int mark, double r) {
+  char stroke[4], fill[4];
+  class_of(colour, 's', stroke);
+  class_of(colour, 'f', fill);
+  if (mark & SVG_POINT)
+    fit__text_add(out, "<circle class=\"p %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/>", fill, x, y, r);
+  if (mark & SVG_HOLLOW)
+    fit__text_add(out, "<circle class=\"h %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/>", stroke, x, y, r);
+  if (mark & SVG_CROSS)
+    fit__text_add(out, "<path class=\"l %s\" d=\"M%.1f %.1fl%.1f %.1fm0 %.1fl%.1f %.1f\"/>", stroke, x - r, y - r,
+                  2 * r, 2 * r, -2 * r, -2 * r, 2 * r);
+  if (mark & SVG_DIAMOND)
+    fit__text_add(out, "<path class=\"p %s\" d=\"M%.1f %.1fl%.1f %.1fl%.1f %.1fl%.1f %.1fZ\"/>", fill, x, y - r, r, r,
+                  -r, r, -r, -r);
+}
+
+static const char *style_of(int mark) { return mark & SVG_DASHED ? " d" : mark & SVG_DOTTED ? " o" : ""; }
+
+// A swatch 26 wide and 12 high.
+static void draw_swatch(struct fit_text *out, double x, double y, const struct svg_key *key) {
+  char stroke[4], fill[4];
+  class_of(key->colour, 's', stroke);
+  class_of(key->colour, 'f', fill);
+  if (key->marks & SVG_BAND)
+    fit__text_add(out, "<rect class=\"b %s\" x=\"%.1f\" y=\"%.1f\" width=\"26\" height=\"12\"/>", fill, x, y);
+  if (key->marks & (SVG_LINE | SVG_DASHED | SVG_DOTTED))
+    fit__text_add(out, "<path class=\"l %s%s\" d=\"M%.1f %.1fh24\"/>", stroke, style_of(key->marks), x + 1, y + 6);
+  draw_mark(out, x + 13, y + 6, key->colour, key->marks, 4);
+}
+
+void svg_legend_add(struct svg_legend *l, int colour, int marks, const char *fmt, ...) {
+  if (l->count == SVG_LEGEND_ROWS) return;
+  struct svg_key *key = &l->row[l->count++];
+  va_list args;
+  key->colour = colour;
+  key->marks = marks;
+  va_start(args, fmt);
+  vsnprintf(key->text, sizeof key->text, fmt, args);
+  va_end(args);
+}
+
+static void legend_in_page(struct fit_text *out, const struct svg_legend *l) {
+  if (!l->count) return;
+  fit__text_add(out, "<p class=\"key\">");
+  if (l->title) {
+    fit__text_add(out, "<span class=\"of\">");
+    fit__text_escape(out, l->title);
+    fit__text_add(out, "</span>\n");
+  }
+  for (int i = 0; i < l->count; i++) {
+    fit__text_add(out, "<span><svg class=\"fp sw\" width=\"26\" height=\"12\" aria-hidden=\"true\">");
+    draw_swatch(out, 0, 0, &l->row[i]);
+    fit__text_add(out, "</svg>");
+    fit__text_escape(out, l->row[i].text);
+    fit__text_add(out, "</span>\n");
+  }
+  fit__text_add(out, "</p>\n");
+}
+
+static void legend_in_file(struct fit_text *out, const struct svg_legend *l, double x, double y, double column,
+                           int rows) {
+  if (l->title) {
+    fit__text_add(out, "<text class=\"dim\" x=\"%.1f\" y=\"%.1f\">", x, y);
+    fit__text_escape(out, l->title);
+    fit__text_add(out, "</text>\n");
+  }
+  for (int i = 0; i < l->count; i++) {
+    double left = x + column * (i / rows), at = y + 20 * (1 + i % rows);
+    draw_swatch(out, left, at - 10.5, &l->row[i]);
+    fit__text_add(out, "<text x=\"%.1f\" y=\"%.1f\">", left + 34, at);
+    fit__text_escape(out, l->row[i].text);
+    fit__text_add(out, "</text>\n");
   }
 }
 
-void svg_count(double value, char text[24]) {
-  static const char *const unit[] = {"", " K", " M", " B", " T"};
-  int u = 0;
-  while (u < 4 && value >= 999.5) {
-    value /= 1000;
-    u++;
-  }
-  if (value >= 1e5)
-    snprintf(text, 24, "%.3g%s", value, unit[u]);
-  else
-    snprintf(text, 24, "%.*f%s", value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value, unit[u]);
-  char *dot = strchr(text, '.');
-  if (!dot) return;
-  char *end = dot + strspn(dot, ".0123456789"), *keep = end;
-  while (keep > dot && (keep[-1] == '0' || keep[-1] == '.')) {
-    keep--;
-    if (*keep == '.') break;
-  }
-  memmove(keep, end, strlen(end) + 1);
-}
-
-static void tick_text(const struct svg_axis *a, double value, double step, char text[48]) {
-  static const char *const super[] = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
-  if (a->unit == SVG_COUNT) {
-    svg_count(value, text);
-  } else if (a->unit == SVG_POWER) {
-    int exponent = (int)floor(log10(value) + 1e-9), mantissa = (int)lround(value / pow(10, exponent)),
-        tens = exponent / 10;
-    if (exponent < 0 || exponent > 99)
-      snprintf(text, 48, "%.3g", value);
-    else
-      snprintf(text, 48, "%.0d%s10%s%s", mantissa == 1 ? 0 : mantissa, mantissa == 1 ? "" : "·",
-               tens ? super[tens] : "", super[exponent % 10]);
-  } else if (step > 0) {
-    int digits = (int)fmax(0, -floor(log10(step) + 1e-9));
-    double shifted = step * pow(10, digits); // 2.5 needs one digit more than its power of ten
-    snprintf(text, 48, "%.*f", digits + (fabs(shifted - round(shifted)) > 1e-6), value);
-  } else {
-    snprintf(text, 48, "%g", value);
-  }
-}
-
-// Ticks inside the range: 1-2-5 steps where it is linear or spans less than a factor of 6, else 1-2-5 or whole decades.
-static int ticks(const struct svg_axis *a, double *value, double *step) {
-  int count = 0;
-  *step = 0;
-  double span = a->log ? a->high / a->low : 0;
-  if (a->log && span >= 6) {
-    int low = (int)floor(log10(a->low)), high = (int)ceil(log10(a->high)), skip = 1 + (high - low) / 9;
-    static const double part[] = {1, 2, 5};
-    for (int d = low; d <= high; d += skip)
-      for (int k = 0; k < (span < 300 ? 3 : 1); k++) {
-        double v = part[k] * pow(10, d);
-        if (v >= a->low && v <= a->high && count < MAX_TICKS) value[count++] = v;
-      }
-    return count;
-  }
-  double rough = (a->high - a->low) / 6, power = pow(10, floor(log10(rough))), share = rough / power;
-  *step = power * (share <= 1 ? 1 : share <= 2 ? 2 : share <= 2.5 ? 2.5 : share <= 5 ? 5 : 10);
-  for (double k = ceil(a->low / *step); k * *step <= a->high && count < MAX_TICKS; k++) value[count++] = k * *step;
-  return count;
+// ---- the frame -----------------------------------------------------------------------------------------------------
+static void open_file(struct fit_text *out, const char *title, double width, double height) {
+  fit__text_add(out,
+                "<svg class=\"fp\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" "
+                "height=\"%.0f\" role=\"img\"><title>",
+                width, height, width, height);
+  fit__text_escape(out, title);
+  fit__text_add(out, "</title>\n<style>%s</style>\n<rect class=\"bg\" width=\"%.0f\" height=\"%.0f\"/>\n", svg_style,
+                width, height);
 }
 
 static void draw_axis(struct svg_plot *p, bool vertical) {
   const struct svg_axis *a = vertical ? &p->y : &p->x;
-  double value[MAX_TICKS], step, right = right_of(p), bottom = HEIGHT - BOTTOM;
-  int count = ticks(a, value, &step);
+  double value[SVG_MAX_TICKS], step, length = vertical ? p->bottom - p->top : p->right - p->left;
+  double gap = p->grid ? (vertical ? PANEL_GAP_Y : PANEL_GAP_X) : vertical ? GAP_Y : GAP_X;
+  int count = svg_ticks(a, length, gap, value, &step);
   for (int i = 0; i < count; i++) {
     char text[48];
-    tick_text(a, value[i], step, text);
+    svg_tick_text(a, value[i], step, text);
     double at = vertical ? at_y(p, value[i]) : at_x(p, value[i]);
     if (vertical)
       fit__text_add(p->out,
                     "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/><path class=\"tick\" d=\"M%.1f %.1fh-5\"/>"
-                    "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-                    LEFT, at, right, LEFT, at, LEFT - 9, at + 4.5, text);
+                    "<text x=\"%.1f\" y=\"%.1f\" dy=\".35em\" text-anchor=\"end\">%s</text>\n",
+                    p->left, at, p->right, p->left, at, p->left - 8, at, text);
     else
       fit__text_add(p->out,
                     "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/><path class=\"tick\" d=\"M%.1f %.1fv5\"/>"
-                    "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n",
-                    at, TOP, bottom, at, bottom, at, bottom + 20, text);
+                    "<text x=\"%.1f\" y=\"%.1f\" dy=\".95em\" text-anchor=\"middle\">%s</text>\n",
+                    at, p->top, p->bottom, at, p->bottom, at, p->bottom + 6, text);
   }
   if (vertical)
-    fit__text_add(p->out, "<text class=\"dim\" transform=\"translate(17 %.1f) rotate(-90)\" text-anchor=\"middle\">",
-                  (TOP + bottom) / 2);
+    fit__text_add(p->out, "<text class=\"dim\" x=\"%.1f\" y=\"%.1f\">", p->grid ? 4.0 : p->left, p->top - 9);
   else
-    fit__text_add(p->out, "<text class=\"dim\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", (LEFT + right) / 2,
-                  HEIGHT - 12);
+    fit__text_add(p->out, "<text class=\"dim\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", (p->left + p->right) / 2,
+                  p->height - (p->grid ? 6 : 8));
   fit__text_escape(p->out, a->label);
   fit__text_add(p->out, "</text>\n");
 }
 
-void svg_begin(struct svg_plot *p, bool alone) {
-  double right = right_of(p), bottom = HEIGHT - BOTTOM;
-  p->legend_rows = 0;
-  fit__text_add(p->out, "<svg class=\"fp\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\"", WIDTH,
-                HEIGHT);
-  if (alone) fit__text_add(p->out, " width=\"%.0f\" height=\"%.0f\"", WIDTH, HEIGHT);
+// Up to two lines, broken at a blank.
+static void draw_note(struct svg_plot *p) {
+  const char *at = p->note;
+  for (int line = 0; line < 2 && *at; line++) {
+    size_t size = strlen(at);
+    if (size > NOTE_WIDTH && line == 0) {
+      size = NOTE_WIDTH;
+      while (size > 1 && at[size] != ' ') size--;
+    }
+    char text[160];
+    snprintf(text, sizeof text, "%.*s", (int)size, at);
+    fit__text_add(p->out, "<text class=\"dim\" x=\"4\" y=\"%d\">", 31 + 15 * line);
+    fit__text_escape(p->out, text);
+    fit__text_add(p->out, "</text>\n");
+    at += size + (at[size] == ' ');
+  }
+}
+
+static void begin_panel(struct svg_plot *p) {
+  struct svg_grid *g = p->grid;
+  int i = g->next++;
+  p->out = g->out;
+  p->width = g->width;
+  p->height = g->height;
+  fit__text_add(p->out, "<svg class=\"fp panel\" viewBox=\"0 0 %.0f %.0f\"", p->width, p->height);
+  if (g->alone)
+    fit__text_add(p->out, " x=\"%.0f\" y=\"%.0f\" width=\"%.0f\" height=\"%.0f\"",
+                  GRID_SPACE + i % g->columns * (g->width + GRID_SPACE),
+                  GRID_SPACE + floor((double)i / g->columns) * (g->height + GRID_SPACE), g->width, g->height);
   fit__text_add(p->out, " role=\"img\"><title>");
   fit__text_escape(p->out, p->title);
   fit__text_add(p->out, "</title>\n");
-  if (alone)
-    fit__text_add(p->out, "<style>%s</style>\n<rect class=\"bg\" width=\"%.0f\" height=\"%.0f\"/>\n", svg_style, WIDTH,
-                  HEIGHT);
-  fit__text_add(p->out, "<clipPath id=\"%s\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/></clipPath>\n",
-                p->id, LEFT, TOP, right - LEFT, bottom - TOP);
-  draw_axis(p, false);
-  draw_axis(p, true);
-  fit__text_add(p->out, "<rect class=\"frame\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", LEFT, TOP,
-                right - LEFT, bottom - TOP);
-  if (p->legend_title) {
-    fit__text_add(p->out, "<text class=\"dim\" x=\"%.1f\" y=\"%.1f\">", right + 16, TOP + 12);
-    fit__text_escape(p->out, p->legend_title);
+  if (p->heading) {
+    fit__text_add(p->out, "<text class=\"head\" x=\"4\" y=\"14\">");
+    fit__text_escape(p->out, p->heading);
     fit__text_add(p->out, "</text>\n");
   }
+  if (p->note) draw_note(p);
+}
+
+static void begin_plot(struct svg_plot *p) {
+  p->width = WIDTH + (p->alone && p->legend.count ? LEGEND : 0);
+  p->height = HEIGHT;
+  if (p->alone) {
+    open_file(p->out, p->title, p->width, p->height);
+    if (p->legend.count) legend_in_file(p->out, &p->legend, WIDTH + 4, TOP - 9, 0, SVG_LEGEND_ROWS);
+    return;
+  }
+  legend_in_page(p->out, &p->legend);
+  fit__text_add(p->out, "<svg class=\"fp plot\" viewBox=\"0 0 %.0f %.0f\" role=\"img\"><title>", WIDTH, HEIGHT);
+  fit__text_escape(p->out, p->title);
+  fit__text_add(p->out, "</title>\n");
+}
+
+void svg_begin(struct svg_plot *p) {
+  if (p->grid)
+    begin_panel(p);
+  else
+    begin_plot(p);
+  p->left = p->grid ? PANEL_LEFT : LEFT;
+  p->right = p->grid ? p->width - PANEL_RIGHT : WIDTH - RIGHT;
+  p->top = p->grid ? PANEL_TOP : TOP;
+  p->bottom = p->height - (p->grid ? PANEL_BOTTOM : BOTTOM);
+  fit__text_add(p->out, "<clipPath id=\"%s\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/></clipPath>\n",
+                p->id, p->left, p->top, p->right - p->left, p->bottom - p->top);
+  draw_axis(p, false);
+  draw_axis(p, true);
+  fit__text_add(p->out, "<rect class=\"frame\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", p->left,
+                p->top, p->right - p->left, p->bottom - p->top);
   fit__text_add(p->out, "<g clip-path=\"url(#%s)\">\n", p->id);
 }
 
-static void class_of(int colour, char kind, char text[4]) {
-  text[0] = kind;
-  text[1] = colour < 0 ? 'i' : (char)('0' + colour % SVG_COLOURS);
-  text[2] = 0;
+void svg_end(struct svg_plot *p) { fit__text_add(p->out, "</g>\n</svg>\n"); }
+
+void svg_grid_begin(struct svg_grid *g) {
+  if (!g->alone) {
+    legend_in_page(g->out, &g->legend);
+    fit__text_add(g->out, "<div class=\"panels\">\n");
+    return;
+  }
+  int rows = (g->count + g->columns - 1) / g->columns;
+  double wide = GRID_SPACE + g->columns * (g->width + GRID_SPACE), high = GRID_SPACE + rows * (g->height + GRID_SPACE);
+  int across = (int)fmax(1, floor((wide - GRID_SPACE) / 240)), keys = (g->legend.count + across - 1) / across;
+  open_file(g->out, g->title, wide, high + (keys ? 30 + 20 * keys : 0));
+  if (keys) legend_in_file(g->out, &g->legend, GRID_SPACE, high + 10, (wide - GRID_SPACE) / across, keys);
 }
 
-void svg_line(struct svg_plot *p, int count, const double *x, const double *y, int colour, bool dashed) {
+void svg_grid_end(struct svg_grid *g) { fit__text_add(g->out, g->alone ? "</svg>\n" : "</div>\n"); }
+
+// ---- what is drawn -------------------------------------------------------------------------------------------------
+static void add_path(struct svg_plot *p, int count, const double *x, const double *y, int colour, const char *class,
+                     const char *style) {
   char stroke[4];
   class_of(colour, 's', stroke);
-  fit__text_add(p->out, "<path class=\"l %s%s\" d=\"", stroke, dashed ? " d" : "");
+  fit__text_add(p->out, "<path class=\"%s %s%s\" d=\"", class, stroke, style);
   for (int i = 0; i < count; i++) fit__text_add(p->out, "%c%.1f %.1f", i ? 'L' : 'M', at_x(p, x[i]), at_y(p, y[i]));
   fit__text_add(p->out, "\"/>\n");
+}
+
+void svg_line(struct svg_plot *p, int count, const double *x, const double *y, int colour, enum svg_mark style) {
+  add_path(p, count, x, y, colour, "l", style_of(style));
+}
+
+void svg_thin(struct svg_plot *p, int count, const double *x, const double *y, int colour) {
+  add_path(p, count, x, y, colour, "t", "");
 }
 
 void svg_band(struct svg_plot *p, int count, const double *x, const double *low, const double *high, int colour) {
@@ -202,30 +302,7 @@ void svg_point(struct svg_plot *p, double x, double y, int colour, double radius
                 at_x(p, x), at_y(p, y), radius);
 }
 
-// Legend rows lie outside the clipped group, so they are written after it: svg_end closes it on the first of them.
-static void close_frame(struct svg_plot *p) {
-  if (!p->legend_rows++) fit__text_add(p->out, "</g>\n");
-}
-
-void svg_legend(struct svg_plot *p, int colour, int marks, const char *text) {
-  char stroke[4], fill[4];
-  close_frame(p);
-  double x = right_of(p) + 16, y = TOP + 14 + 20 * p->legend_rows;
-  class_of(colour, 's', stroke);
-  class_of(colour, 'f', fill);
-  if (marks & SVG_BAND)
-    fit__text_add(p->out, "<rect class=\"b %s\" x=\"%.1f\" y=\"%.1f\" width=\"24\" height=\"12\"/>", fill, x, y - 10.5);
-  if (marks & (SVG_LINE | SVG_DASHED))
-    fit__text_add(p->out, "<path class=\"l %s%s\" d=\"M%.1f %.1fh24\"/>", stroke, marks & SVG_DASHED ? " d" : "", x,
-                  y - 4.5);
-  if (marks & SVG_POINT)
-    fit__text_add(p->out, "<circle class=\"p %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/>", fill, x + 12, y - 4.5);
-  fit__text_add(p->out, "<text x=\"%.1f\" y=\"%.1f\">", x + 32, y);
-  fit__text_escape(p->out, text);
-  fit__text_add(p->out, "</text>\n");
-}
-
-void svg_end(struct svg_plot *p) {
-  close_frame(p);
-  fit__text_add(p->out, "</svg>\n");
+void svg_mark(struct svg_plot *p, double x, double y, int colour, enum svg_mark mark, double radius) {
+  draw_mark(p->out, at_x(p, x), at_y(p, y), colour, mark, radius);
+  fit__text_add(p->out, "\n");
 }

@@ -296,7 +296,7 @@ static void print_summary(const struct fit_job *job, const struct fit_job_result
     fit_report_range(&result->report, &low, &high);
     sizes_print_ways(&result->size_sources, low, high);
   }
-  printf("Wrote law.json%s to %s\n", result->has_joint ? ", report.html and the plots" : "", job->out);
+  printf("Wrote law.json, report.html and the plots to %s\n", job->out);
 }
 
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {

@@ -38,6 +38,24 @@ static enum vkd_status keep_best(const struct fit_job *job, struct fit_job_resul
   return law_status(status, &bad, err);
 }
 
+// The runs as they are read: the best of each cell, kept for the joint law, would leave the bowls empty.
+static enum vkd_status keep_all(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
+  size_t size = out->runs.count * sizeof *out->runs.row;
+  out->all_runs = out->runs;
+  out->all_runs.row = malloc(size ? size : 1);
+  if (!out->all_runs.row) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory", job->table);
+  memcpy(out->all_runs.row, out->runs.row, size);
+  struct fit_report *r = &out->report;
+  const struct hyper_result *h = &out->hyper;
+  r->hyper = &h->fit;
+  r->hyper_runs = &out->all_runs;
+  if (h->has_bootstrap) r->hyper_bootstrap = &h->bootstrap;
+  r->hyper_bootstrap_note = h->bootstrap_note;
+  if (h->has_compare) r->compare = &h->compare;
+  r->compare_note = h->compare_note;
+  return VKD_OK;
+}
+
 static enum vkd_status fit_hyper(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
   struct hyper_job hyper = {.options = job->hyper,
                             .bootstrap = replicates_of(job, &out->runs),
@@ -76,6 +94,10 @@ static enum vkd_status fit_sizes(const struct fit_job *job, struct fit_job_resul
   out->has_sizes = true;
   if (out->sizes.has_isoflop) out->report.isoflop = &out->sizes.isoflop;
   if (out->sizes.has_envelope) out->report.envelope = &out->sizes.envelope;
+  if (job->parts & FIT_JOB_SIZES) { // not asked for, the joint law brings them along untold
+    out->report.isoflop_note = out->sizes.isoflop_note;
+    out->report.envelope_note = out->sizes.envelope_note;
+  }
   out->size_sources = (struct fit_size_sources){
       .family = &job->family, .isoflop = out->report.isoflop, .envelope = out->report.envelope};
   return VKD_OK;
@@ -140,10 +162,10 @@ static enum vkd_status write_files(const struct fit_job *job, const struct fit_j
   if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory", job->out);
   status = law_json_write(path, fit_job_json(out), err);
   free(path);
-  if (!out->has_joint) return status;
   if (!status) status = write_one(job, "report.html", &out->report, -1, err);
   for (int plot = 0; plot < FIT_PLOT_COUNT && !status; plot++) {
     char name[64];
+    if (!fit_plot_has((enum fit_plot)plot, &out->report)) continue;
     snprintf(name, sizeof name, "%s.svg", fit_plot_name((enum fit_plot)plot));
     status = write_one(job, name, &out->report, plot, err);
   }
@@ -179,9 +201,10 @@ enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *ou
                                     .source = out->source,
                                     .command = job->command,
                                     .runs = &out->runs,
-                                    .solution = &out->solution,
                                     .family = &job->family,
                                     .compute = job->compute,
+                                    .solution_note = out->joint_note,
+                                    .hyper_note = out->hyper_note,
                                     .before = job->before,
                                     .before_count = job->before_count,
                                     .after = job->after,
@@ -194,6 +217,7 @@ enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *ou
     if (err) *err = first;
     goto fail;
   }
+  if (out->has_hyper && (status = keep_all(job, out, err))) goto fail;
   if (parts & (FIT_JOB_JOINT | FIT_JOB_SIZES) && (status = keep_best(job, out, err))) goto fail;
   if (parts & FIT_JOB_JOINT) {
     if ((status = fit_table(job, out, err)) &&
@@ -203,7 +227,10 @@ enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *ou
   }
   if ((out->has_joint || parts & FIT_JOB_SIZES) && (status = fit_sizes(job, out, parts == FIT_JOB_SIZES, err)))
     goto fail;
-  if (out->has_joint) out->size_sources.joint = out->solution.params;
+  if (out->has_joint) {
+    out->report.solution = &out->solution;
+    out->size_sources.joint = out->solution.params;
+  }
   if (out->report.bootstrap) {
     out->sample = fit_bootstrap_sample(&out->bootstrap);
     out->size_sources.sample = &out->sample;
@@ -217,6 +244,7 @@ fail:
 
 void fit_job_free(struct fit_job_result *r) {
   fit_runs_free(&r->runs);
+  fit_runs_free(&r->all_runs);
   fit_bootstrap_free(&r->bootstrap);
   hyper_free(&r->hyper);
   sizes_free(&r->sizes);

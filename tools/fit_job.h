@@ -1,4 +1,4 @@
-// Fitting as one piece of work: a runs table in, law.json, report.html and the plots out.
+// Fitting as one piece of work: a runs table in, law.json, report.html and the plots of what was fitted out.
 #ifndef VKDIT_FIT_JOB_H
 #define VKDIT_FIT_JOB_H
 
@@ -9,8 +9,8 @@
 
 // What is fitted.
 enum {
-  FIT_JOB_JOINT = 1, // law.json, report.html, plots
-  FIT_JOB_HYPER = 2, // added to law.json
+  FIT_JOB_JOINT = 1,
+  FIT_JOB_HYPER = 2,
   FIT_JOB_SIZES = 4, // IsoFLOP parabolas and the envelope of the curves; the joint law brings them along untold
 };
 
@@ -39,7 +39,8 @@ struct fit_job {
 };
 
 struct fit_job_result {
-  struct fit_runs runs;
+  struct fit_runs runs;     // that the joint law and the sizes stand on
+  struct fit_runs all_runs; // that the hyperparameter laws stand on, where there are any
   struct fit_solution solution;
   struct fit_bootstrap bootstrap;
   struct fit_holdout holdout;

@@ -80,6 +80,7 @@ struct fit_isoflop_point {
 
 struct fit_isoflop {
   enum fit_budget_source source;
+  bool linear_loss; // as in the options
   int budgets, accepted;
   struct fit_budget budget[FIT_MAX_BUDGETS]; // rising compute
   struct fit_isoflop_point *point;           // of all budgets

@@ -49,8 +49,13 @@ struct fit_report {
 #define FIT_PLOT_MAP(X)                                                                                                \
   X(LOSS, "loss", "Loss against trained tokens, per model size, with the law")                                         \
   X(RESIDUALS, "residuals", "Measured against fitted loss")                                                            \
+  X(PROFILE, "profile", "What the table says about E")                                                                 \
   X(ISOFLOP, "isoflop", "Loss against model size at equal compute")                                                    \
-  X(OPTIMUM, "optimum", "Compute-optimal model size")
+  X(OPTIMUM, "optimum", "Compute-optimal model size")                                                                  \
+  X(TRADEOFF, "tradeoff", "Training and inference together, at equal loss")                                            \
+  X(BOWLS, "bowls", "Batch and learning rate, per model size and tokens")                                              \
+  X(HYPER_TOKENS, "hyper-tokens", "Best batch and learning rate against trained tokens")                               \
+  X(HYPER_PARAMS, "hyper-params", "Best batch and learning rate against model size")
 
 enum fit_plot {
 #define X(code, name, caption) FIT_PLOT_##code,
@@ -61,11 +66,15 @@ enum fit_plot {
 
 const char *fit_plot_name(enum fit_plot plot);
 
+// Whether the report has what the plot shows.
+bool fit_plot_has(enum fit_plot plot, const struct fit_report *r);
+
 // Range of compute, FLOPs, that the plots and the summary of N_opt(C) cover: whole decades from the table's rows to ten
 // times past the largest of them and of r->compute.
 void fit_report_range(const struct fit_report *r, double *low, double *high);
 
-// One plot as a file.  Written whole or not at all.  Errors: FIT_ERR_INPUT where the law has no optimum; FIT_ERR_FAILED without memory or on a failed write.
+// One plot as a file.  Written whole or not at all.  Errors: FIT_ERR_INPUT where there is nothing to draw
+// (fit_plot_has), or the law has no optimum; FIT_ERR_FAILED without memory or on a failed write.
 enum fit_status fit_plot_write(const char *path, enum fit_plot plot, const struct fit_report *r, struct fit_error *err);
 
 // The report.  Written whole or not at all.
