@@ -7,7 +7,8 @@
 #include "stats.h"
 
 // Directions of the sample kept: the loss surface has five parameters, so a few more hold its curvature.
-#define MAX_RANK 10
+#define LAW_RANK 10
+#define MAX_RANK (LAW_RANK + 2) // and the slopes of the common misfit
 #define MIN_LAWS 20
 #define NEGLIGIBLE 1e-3 // of a row's noise variance: what the directions left out may leave unexplained
 #define CUT 3           // robust standard deviations: residuals beyond are outliers, not noise
@@ -74,11 +75,6 @@ enum fit_status fit_noise_estimate(const struct fit_runs *runs, const struct fit
 
 double fit_noise_total(const struct fit_noise *noise) { return hypot(noise->row, noise->run); }
 
-double fit_misfit(const struct fit_noise *noise, double share, double params, double tokens, double target_params,
-                  double target_tokens) {
-  return share * fit_noise_total(noise) * hypot(log(params / target_params), log(tokens / target_tokens));
-}
-
 // ---- what is known, in a few independent directions of unit variance ------------------------------------------------
 
 struct belief {
@@ -107,7 +103,7 @@ static int directions(double *value, int points, int targets, int laws, const do
   }
   memset(load, 0, (size_t)points * MAX_RANK * sizeof *load);
   // the targets first: what they need must be among the directions
-  for (int step = 0; step < MAX_RANK; step++) {
+  for (int step = 0; step < LAW_RANK; step++) {
     int best = -1;
     for (int p = step < 1 ? points - targets : 0; p < points; p++)
       if (best < 0 || left[p] / scale[p] > left[best] / scale[best]) best = p;
@@ -131,11 +127,9 @@ static int directions(double *value, int points, int targets, int laws, const do
   return rank;
 }
 
-// H' V^-1 H of the rows of one run, V = row^2 I + run^2 11'.
-static void run_info(const double *h, const struct fit_candidate *c, const struct fit_noise *noise, int rank,
-                     double *info) {
-  int rows = c->rows;
-  double row = noise->row * noise->row, run = noise->run * noise->run + c->misfit * c->misfit, sum[MAX_RANK] = {0};
+// H' V^-1 H of the rows of one run, V = row^2 I + (run^2 + misfit) 11'.
+static void run_info(const double *h, int rows, const struct fit_noise *noise, double misfit, int rank, double *info) {
+  double row = noise->row * noise->row, run = noise->run * noise->run + misfit, sum[MAX_RANK] = {0};
   row = fmax(row, 1e-3 * run); // never free of noise, or rows without end would pay
   double common = run / (row + rows * run);
   for (int k = 0; k < rows; k++)
@@ -158,6 +152,9 @@ static enum fit_status check(const struct fit_design_problem *p, struct fit_erro
         p->noise.row + p->noise.run < INFINITY))
     return fit_fail(err, FIT_ERR_INPUT, "noise %g within runs and %g between: not both 0, and none below", p->noise.row,
                     p->noise.run);
+  if (!(p->misfit >= 0 && p->misfit < INFINITY) || (p->misfit > 0 && !(p->params > 0 && p->tokens > 0)))
+    return fit_fail(err, FIT_ERR_INPUT, "misfit %g from N %g, T %g: not 0 or more from a place", p->misfit, p->params,
+                    p->tokens);
   if (p->max_runs < 1 || p->max_runs > FIT_DESIGN_MAX_RUNS)
     return fit_fail(err, FIT_ERR_INPUT, "%d runs at most; 1 to %d are possible", p->max_runs, FIT_DESIGN_MAX_RUNS);
   for (size_t i = 0; i < (size_t)p->targets * (size_t)p->sample.count; i++)
@@ -165,10 +162,9 @@ static enum fit_status check(const struct fit_design_problem *p, struct fit_erro
   for (int c = 0; c < p->candidates; c++) {
     const struct fit_candidate *at = &p->candidate[c];
     if (!(at->params > 0 && at->tokens > 0 && at->cost > 0 && at->cost < INFINITY && at->rows >= 1 &&
-          at->rows <= FIT_DESIGN_MAX_ROWS && (at->rows == 1 || (at->from > 0 && at->from < 1)) && at->misfit >= 0 &&
-          at->misfit < INFINITY))
-      return fit_fail(err, FIT_ERR_INPUT, "candidate %d: N %g, T %g, cost %g, %d rows from %g, misfit %g: not a run", c,
-                      at->params, at->tokens, at->cost, at->rows, at->from, at->misfit);
+          at->rows <= FIT_DESIGN_MAX_ROWS && (at->rows == 1 || (at->from > 0 && at->from < 1))))
+      return fit_fail(err, FIT_ERR_INPUT, "candidate %d: N %g, T %g, cost %g, %d rows from %g: not a run", c,
+                      at->params, at->tokens, at->cost, at->rows, at->from);
   }
   return FIT_OK;
 }
@@ -178,13 +174,17 @@ static void belief_free(struct belief *b) {
   free(b->target);
 }
 
+static double row_tokens(const struct fit_candidate *c, int k) {
+  return c->rows > 1 ? c->tokens * pow(c->from, 1 - k / (c->rows - 1.0)) : c->tokens;
+}
+
 // ln loss of every candidate's rows by every law, then the targets.  False: one is not finite.
 static bool fill_values(const struct fit_design_problem *p, double *value) {
   double *to = value;
   for (int c = 0; c < p->candidates; c++) {
     const struct fit_candidate *at = &p->candidate[c];
     for (int k = 0; k < at->rows; k++) {
-      double tokens = at->rows > 1 ? at->tokens * pow(at->from, 1 - k / (at->rows - 1.0)) : at->tokens;
+      double tokens = row_tokens(at, k);
       for (int i = 0; i < p->sample.count; i++, to++) {
         *to = log(fit_joint_loss(p->sample.law + (size_t)i * FIT_JOINT_PARAMS, at->params, tokens));
         if (!isfinite(*to)) return false;
@@ -226,9 +226,17 @@ static enum fit_status belief_make(const struct fit_design_problem *p, struct be
   b->rank = directions(value, (int)points, p->targets, (int)laws, scale, load);
   memcpy(b->target, load + rows * MAX_RANK, (size_t)p->targets * MAX_RANK * sizeof *load);
   for (int t = 0; t < p->targets; t++) b->rest += load[points * MAX_RANK + rows + (size_t)t];
-  const double *h = load;
-  for (int c = 0; c < p->candidates; h += (size_t)p->candidate[c++].rows * MAX_RANK)
-    run_info(h, &p->candidate[c], &p->noise, b->rank, b->info + (size_t)c * MAX_RANK * MAX_RANK);
+  b->rank += 2; // the targets have no part in the misfit
+  double *h = load, slope = p->misfit * fit_noise_total(&p->noise) * sqrt(0.5);
+  for (int c = 0; c < p->candidates; h += (size_t)p->candidate[c++].rows * MAX_RANK) {
+    const struct fit_candidate *at = &p->candidate[c];
+    double n = slope * log(at->params / p->params), t = slope * log(at->tokens / p->tokens);
+    for (int k = 0; slope > 0 && k < at->rows; k++) {
+      h[k * MAX_RANK + b->rank - 2] = n;
+      h[k * MAX_RANK + b->rank - 1] = slope * log(row_tokens(at, k) / p->tokens);
+    }
+    run_info(h, at->rows, &p->noise, slope > 0 ? n * n + t * t : 0, b->rank, b->info + (size_t)c * MAX_RANK * MAX_RANK);
+  }
 fail:
   free(value);
   free(load);

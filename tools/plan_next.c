@@ -70,12 +70,7 @@ static void add(const struct plan_answer *a, const struct plan_next *n, struct c
   double cost = tokens * fit_flops_per_token(&a->family, params);
   if (c->count == c->room || !(cost <= n->budget * (1 + 1e-9))) return;
   c->at[c->count++] = (struct fit_candidate){
-      .params = params,
-      .tokens = tokens,
-      .cost = fmin(cost, n->budget),
-      .rows = n->rows,
-      .from = FIRST_ROW,
-      .misfit = fit_misfit(&a->law.plan.noise, n->misfit, params, tokens, n->target_params, n->target_tokens)};
+      .params = params, .tokens = tokens, .cost = fmin(cost, n->budget), .rows = n->rows, .from = FIRST_ROW};
 }
 
 // The nearest size that can be built; `params` itself where the depth rule gives none.
@@ -84,11 +79,12 @@ static double buildable(const struct plan_answer *a, double params) {
   return fit_shape_near(&a->family, params, &shape, NULL) ? params : shape.params;
 }
 
-// Tokens per parameter within `span` of the target's; sizes from the smallest run's, or the target's over 1000.
+// Tokens per parameter within `span` of the target's; no smaller, shorter or cheaper than the runs fitted, where the
+// law is not known to hold, unless the target itself is.
 static void make_candidates(const struct plan_answer *a, const struct plan_next *n, struct candidates *c) {
+  const struct law_plan *plan = &a->law.plan;
   double ratio = n->target_tokens / n->target_params, last = 0;
-  double low = fmin(a->law.plan.params[0], n->target_params / 10), high = n->target_params;
-  low = fmax(low, n->target_params / 1000);
+  double low = fmin(plan->params[0], n->target_params), high = n->target_params;
   // above the size whose shortest run takes the whole budget there is nothing
   while (high > low && high * ratio / n->span * fit_flops_per_token(&a->family, high) > n->budget) high /= 1.01;
   for (int i = 0; i < SIZES; i++) {
@@ -97,6 +93,8 @@ static void make_candidates(const struct plan_answer *a, const struct plan_next 
     last = params;
     double per_token = fit_flops_per_token(&a->family, params);
     double from = params * ratio / n->span, to = fmin(params * ratio * n->span, n->budget / per_token);
+    double least = fmin(fmax(plan->tokens[0], plan->compute[0] / per_token), n->target_tokens);
+    from = fmax(from, least);
     for (int j = 0; j < LENGTHS && from <= to; j++) add(a, n, c, params, from * pow(to / from, j / (LENGTHS - 1.0)));
     for (int k = 2; k <= n->max_runs; k++) { // whole shares of the budget
       double tokens = n->budget / k / per_token;
@@ -165,10 +163,10 @@ enum vkd_status plan_next_find(const struct plan_answer *a, struct plan_next *n,
   n->split = a->law.plan.noise.split;
   make_candidates(a, n, &c);
   if (!c.count) {
-    status = vkd_fail(err, VKD_ERR_INPUT,
-                      "--next: %g FLOPs train no model of %g parameters or more with %g tokens each or more (--span)",
-                      n->budget, fmax(fmin(a->law.plan.params[0], n->target_params / 10), n->target_params / 1000),
-                      n->target_tokens / n->target_params / n->span);
+    status = vkd_fail(
+        err, VKD_ERR_INPUT,
+        "--next: %g FLOPs train no model of %g parameters or more on %g tokens per parameter or more (--span)",
+        n->budget, fmin(a->law.plan.params[0], n->target_params), n->target_tokens / n->target_params / n->span);
     goto fail;
   }
   struct fit_design_problem p = {.sample = a->sample,
@@ -177,6 +175,9 @@ enum vkd_status plan_next_find(const struct plan_answer *a, struct plan_next *n,
                                  .candidate = c.at,
                                  .candidates = c.count,
                                  .noise = a->law.plan.noise,
+                                 .misfit = n->misfit,
+                                 .params = n->target_params,
+                                 .tokens = n->target_tokens,
                                  .budget = n->budget,
                                  .max_runs = n->max_runs};
   if ((status = design_status(fit_design_find(&p, &n->design, &bad), &bad, err))) goto fail;

@@ -27,11 +27,13 @@ enum fit_status fit_noise_estimate(const struct fit_runs *runs, const struct fit
 double fit_noise_total(const struct fit_noise *noise); // of one row alone
 
 // No table follows its law exactly, and a run far from the target tells of the law there, not at the target: the misfit
-// of a run is taken to grow by `share` of the noise with every factor e between it and the target, in N and T.  Without
-// it a design rests on the farthest corners of its grid.
+// of a run is taken to grow by `share` of the noise with every factor e between it and the target, in N and T.  Half of
+// its variance is a slope in ln N and ln T that all runs share, so that repeating far runs soon teaches nothing; half
+// is the run's own.  Without it a design rests on repeats of the cheapest corners of its grid.
 #define FIT_DEFAULT_MISFIT 0.5
-double fit_misfit(const struct fit_noise *noise, double share, double params, double tokens, double target_params,
-                  double target_tokens);
+
+// Tokens per parameter of a run within this factor of the target's: far outside, laws of this form are known to break.
+#define FIT_DEFAULT_SPAN 10.0
 
 #define FIT_DESIGN_MAX_RUNS 64
 #define FIT_DESIGN_MAX_ROWS 16
@@ -43,7 +45,6 @@ struct fit_candidate {
   double cost;           // > 0, FLOPs
   int rows;              // 1 .. FIT_DESIGN_MAX_ROWS
   double from;           // tokens of its first row over those of its last, where rows > 1
-  double misfit;         // of the law there, in ln loss, common to its rows
 };
 
 struct fit_design_problem {
@@ -53,9 +54,10 @@ struct fit_design_problem {
   const struct fit_candidate *candidate;
   int candidates;
   struct fit_noise noise;
-  double budget; // FLOPs
-  int max_runs;  // 1 .. FIT_DESIGN_MAX_RUNS
-  bool once;     // every candidate at most once; else as often as it pays (other seeds)
+  double misfit, params, tokens; // share of the noise, 0: none, and the target's place, from which it is measured
+  double budget;                 // FLOPs
+  int max_runs;                  // 1 .. FIT_DESIGN_MAX_RUNS
+  bool once;                     // every candidate at most once; else as often as it pays (other seeds)
 };
 
 struct fit_design {
