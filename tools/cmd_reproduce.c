@@ -102,33 +102,6 @@ static enum vkd_status tune(struct reproduce *r, const char *const *overrides, s
 }
 
 // ---- results -------------------------------------------------------------------------------------------------------
-static int by_number(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-// Interval of N_opt at the compute, over the resamples; false where they do not give one.
-static bool optimum_interval(const struct fit_job_result *fit, double compute, double *low, double *high) {
-  const struct fit_bootstrap *b = fit->report.bootstrap;
-  int n = b ? b->replicates - b->failed : 0, good = 0;
-  double *params = n ? calloc((size_t)n, sizeof *params) : NULL;
-  for (int i = 0; params && i < n; i++) {
-    struct fit_optimum at;
-    const double *si = b->sample + (size_t)i * FIT_JOINT_PARAMS;
-    if (!fit_optimum_at(si, fit->report.family, compute, &at, NULL)) params[good++] = at.params;
-  }
-  // a resample without an optimum would lie outside any interval: give none where they are many
-  bool known = params && good >= (int)ceil(0.9 * n);
-  if (known) {
-    qsort(params, (size_t)good, sizeof *params, by_number);
-    double tail = (1 - b->level) / 2;
-    *low = params[(int)floor(tail * (good - 1))];
-    *high = params[(int)ceil((1 - tail) * (good - 1))];
-  }
-  free(params);
-  return known;
-}
-
 static double largest_compute(const struct fit_runs *runs) {
   double most = 0;
   for (size_t i = 0; i < runs->count; i++) most = fmax(most, fit_run_flops(&runs->row[i]));
@@ -139,21 +112,22 @@ static void print_results(const struct reproduce *r, const struct fit_job_result
   const struct fit_solution *s = &fit->solution;
   const struct train_result *best = &r->runs[r->best].result;
   const struct sweep_cell *cell = &r->grid.cells[r->best];
-  double compute = largest_compute(&fit->runs), low, high;
+  double compute = largest_compute(&fit->runs);
   struct fit_optimum optimum;
+  struct fit_optimum_interval interval;
   printf("L(N,T) = %.4g + %.4g N^-%.4g + %.4g T^-%.4g   fitted to %zu rows of %d runs\n\n", s->params[FIT_E],
          s->params[FIT_A], s->params[FIT_ALPHA], s->params[FIT_B], s->params[FIT_BETA], s->rows, r->grid.count);
   if (fit_optimum_at(s->params, fit->report.family, compute, &optimum, NULL)) {
     printf("compute-optimal size   none: these runs do not determine it\n");
   } else {
     printf("compute-optimal size   %.3g parameters at %.3g FLOPs", optimum.params, compute);
-    if (optimum_interval(fit, compute, &low, &high))
-      printf("   (%.0f %% interval %.3g to %.3g)", 100 * fit->report.bootstrap->level, low, high);
+    if (fit->sample.count && !fit_optimum_interval(&fit->sample, fit->report.family, compute, &interval, NULL))
+      printf("   (%.0f %% interval %.3g to %.3g)", 100 * fit->sample.level, interval.params.low, interval.params.high);
     printf("\n");
   }
   printf("error of the law       %.2g %% rms on the rows it was fitted to\n", 100 * s->rms);
-  printf("held-out loss          %.4f by %s (N = %" PRId64 "), %.1f %% below predicting zeros (%.4f)\n",
-         best->heldout, cell->name, cell->params, 100 * (1 - best->heldout / best->heldout_zero), best->heldout_zero);
+  printf("held-out loss          %.4f by %s (N = %" PRId64 "), %.1f %% below predicting zeros (%.4f)\n", best->heldout,
+         cell->name, cell->params, 100 * (1 - best->heldout / best->heldout_zero), best->heldout_zero);
   for (int j = 0; j < s->law->params; j++)
     if (s->at_bound[j]) printf("not identified: %s ran to the edge of what is tried\n", s->law->param[j]);
   if (!s->e_identified) printf("not identified: E, where the loss ends; do not extrapolate from these runs\n");
