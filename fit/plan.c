@@ -209,8 +209,8 @@ enum fit_status fit_shape_near(const struct fit_family *f, double params, struct
     for (int k = 0; k < 2; k++) {
       double depth = fmax(1, floor(exact) + k), got = 16 * depth * d * d;
       double rule = f->depth > 0 ? 0 : log(d / depth / (f->aspect > 0 ? f->aspect : FIT_DEFAULT_ASPECT));
-      // a tenth of the size is as bad as a factor 1.5 of the depth rule, beyond which models train unlike
-      double cost = pow(log(got / params) / 0.1, 2) + pow(rule / 0.4, 2);
+      // a twentieth of the size is as bad as a factor 1.5 of the depth rule, beyond which models train unlike
+      double cost = pow(log(got / params) / 0.05, 2) + pow(rule / 0.4, 2);
       if (depth > DEEPEST || !(cost < best)) continue;
       best = cost;
       *out = (struct fit_shape){(int)d, (int)depth, heads, got};
@@ -225,6 +225,8 @@ enum fit_status fit_optimum_for_loss(const double si[FIT_JOINT_PARAMS], const st
                                      struct fit_optimum *out, struct fit_error *err) {
   enum fit_status status = check(si, f, loss, "loss", err);
   if (status) return status;
+  if (!(loss > si[FIT_E]))
+    return fit_fail(err, FIT_ERR_INPUT, "no training reaches loss %g: the law's E is %g", loss, si[FIT_E]);
   double low = 0, high = log(1e60); // ln FLOPs
   for (int i = 0; i < 100; i++) {
     double middle = 0.5 * (low + high);
@@ -236,9 +238,9 @@ enum fit_status fit_optimum_for_loss(const double si[FIT_JOINT_PARAMS], const st
     else
       low = middle;
   }
-  if ((status = fit_optimum_at(si, f, exp(high), out, err))) return status;
-  if (!(fabs(out->loss / loss - 1) < 1e-9))
-    return fit_fail(err, FIT_ERR_INPUT, "no training reaches loss %g: the law's E is %g", loss, si[FIT_E]);
+  if (fit_optimum_at(si, f, exp(high), out, NULL) || !(fabs(out->loss / loss - 1) < 1e-9))
+    return fit_fail(err, FIT_ERR_INPUT, "loss %g is that of no optimal model of %g .. %g parameters", loss, MIN_PARAMS,
+                    MAX_PARAMS);
   return FIT_OK;
 }
 
