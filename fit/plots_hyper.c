@@ -7,7 +7,8 @@
 
 #define PANEL_WIDTH 300.0
 #define PANEL_HEIGHT 300.0
-#define LAW_WIDTH 420.0
+#define LAW_HEIGHT 270.0
+#define LAW_WIDTH 380.0
 #define MAX_PANELS 60
 #define RING_POINTS 73
 #define ELLIPSE_LEVEL 0.9
@@ -217,7 +218,7 @@ static enum fit_status plot_law(struct svg_plot *p, const struct fit_report *r, 
                        .title = p->title,
                        .alone = p->alone,
                        .width = LAW_WIDTH,
-                       .height = PANEL_HEIGHT,
+                       .height = LAW_HEIGHT,
                        .count = FIT_HYPER_TARGETS,
                        .columns = FIT_HYPER_TARGETS};
   g.legend.title = by_params ? "trained tokens T; bars: 1 standard error" : "parameters N; bars: 1 standard error";

@@ -195,15 +195,14 @@ static void optimum_legend(struct svg_legend *l, const struct fit_report *r, con
              {SVG_BLUE, SVG_DOTTED, "joint law, closed form"},
              {SVG_ORANGE, SVG_DASHED | SVG_POINT, "IsoFLOP parabolas"},
              {SVG_GREEN, SVG_DASHED | SVG_HOLLOW, "envelope of the curves"}};
-  bool band = false;
+  double level = 0;
   for (int k = 0; k < 4; k++)
     if (way[k].has || (k == 2 && r->isoflop && r->isoflop->accepted)) {
       svg_legend_add(l, row[k].colour, row[k].marks | (way[k].has && way[k].has_band ? SVG_BAND : 0), "%s",
                      row[k].name);
-      band = band || way[k].has_band;
+      if (way[k].has_band) level = k < 2 ? r->bootstrap->level : k == 2 ? r->isoflop->level : r->envelope->level;
     }
-  double level = r->bootstrap ? r->bootstrap->level : r->isoflop ? r->isoflop->level : r->envelope->level;
-  if (band) svg_legend_add(l, SVG_INK, SVG_BAND, "%.0f %% interval", 100 * level);
+  if (level > 0) svg_legend_add(l, SVG_INK, SVG_BAND, "%.0f %% interval", 100 * level);
   if (rows) svg_legend_add(l, SVG_INK, SVG_POINT, "rows of the table");
 }
 

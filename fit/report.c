@@ -16,9 +16,10 @@ static const char page_style[] =
     "main{max-width:1000px;margin:0 auto;padding:28px 20px 60px}h1{font-size:27px;margin:0 0 2px;line-height:1.25}"
     "h2{font-size:18px;margin:0 0 10px}.sub{color:var(--dim);margin:0 0 20px}"
     "section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin:0 0 18px}"
-    ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:12px;margin:0 0 18px}"
+    ".tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(205px,1fr));gap:12px;margin:0 0 18px}"
     ".tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px}"
-    ".tile b{display:block;font-size:20px;line-height:1.3;white-space:nowrap;font-variant-numeric:tabular-nums}.tile "
+    ".tile "
+    "b{display:block;font-size:20px;line-height:1.3;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}.tile "
     "span{color:var(--dim);"
     "font-size:13px}.law{font:17px/1.7 Georgia,'Times New Roman',serif;margin:0 0 6px;overflow-wrap:anywhere}"
     ".law small{font:13px system-ui,sans-serif;color:var(--dim)}"
@@ -28,6 +29,7 @@ static const char page_style[] =
     "tbody tr:last-child td{border-bottom:0}tr.best td{font-weight:700;color:var(--accent)}"
     ".warn{background:var(--warnbg);color:var(--warn);border-radius:8px;padding:10px 14px;margin:10px 0}"
     ".note{color:var(--dim);font-size:13.5px;margin:8px 0 0}svg.fp{display:block;width:100%;height:auto}"
+    "svg.plot{width:calc(100% + 52px);margin:0 0 -36px -52px}"
     "pre{background:var(--bg);border:1px solid var(--line);border-radius:8px;padding:10px "
     "14px;overflow-x:auto;margin:0}"
     "h3{font-size:15px;margin:18px 0 8px}small{color:var(--dim)}table.text td{white-space:normal}"
@@ -35,15 +37,16 @@ static const char page_style[] =
     "min-width:260px}.tall{max-height:560px;overflow-y:auto}.tall thead "
     "th{position:sticky;top:0;background:var(--card)}"
     ".key{display:flex;flex-wrap:wrap;gap:2px 16px;margin:0 0 4px;font-size:13px}.key .of{color:var(--dim)}"
-    ".key svg{vertical-align:-1px;margin-right:6px}.panels{display:grid;gap:14px 12px;"
+    ".key svg{vertical-align:-1px;margin-right:6px}.panels{display:grid;gap:14px 12px;margin-bottom:12px;"
     "grid-template-columns:repeat(auto-fill,minmax(260px,1fr))}.panels.two{grid-template-columns:"
-    "repeat(auto-fit,minmax(min(380px,100%),1fr))}svg.sw{display:inline-block;width:26px;height:12px;overflow:visible}"
+    "repeat(auto-fit,minmax(min(340px,100%),1fr))}svg.sw{display:inline-block;width:26px;height:12px;overflow:visible}"
     "ul{margin:0;padding-left:20px}li{margin:4px 0;overflow-wrap:anywhere}"
     "@media(max-width:600px){main{padding:18px 10px 40px}section{padding:14px 12px}h1{font-size:22px}"
-    ".fp.plot{font-size:24px}.fp.plot .l{stroke-width:3.4}.fp.plot .t,.fp.plot .h{stroke-width:2.6}"
+    ".tiles{grid-template-columns:repeat(2,minmax(0,1fr))}.tile{padding:10px 12px}.tile b{font-size:17px}"
+    ".fp.plot{font-size:24px;width:100%;margin:0}.fp.plot .l{stroke-width:3.4}.fp.plot .t,.fp.plot .h{stroke-width:2.6}"
     ".fp.plot circle.p{r:5px}}"
     "@media print{body{background:#fff}section{break-inside:avoid}.tall{max-height:none}}"
-    "sup{font-size:.68em;line-height:0}img{max-width:100%}.gallery{display:flex;flex-wrap:wrap;gap:12px}.gallery "
+    "sup,sub{font-size:.7em;line-height:0}img{max-width:100%}.gallery{display:flex;flex-wrap:wrap;gap:12px}.gallery "
     "figure{margin:0}"
     "figcaption{color:var(--dim);font-size:13px}";
 
@@ -96,6 +99,10 @@ static void add_sections(struct fit_text *t, const struct fit_section *section, 
   }
 }
 
+static bool has_hyper_law(const struct fit_report *r) {
+  return r->hyper && !(r->hyper->law[FIT_HYPER_BATCH].refusal && r->hyper->law[FIT_HYPER_LR].refusal);
+}
+
 // ---- what a reader must know first ---------------------------------------------------------------------------------
 static void add_none(struct fit_text *t, const char *what, const char *note, int *lines) {
   if (!note || !*note) return;
@@ -105,7 +112,9 @@ static void add_none(struct fit_text *t, const char *what, const char *note, int
 }
 
 static void add_refused(struct fit_text *t, const char *what, int times, const char *why, int *lines) {
-  if (times) fit__text_add(t, "%s<li>%d %s refused: %s.</li>\n", (*lines)++ ? "" : "<ul>\n", times, what, why);
+  if (times)
+    fit__text_add(t, "%s<li>%d %s%s refused: %s.</li>\n", (*lines)++ ? "" : "<ul>\n", times, what, times > 1 ? "s" : "",
+                  why);
 }
 
 static void add_refusals(struct fit_text *t, const struct fit_report *r) {
@@ -116,15 +125,16 @@ static void add_refusals(struct fit_text *t, const struct fit_report *r) {
   add_none(t, "No intervals of the joint law", r->bootstrap_note, &lines);
   add_none(t, "No IsoFLOP parabolas", r->isoflop_note, &lines);
   for (int k = 1; k < FIT_BUDGET_STATUS_COUNT; k++)
-    add_refused(t, "IsoFLOP budgets", budgets[k], fit_budget_text((enum fit_budget_status)k), &lines);
+    add_refused(t, "IsoFLOP budget", budgets[k], fit_budget_text((enum fit_budget_status)k), &lines);
   add_none(t, "No envelope of the training curves", r->envelope_note, &lines);
   add_none(t, "No laws of batch and learning rate", r->hyper_note, &lines);
   for (int k = 1; k < FIT_REFUSAL_COUNT; k++)
-    add_refused(t, "cells of batch and learning rate", cells[k], fit_refusal_text((enum fit_refusal)k), &lines);
-  if (r->hyper && r->hyper->law[FIT_HYPER_BATCH].refusal)
+    add_refused(t, "(N, T) cell", cells[k], fit_refusal_text((enum fit_refusal)k), &lines);
+  if (r->hyper && !has_hyper_law(r))
     add_none(t, "No laws of batch and learning rate", fit_hyper_refusal_text(r->hyper->law[FIT_HYPER_BATCH].refusal),
              &lines);
-  add_none(t, "No intervals of the laws of batch and learning rate", r->hyper_bootstrap_note, &lines);
+  else
+    add_none(t, "No intervals of the laws of batch and learning rate", r->hyper_bootstrap_note, &lines);
   add_none(t, "Fixed hyperparameters are not compared", r->compare_note, &lines);
   if (lines) fit__text_add(t, "</ul>\n");
 }
@@ -155,7 +165,6 @@ static void add_first(struct fit_text *t, const struct fit_report *r) {
 
 // ---- the page ------------------------------------------------------------------------------------------------------
 static bool has_joint(const struct fit_report *r) { return r->solution; }
-static bool has_hyper(const struct fit_report *r) { return r->hyper; }
 static bool has_compare(const struct fit_report *r) { return r->compare; }
 static bool always(const struct fit_report *r) { return r->runs; }
 
@@ -173,7 +182,7 @@ static const struct {
     {NULL, FIT_PLOT_ISOFLOP, NULL, fit__part_budgets},
     {NULL, FIT_PLOT_OPTIMUM, NULL, fit__part_sizes},
     {NULL, FIT_PLOT_TRADEOFF, NULL, fit__part_tradeoff},
-    {"Laws of batch and learning rate", -1, has_hyper, fit__part_hyper},
+    {"Laws of batch and learning rate", -1, has_hyper_law, fit__part_hyper},
     {NULL, FIT_PLOT_HYPER_TOKENS, NULL, NULL},
     {NULL, FIT_PLOT_HYPER_PARAMS, NULL, NULL},
     {NULL, FIT_PLOT_BOWLS, NULL, fit__part_cells},
@@ -224,7 +233,8 @@ static void add_head(struct fit_text *t, const struct fit_report *r) {
   fit__text_escape(t, title);
   fit__text_add(t, "</title>\n<style>%s%s</style></head><body><main>\n<h1>", page_style, svg_style);
   fit__text_escape(t, title);
-  fit__text_add(t, "</h1>\n<p class=\"sub\">Fitted to %zu rows of ", r->runs->count);
+  fit__text_add(t, "</h1>\n<p class=\"sub\">Fitted to %zu of the %zu rows of ",
+                r->hyper_runs ? r->hyper_runs->count : r->runs->count, r->runs->rows);
   fit__text_escape(t, r->source ? r->source : "a runs table");
   fit__text_add(t, "</p>\n<div class=\"tiles\">\n");
   if (r->solution) joint_tiles(t, r);

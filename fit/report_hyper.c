@@ -65,7 +65,6 @@ void fit__part_hyper(struct fit_text *t, const struct fit_report *r) {
   const struct fit_hyper *h = r->hyper;
   const struct fit_hyper_bootstrap *b = r->hyper_bootstrap;
   for (int k = 0; k < FIT_HYPER_TARGETS; k++) add_formula(t, k, &h->law[k]);
-  if (h->law[FIT_HYPER_BATCH].refusal && h->law[FIT_HYPER_LR].refusal) return;
   add_params(t, r);
   fit__text_add(t, "<p class=\"note\">Robust fit to the vertices of %d accepted cells.", h->accepted);
   if (b)

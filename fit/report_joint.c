@@ -65,7 +65,7 @@ static void add_correlations(struct fit_text *t, const struct fit_report *r) {
   for (int j = 0; j < n; j++) {
     fit__text_add(t, "<tr><td>%s</td>", name[j]);
     for (int k = 0; k < n; k++) {
-      double value = d->correlation[j * n + k];
+      double value = round(1e4 * d->correlation[j * n + k]) / 1e4 + 0.0; // no -0
       bool pair = (j == d->pair[0] && k == d->pair[1]) || (k == d->pair[0] && j == d->pair[1]);
       if (k > j)
         fit__text_add(t, "<td></td>");
@@ -104,8 +104,9 @@ void fit__part_rows(struct fit_text *t, const struct fit_report *r) {
     if (runs->dropped[d])
       fit__text_add(t, "<tr><td>left out: %s</td><td>%zu</td></tr>\n", fit_drop_text((enum fit_drop)d),
                     runs->dropped[d]);
-  fit__text_add(t, "<tr class=\"best\"><td>fitted</td><td>%zu</td></tr>\n", runs->count);
-  if (r->hyper && r->hyper_runs) {
+  fit__text_add(t, "<tr class=\"best\"><td>%s</td><td>%zu</td></tr>\n",
+                r->solution ? "fitted by the joint law" : "used", runs->count);
+  if (r->hyper && r->hyper_runs && (r->solution || r->hyper->without)) {
     fit__text_add(t, "<tr><td>looked at for batch and learning rate</td><td>%zu</td></tr>\n",
                   r->hyper_runs->count - r->hyper->without);
     if (r->hyper->without)

@@ -9,20 +9,21 @@
 
 // Of a plot of its own.  Margins and gaps hold text of twice the size too, as a page shows it on a narrow screen.
 #define WIDTH 760.0
-#define HEIGHT 430.0
-#define LEFT 86.0
+#define HEIGHT 440.0
+#define LEFT 100.0
 #define TOP 36.0
-#define BOTTOM 62.0
-#define RIGHT 20.0
+#define BOTTOM 74.0
+#define RIGHT 32.0
 #define LEGEND 210.0 // beside the frame of a file
 #define GAP_X 92.0
 #define GAP_Y 34.0
 // Of a panel.
 #define PANEL_LEFT 58.0
-#define PANEL_TOP 74.0
+#define PANEL_TOP 44.0
+#define NOTE_HEIGHT 30.0
 #define PANEL_BOTTOM 44.0
 #define PANEL_RIGHT 14.0
-#define PANEL_GAP_X 50.0
+#define PANEL_GAP_X 44.0
 #define PANEL_GAP_Y 22.0
 #define NOTE_WIDTH 46 // bytes of a note's line
 #define GRID_SPACE 14.0
@@ -150,6 +151,13 @@ static void open_file(struct fit_text *out, const char *title, double width, dou
                 width, height);
 }
 
+// The middle of a label under the axis, moved where it would leave the plot.
+static double label_x(const struct svg_plot *p, double at, const char *text) {
+  double half = 0;
+  for (; *text; text++) half += ((unsigned char)*text & 0xc0) == 0x80 ? 0 : p->grid ? 3.5 : 7; // by characters of UTF-8
+  return fmin(at, (p->grid ? p->width : WIDTH) - 2 - half);
+}
+
 static void draw_axis(struct svg_plot *p, bool vertical) {
   const struct svg_axis *a = vertical ? &p->y : &p->x;
   double value[SVG_MAX_TICKS], step, length = vertical ? p->bottom - p->top : p->right - p->left;
@@ -168,13 +176,13 @@ static void draw_axis(struct svg_plot *p, bool vertical) {
       fit__text_add(p->out,
                     "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/><path class=\"tick\" d=\"M%.1f %.1fv5\"/>"
                     "<text x=\"%.1f\" y=\"%.1f\" dy=\".95em\" text-anchor=\"middle\">%s</text>\n",
-                    at, p->top, p->bottom, at, p->bottom, at, p->bottom + 6, text);
+                    at, p->top, p->bottom, at, p->bottom, label_x(p, at, text), p->bottom + 6, text);
   }
   if (vertical)
     fit__text_add(p->out, "<text class=\"dim\" x=\"%.1f\" y=\"%.1f\">", p->grid ? 4.0 : p->left, p->top - 9);
   else
-    fit__text_add(p->out, "<text class=\"dim\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", (p->left + p->right) / 2,
-                  p->height - (p->grid ? 6 : 8));
+    fit__text_add(p->out, "<text class=\"dim\" x=\"%.1f\" y=\"%.1f\" dy=\"2.4em\" text-anchor=\"middle\">",
+                  (p->left + p->right) / 2, p->bottom + 6);
   fit__text_escape(p->out, a->label);
   fit__text_add(p->out, "</text>\n");
 }
@@ -240,7 +248,7 @@ void svg_begin(struct svg_plot *p) {
     begin_plot(p);
   p->left = p->grid ? PANEL_LEFT : LEFT;
   p->right = p->grid ? p->width - PANEL_RIGHT : WIDTH - RIGHT;
-  p->top = p->grid ? PANEL_TOP : TOP;
+  p->top = p->grid ? PANEL_TOP + (p->note ? NOTE_HEIGHT : 0) : TOP;
   p->bottom = p->height - (p->grid ? PANEL_BOTTOM : BOTTOM);
   fit__text_add(p->out, "<clipPath id=\"%s\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/></clipPath>\n",
                 p->id, p->left, p->top, p->right - p->left, p->bottom - p->top);
@@ -256,7 +264,7 @@ void svg_end(struct svg_plot *p) { fit__text_add(p->out, "</g>\n</svg>\n"); }
 void svg_grid_begin(struct svg_grid *g) {
   if (!g->alone) {
     legend_in_page(g->out, &g->legend);
-    fit__text_add(g->out, "<div class=\"panels\">\n");
+    fit__text_add(g->out, "<div class=\"panels%s\">\n", g->columns == 2 ? " two" : "");
     return;
   }
   int rows = (g->count + g->columns - 1) / g->columns;

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 double svg_along(const struct svg_axis *a, double value) {
@@ -56,13 +57,17 @@ static void power_text(double value, const char *mantissa, int exponent, char te
 }
 
 void svg_power(double value, char text[48]) {
-  char digits[32], mantissa[16];
+  char digits[32];
   snprintf(digits, sizeof digits, "%.1e", value);
-  int exponent = 0;
-  double first = 0;
-  sscanf(digits, "%lfe%d", &first, &exponent);
-  snprintf(mantissa, sizeof mantissa, "%.2g", first);
-  power_text(value, mantissa, exponent, text);
+  char *e = strchr(digits, 'e');
+  if (!e) { // no number
+    snprintf(text, 48, "%s", digits);
+    return;
+  }
+  int exponent = (int)strtol(e + 1, NULL, 10);
+  *e = 0;
+  if (e - digits > 2 && !strcmp(e - 2, ".0")) e[-2] = 0;
+  power_text(value, digits, exponent, text);
 }
 
 void svg_tick_text(const struct svg_axis *a, double value, double step, char text[48]) {

@@ -19,11 +19,11 @@ has "$out" "30 of 31 rows fitted"
 has "$out" "1 left out: marked diverged=1 in the table"
 has "$out" "0.4856 + 0.0082*N^-0.3188 + 0.0373*T^-0.2917   billions of each"
 has "$out" "C^0.47781 parameters"
-for file in law.json report.html loss.svg residuals.svg isoflop.svg optimum.svg; do
+for file in law.json report.html loss.svg residuals.svg isoflop.svg optimum.svg tradeoff.svg; do
   [ -s "$folder/a/b/$file" ]
   note $? "no $file"
 done
-[ "$(ls "$folder/a/b" | wc -l)" = 6 ]
+[ "$(ls "$folder/a/b" | wc -l)" = 7 ]
 note $? "stray files: $(ls "$folder/a/b")"
 out=$("$vkdit" fit "$folder" -o "$folder/c" --bootstrap 0 --json)
 note $? "fit of a folder, as JSON"
