@@ -37,7 +37,7 @@ enum vkd_status denoiser_combine(struct vkd_graph *g, const struct denoiser_para
   if (guided(p)) {
     float *scale = malloc((size_t)c->out_channels * sizeof *scale);
     if (!scale) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d channels", c->out_channels);
-    int moved = dit_family_of(c)->guided_channels(c);
+    int moved = p->cfg_channels ? p->cfg_channels : dit_family_of(c)->guided_channels(c);
     for (int i = 0; i < c->out_channels; i++) scale[i] = i < moved ? (float)p->cfg : 1;
     vkd_graph_label_push(g, "guidance");
     vkd_tensor strength = vkd_constant(g, "cfg", VKD_F32, VKD_SHAPE(c->out_channels), scale);

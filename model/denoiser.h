@@ -11,6 +11,7 @@ struct denoiser_params {
   enum params_kind kind;
   int count;              // samples
   double cfg;             // 1: no guidance, and half the work
+  int cfg_channels;       // of the output, the first ones, that guidance moves; 0: as the family's public code does
   const int32_t *labels;  // [count], -1: null; NULL: all null.  Models with a class table
   const float *text;      // [count, text_len, text_dim]; NULL: zeros.  Models without one
   const float *null_text; // [text_len, text_dim]; NULL: zeros

@@ -172,6 +172,7 @@ static enum vkd_status create(struct run *r, struct vkd_error *err) {
                                     .kind = p->kind,
                                     .count = p->count,
                                     .cfg = p->cfg,
+                                    .cfg_channels = p->cfg_channels,
                                     .labels = p->labels,
                                     .text = p->text,
                                     .null_text = p->null_text,

@@ -35,7 +35,8 @@ static enum vkd_status open_files(struct verify *v, const char *folder, struct v
   for (int i = 0; i < VERIFY_FILES; i++) {
     char *path = fileio_join(folder, file_names[i]);
     if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
-    bool wanted = i != VERIFY_FILE_TRACE || fileio_is_file(path);
+    bool optional = i == VERIFY_FILE_TRACE || (i == VERIFY_FILE_SAMPLE && v->c.solver_count == 0);
+    bool wanted = !optional || fileio_is_file(path);
     enum vkd_status st = wanted ? st_open(path, &v->files[i], err) : VKD_OK;
     free(path);
     if (st != VKD_OK) return st;
@@ -148,6 +149,25 @@ static enum vkd_status check_sizes(const struct verify *v, struct vkd_error *err
                        : verify_require(v, VERIFY_FILE_IO, "context", &text, &t, err);
 }
 
+// What stands before every name of the weights (ComfyUI's prefix) does so in the case's other files too.
+static enum vkd_status add_prefix(struct verify *v, struct vkd_error *err) {
+  char name[sizeof v->tensors->name + sizeof NAMING_COMFYUI];
+  for (int k = 0; k < NAMING_PREFIXES; k++) {
+    const char *prefix = naming_prefixes[k];
+    snprintf(name, sizeof name, "%s%s", prefix, v->tensors[0].name);
+    if (!*prefix || !st_find(v->files[VERIFY_FILE_WEIGHTS], name)) continue;
+    for (int i = 0; i < v->tensor_count; i++) {
+      snprintf(name, sizeof name, "%s%s", prefix, v->tensors[i].name);
+      if (strlen(name) >= sizeof v->tensors[i].name)
+        return vkd_fail(err, VKD_ERR_INPUT, "%s: the name %s is too long", st_path(v->files[VERIFY_FILE_WEIGHTS]),
+                        name);
+      memcpy(v->tensors[i].name, name, strlen(name) + 1);
+    }
+    break;
+  }
+  return VKD_OK;
+}
+
 static enum vkd_status load_weights(struct verify *v, struct vkd_device *dev, struct vkd_error *err) {
   enum dit_naming naming;
   enum vkd_status st = params_create(&v->params, dev, &v->c.model, PARAMS_FOR_TRAINING, err);
@@ -157,7 +177,7 @@ static enum vkd_status load_weights(struct verify *v, struct vkd_device *dev, st
   if (st == VKD_OK && naming != v->c.naming)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: its tensors are not named as %s says",
                   st_path(v->files[VERIFY_FILE_WEIGHTS]), v->c.path);
-  return st;
+  return st == VKD_OK ? add_prefix(v, err) : st;
 }
 
 // ---- all of it -----------------------------------------------------------------------------------------------------

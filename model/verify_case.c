@@ -181,6 +181,8 @@ static void read_ddpm_sampling(struct reader *r, struct verify_case *c) {
   const json_t *s = object_at(r, c->root, "sample");
   c->sample_shift = 1;
   c->sample_cfg = real_at(r, s, "cfg_scale", 0, 1e3);
+  // The public code says 3, whatever the number of channels.
+  c->sample_channels = c->model.out_channels < 3 ? c->model.out_channels : 3;
   for (int i = 0; i < 2; i++) {
     if (!json_object_get(s, names[i][1])) continue;
     int steps = int_at(r, s, names[i][1], 1, VERIFY_SOLVER_STEPS);
@@ -223,7 +225,7 @@ static void read_case(struct reader *r, struct verify_case *c) {
   families[row].read_model(r, c);
   if (r->status == VKD_OK) read_naming(r, c);
   if (r->status == VKD_OK) read_training(r, c);
-  if (r->status == VKD_OK) families[row].read_sampling(r, c);
+  if (r->status == VKD_OK && json_object_get(c->root, "sample")) families[row].read_sampling(r, c);
   if (r->status == VKD_OK) read_tolerances(r, c);
 }
 

@@ -31,6 +31,7 @@ struct verify_case {
   struct verify_solver solvers[VERIFY_SOLVERS];
   int solver_count;
   double sample_shift, sample_cfg;
+  int sample_channels;                    // that guidance moves; 0: as the family has it
   double tol_loss, tol_adamw, tol_checks; // absolute
   const json_t *checks;                   // group -> tensor -> [sum, norm, weighted sum]
 };

@@ -14,8 +14,8 @@ enum verify_file {
   VERIFY_FILE_GRADS,
   VERIFY_FILE_ADAMW1,
   VERIFY_FILE_ADAMW3,
-  VERIFY_FILE_SAMPLE,
-  VERIFY_FILE_TRACE, // may be absent
+  VERIFY_FILE_SAMPLE, // may be absent where case.json states no samples
+  VERIFY_FILE_TRACE,  // may be absent
   VERIFY_FILES
 };
 

@@ -52,6 +52,7 @@ static enum vkd_status read_start(const struct verify *v, struct start *s, struc
   if (m->class_rows) return verify_read_int(v, VERIFY_FILE_SAMPLE, "labels", &VKD_SHAPE(s->count), s->labels, err);
   st = verify_read(v, VERIFY_FILE_SAMPLE, "context", &VKD_SHAPE(s->count, m->text_len, m->text_dim), s->text, err);
   if (st != VKD_OK) return st;
+  if (v->c.sample_cfg == 1 && !st_find(v->files[VERIFY_FILE_SAMPLE], "null_context")) return VKD_OK; // not used
   return verify_read(v, VERIFY_FILE_SAMPLE, "null_context", &VKD_SHAPE(1, m->text_len, m->text_dim), s->null_text, err);
 }
 
@@ -96,6 +97,7 @@ static enum vkd_status compare_first(struct verify *v, const struct start *s, co
                                                    .kind = PARAMS_WEIGHT,
                                                    .count = s->count,
                                                    .cfg = v->c.sample_cfg,
+                                                   .cfg_channels = v->c.sample_channels,
                                                    .labels = s->labels,
                                                    .text = s->text,
                                                    .null_text = s->null_text,
@@ -168,6 +170,7 @@ static enum vkd_status run_solver(struct verify *v, const struct start *s, const
                             .steps = solver->steps,
                             .shift = v->c.sample_shift,
                             .cfg = v->c.sample_cfg,
+                            .cfg_channels = v->c.sample_channels,
                             .labels = s->labels,
                             .text = s->text,
                             .null_text = s->null_text,

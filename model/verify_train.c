@@ -45,19 +45,37 @@ static enum vkd_status read_param(const struct verify *v, enum params_kind kind,
   return params_read_part(v->params, kind, t->param, (uint64_t)t->first * width, (uint64_t)t->rows * width, dst, err);
 }
 
-// Softmax does not see a bias of the keys where they are not normed, so that its gradient is exactly zero, and AdamW
-// turns what rounding leaves of it into steps of up to lr.  Those elements of the query, key and value's bias: [*first,
-// *first + *count) of tensor t; *count 0: none.
+// Family cross_dit: whether the parameter makes queries or keys, and nothing else, of an attention to one key.
+static bool without_effect(const struct dit_config *m, const char *name) {
+  static const char *const layers[] = {"q.", "k.", "norm_q.", "norm_k."};
+  const char *of_self = strstr(name, ".self_attn."), *of_cross = strstr(name, ".cross_attn."), *layer = NULL;
+  if (of_self && dit_tokens(m) == 1) layer = of_self + strlen(".self_attn.");
+  if (of_cross && m->text_len == 1) layer = of_cross + strlen(".cross_attn.");
+  if (m->text_len == 1 && strstr(name, ".norm3.")) return true; // before the cross-attention's queries
+  for (size_t i = 0; layer && i < sizeof layers / sizeof layers[0]; i++)
+    if (strncmp(layer, layers[i], strlen(layers[i])) == 0) return true;
+  return false;
+}
+
+// Softmax does not see a bias of the keys where they are not normed, and over one key it is 1 whatever queries and keys
+// are.  There the gradient is exactly zero, and AdamW turns what rounding leaves of it into steps of up to lr.  Those
+// elements: [*first, *first + *count) of tensor t; *count 0: none.
 static void without_gradient(const struct verify *v, const struct naming_tensor *t, int64_t *first, int64_t *count) {
-  const char *name = v->params->rows[t->param].name[DIT_NAMING_META];
-  int64_t d = v->c.model.dim, begin = d - t->first, end = 2 * d - t->first;
-  *first = *count = 0;
-  if (v->c.model.family != DIT_CLASS || !strstr(name, ".attn.qkv.bias")) return;
-  if (begin < 0) begin = 0;
-  if (end > t->rows) end = t->rows;
-  if (end <= begin) return;
-  *first = begin;
-  *count = end - begin;
+  const struct dit_config *m = &v->c.model;
+  const struct dit_param *p = &v->params->rows[t->param];
+  int64_t begin = 0, end = 0; // rows of the parameter
+  if (m->family == DIT_CROSS) {
+    end = without_effect(m, p->name[DIT_NAMING_WAN]) ? p->shape.dim[0] : 0;
+  } else if (strstr(p->name[DIT_NAMING_META], ".attn.qkv.")) {
+    bool bias = strstr(p->name[DIT_NAMING_META], ".bias") != NULL, one = dit_tokens(m) == 1;
+    begin = one ? 0 : m->dim;
+    end = one || bias ? 2 * (int64_t)m->dim : begin;
+  }
+  begin = begin > t->first ? begin - t->first : 0;
+  end = end - t->first < t->rows ? end - t->first : t->rows;
+  int64_t width = p->numel / p->shape.dim[0];
+  *first = begin * width;
+  *count = end > begin ? (end - begin) * width : 0;
 }
 
 static enum vkd_status compare_gradients(struct verify *v, struct vkd_error *err) {
@@ -68,7 +86,7 @@ static enum vkd_status compare_gradients(struct verify *v, struct vkd_error *err
     const struct naming_tensor *t = &v->tensors[i];
     int64_t first, count;
     without_gradient(v, t, &first, &count);
-    if (!compared(v, t) || count == t->rows) continue;
+    if (!compared(v, t) || count == vkd_shape_numel(&t->shape)) continue;
     st = read_param(v, PARAMS_GRAD, t, s.x, err);
     if (st == VKD_OK) st = verify_compare(v, VERIFY_GRADIENT, t->name, s.x, VERIFY_FILE_GRADS, t->name, &t->shape, err);
   }
@@ -107,7 +125,7 @@ static enum vkd_status read_settled(struct verify *v, enum verify_group group, e
   without_gradient(v, t, &first, &count);
   if (!count) return VKD_OK;
   char name[120];
-  snprintf(name, sizeof name, "%.90s (keys: no gradient)", t->name);
+  snprintf(name, sizeof name, "%.80s (elements without a gradient)", t->name);
   double error = settle(v, t, updates, kind == PARAMS_EMA, s->before, s->x);
   return verify_add_row(v, group, VERIFY_ABSOLUTE, name, error, updates * v->c.optim.lr, err);
 }

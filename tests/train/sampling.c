@@ -47,6 +47,7 @@ static const struct trial {
   double cfg;
   int guided;       // channels
   bool given_noise; // of the steps
+  int cfg_channels; // asked for
 } trials[] = {
     {&text_model, "euler", PREDICT_VELOCITY, 3, 1, 3, false},
     {&text_model, "dpm++", PREDICT_VELOCITY, 4, 2.5, 3, false},
@@ -58,6 +59,8 @@ static const struct trial {
     {&variance_model, "ddpm", PREDICT_EPS, 4, 4, 3, true},
     {&variance_model, "ddpm", PREDICT_EPS, 4, 4, 3, false},
     {&variance_model, "unipc", PREDICT_VELOCITY, 3, 3, 3, false},
+    {&text_model, "euler", PREDICT_VELOCITY, 2, 3, 2, false, 2},
+    {&variance_model, "ddpm", PREDICT_EPS, 2, 4, 6, true, 6},
 };
 
 static const int32_t labels[COUNT] = {2, -1};
@@ -233,6 +236,7 @@ static void run_trial(struct vkd_device *dev, const struct trial *t) {
                                   .steps = t->steps,
                                   .shift = 2,
                                   .cfg = t->cfg,
+                                  .cfg_channels = t->cfg_channels,
                                   .seed = SEED,
                                   .labels = labels,
                                   .text = text,

@@ -16,6 +16,7 @@ struct sample_params {
   int steps;                     // 0: the sampler's default
   double shift;                  // of the grid of noise levels, where the sampler has one; 0: 1
   double cfg;                    // 1: no guidance
+  int cfg_channels;              // the first ones, which guidance moves; 0: as the family's public code does
   uint64_t seed;
   const int32_t *labels;   // [count], -1: null; NULL: all null.  Models with a class table
   const float *text;       // [count, text_len, text_dim]; NULL: zeros.  Models without one
