@@ -49,16 +49,16 @@ static const struct trial {
   bool given_noise; // of the steps
   int cfg_channels; // asked for
 } trials[] = {
-    {&text_model, "euler", PREDICT_VELOCITY, 3, 1, 3, false},
-    {&text_model, "dpm++", PREDICT_VELOCITY, 4, 2.5, 3, false},
-    {&text_model, "unipc", PREDICT_VELOCITY, 4, 2.5, 3, false},
-    {&text_model, "ddim", PREDICT_V, 4, 2, 3, false},
-    {&text_model, "ddpm", PREDICT_V, 3, 1, 3, false},
-    {&text_model, "ddpm", PREDICT_EPS, 3, 2, 3, true},
-    {&variance_model, "ddim", PREDICT_EPS, 4, 4, 3, false},
-    {&variance_model, "ddpm", PREDICT_EPS, 4, 4, 3, true},
-    {&variance_model, "ddpm", PREDICT_EPS, 4, 4, 3, false},
-    {&variance_model, "unipc", PREDICT_VELOCITY, 3, 3, 3, false},
+    {&text_model, "euler", PREDICT_VELOCITY, 3, 1, 3, false, 0},
+    {&text_model, "dpm++", PREDICT_VELOCITY, 4, 2.5, 3, false, 0},
+    {&text_model, "unipc", PREDICT_VELOCITY, 4, 2.5, 3, false, 0},
+    {&text_model, "ddim", PREDICT_V, 4, 2, 3, false, 0},
+    {&text_model, "ddpm", PREDICT_V, 3, 1, 3, false, 0},
+    {&text_model, "ddpm", PREDICT_EPS, 3, 2, 3, true, 0},
+    {&variance_model, "ddim", PREDICT_EPS, 4, 4, 3, false, 0},
+    {&variance_model, "ddpm", PREDICT_EPS, 4, 4, 3, true, 0},
+    {&variance_model, "ddpm", PREDICT_EPS, 4, 4, 3, false, 0},
+    {&variance_model, "unipc", PREDICT_VELOCITY, 3, 3, 3, false, 0},
     {&text_model, "euler", PREDICT_VELOCITY, 2, 3, 2, false, 2},
     {&variance_model, "ddpm", PREDICT_EPS, 2, 4, 6, true, 6},
 };
