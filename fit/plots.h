@@ -27,6 +27,7 @@ fit__draw fit__plot_isoflop, fit__plot_optimum, fit__plot_tradeoff;        // pl
 fit__draw fit__plot_bowls, fit__plot_hyper_tokens, fit__plot_hyper_params; // plots_hyper.c
 
 #define FIT_PLOT_POINTS 97
+#define FIT_MAX_BOWLS 60 // cells drawn
 
 // Rows drawn are every stride-th, so that a plot shows no more than a few thousand.
 size_t fit__stride(const struct fit_runs *runs);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "plots.h"
 
@@ -9,7 +10,7 @@
 #define PANEL_HEIGHT 300.0
 #define LAW_HEIGHT 270.0
 #define LAW_WIDTH 380.0
-#define MAX_PANELS 60
+#define NOTE_ROOM 192
 #define RING_POINTS 73
 #define ELLIPSE_LEVEL 0.9
 
@@ -49,7 +50,7 @@ static void draw_vertex(struct svg_plot *p, const struct fit_bowl *b) {
   const double lower[3] = {b->sd_batch, b->sd_lr * b->correlation,
                            b->sd_lr * sqrt(fmax(0, 1 - b->correlation * b->correlation))};
   draw_ring(p, b, lower, sqrt(-2 * log1p(-ELLIPSE_LEVEL)), SVG_ORANGE, true);
-  svg_mark(p, b->batch, b->lr, SVG_ORANGE, SVG_CROSS, 5);
+  svg_mark(p, b->batch, b->lr, SVG_ORANGE, SVG_CROSS, 4);
 }
 
 static void draw_runs(struct svg_plot *p, const struct fit_runs *runs, const struct fit_cells *cells,
@@ -66,21 +67,26 @@ static void draw_runs(struct svg_plot *p, const struct fit_runs *runs, const str
   svg_mark(p, runs->row[b->best].batch_tokens, runs->row[b->best].lr, SVG_INK, SVG_HOLLOW, 6);
 }
 
+static void cell_note(const struct fit_bowl *b, char note[NOTE_ROOM]) {
+  char batch[24];
+  svg_count(b->batch, batch);
+  if (b->refusal)
+    snprintf(note, NOTE_ROOM, "refused: %s", fit_refusal_text(b->refusal));
+  else
+    snprintf(note, NOTE_ROOM, "batch %s ±%.2g %%, lr %.3g ±%.2g %% (1 sd)", batch, 100 * b->sd_batch, b->lr,
+             100 * b->sd_lr);
+}
+
 static void draw_cell(struct svg_grid *g, const struct fit_report *r, const struct fit_cells *cells, int i,
                       const struct svg_plot *axes) {
   const struct fit_hyper *h = r->hyper;
   const struct fit_cell *cell = &h->cell[i].cell;
   const struct fit_bowl *b = &h->cell[i].bowl;
-  char heading[96], note[192], n[24], t[24], batch[24];
+  char heading[96], note[NOTE_ROOM], n[24], t[24];
   svg_count(cell->params, n);
   svg_count(cell->tokens, t);
   snprintf(heading, sizeof heading, "N = %s, T = %s", n, t);
-  svg_count(b->batch, batch);
-  if (b->refusal)
-    snprintf(note, sizeof note, "refused: %s", fit_refusal_text(b->refusal));
-  else
-    snprintf(note, sizeof note, "batch %s ±%.2g %%, lr %.3g ±%.2g %% (1 sd)", batch, 100 * b->sd_batch, b->lr,
-             100 * b->sd_lr);
+  cell_note(b, note);
   struct svg_plot p = *axes;
   p.grid = g;
   p.title = p.heading = heading;
@@ -92,7 +98,7 @@ static void draw_cell(struct svg_grid *g, const struct fit_report *r, const stru
   if (!b->refusal) draw_vertex(&p, b);
   if (!h->law[FIT_HYPER_BATCH].refusal && !h->law[FIT_HYPER_LR].refusal)
     svg_mark(&p, fit_hyper_at(&h->law[FIT_HYPER_BATCH], cell->params, cell->tokens),
-             fit_hyper_at(&h->law[FIT_HYPER_LR], cell->params, cell->tokens), SVG_PINK, SVG_DIAMOND, 6);
+             fit_hyper_at(&h->law[FIT_HYPER_LR], cell->params, cell->tokens), SVG_PINK, SVG_DIAMOND, 5);
   svg_end(&p);
 }
 
@@ -126,11 +132,9 @@ enum fit_status fit__plot_bowls(struct svg_plot *p, const struct fit_report *r, 
                        .alone = p->alone,
                        .width = PANEL_WIDTH,
                        .height = PANEL_HEIGHT,
-                       .columns = h->count < 3    ? h->count
-                                  : h->count <= 9 ? 3
-                                                  : 4};
+                       .columns = h->count <= 9 ? 3 : 4};
   bool law = !h->law[FIT_HYPER_BATCH].refusal && !h->law[FIT_HYPER_LR].refusal;
-  g.count = h->count < MAX_PANELS ? h->count : MAX_PANELS;
+  g.count = h->count < FIT_MAX_BOWLS ? h->count : FIT_MAX_BOWLS;
   g.legend.title = "loss over the cell's lowest";
   for (int k = 0; k < CONTOURS; k++)
     svg_legend_add(&g.legend, contour_colour(k), SVG_LINE | SVG_POINT, "up to %.3g %%", 100 * contour[k] * h->window);
@@ -138,6 +142,11 @@ enum fit_status fit__plot_bowls(struct svg_plot *p, const struct fit_report *r, 
   if (h->accepted) svg_legend_add(&g.legend, SVG_ORANGE, SVG_CROSS, "vertex");
   if (h->accepted) svg_legend_add(&g.legend, SVG_ORANGE, SVG_LINE, "its %.0f %% region", 100 * ELLIPSE_LEVEL);
   if (law) svg_legend_add(&g.legend, SVG_PINK, SVG_DIAMOND, "the law's choice");
+  for (int i = 0; i < g.count; i++) {
+    char note[NOTE_ROOM];
+    cell_note(&h->cell[i].bowl, note);
+    g.two_lines = g.two_lines || strlen(note) > SVG_NOTE_WIDTH;
+  }
   bowl_axes(p, fit__hyper_runs(r), &cells);
   svg_grid_begin(&g);
   for (int i = 0; i < g.count; i++) draw_cell(&g, r, &cells, i, p);

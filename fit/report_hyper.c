@@ -4,6 +4,8 @@
 #include "plots.h"
 #include "report_parts.h"
 
+#define MAX_CELLS 500 // in the table
+
 static const char *const target_name[FIT_HYPER_TARGETS] = {"B<sub>opt</sub>", "lr<sub>opt</sub>"};
 
 static void add_formula(struct fit_text *t, int target, const struct fit_hyper_law *law) {
@@ -89,7 +91,7 @@ void fit__part_cells(struct fit_text *t, const struct fit_report *r) {
   fit__text_add(t, "<div class=\"wide tall\"><table><thead><tr><th>N</th><th>T</th><th>runs used</th><th>batch, tokens"
                    "</th><th>&plusmn;</th><th>learning rate</th><th>&plusmn;</th><th>loss</th><th>regret</th></tr>"
                    "</thead><tbody>\n");
-  for (int i = 0; i < h->count; i++) {
+  for (int i = 0; i < h->count && i < MAX_CELLS; i++) {
     const struct fit_hyper_cell *c = &h->cell[i];
     const struct fit_bowl *b = &c->bowl;
     fit__text_add(t, "<tr><td>%.5g</td><td>%.5g</td><td>%zu of %zu</td>", c->cell.params, c->cell.tokens, b->used,
@@ -108,8 +110,11 @@ void fit__part_cells(struct fit_text *t, const struct fit_report *r) {
   fit__text_add(t,
                 "</tbody></table></div>\n<p class=\"note\">A quadratic in (ln B, ln lr) through the runs within "
                 "%.3g %% of the cell's best; errors are 1 standard error. Accepted with a positive definite Hessian "
-                "and a vertex among those runs.</p>\n",
+                "and a vertex among those runs.",
                 100 * h->window);
+  if (h->count > FIT_MAX_BOWLS) fit__text_add(t, " The first %d of %d cells are drawn.", FIT_MAX_BOWLS, h->count);
+  if (h->count > MAX_CELLS) fit__text_add(t, " The first %d of %d cells are listed.", MAX_CELLS, h->count);
+  fit__text_add(t, "</p>\n");
 }
 
 static void add_share(struct fit_text *t, double share, const struct fit_interval *i) {

@@ -20,12 +20,11 @@
 // Of a panel.
 #define PANEL_LEFT 58.0
 #define PANEL_TOP 44.0
-#define NOTE_HEIGHT 30.0
+#define NOTE_LINE 15.0
 #define PANEL_BOTTOM 44.0
 #define PANEL_RIGHT 14.0
 #define PANEL_GAP_X 44.0
 #define PANEL_GAP_Y 22.0
-#define NOTE_WIDTH 46 // bytes of a note's line
 #define GRID_SPACE 14.0
 
 // Dark and light: colours by their roles first, then the ramp (even steps of lightness in OKLCH, hue from violet over
@@ -192,8 +191,8 @@ static void draw_note(struct svg_plot *p) {
   const char *at = p->note;
   for (int line = 0; line < 2 && *at; line++) {
     size_t size = strlen(at);
-    if (size > NOTE_WIDTH && line == 0) {
-      size = NOTE_WIDTH;
+    if (size > SVG_NOTE_WIDTH && line == 0) {
+      size = SVG_NOTE_WIDTH;
       while (size > 1 && at[size] != ' ') size--;
     }
     char text[160];
@@ -248,7 +247,7 @@ void svg_begin(struct svg_plot *p) {
     begin_plot(p);
   p->left = p->grid ? PANEL_LEFT : LEFT;
   p->right = p->grid ? p->width - PANEL_RIGHT : WIDTH - RIGHT;
-  p->top = p->grid ? PANEL_TOP + (p->note ? NOTE_HEIGHT : 0) : TOP;
+  p->top = p->grid ? PANEL_TOP + (p->note ? NOTE_LINE * (1 + p->grid->two_lines) : 0) : TOP;
   p->bottom = p->height - (p->grid ? PANEL_BOTTOM : BOTTOM);
   fit__text_add(p->out, "<clipPath id=\"%s\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/></clipPath>\n",
                 p->id, p->left, p->top, p->right - p->left, p->bottom - p->top);

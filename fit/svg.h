@@ -33,6 +33,7 @@ enum svg_mark {
 };
 
 #define SVG_LEGEND_ROWS 20
+#define SVG_NOTE_WIDTH 52 // bytes of a line of a panel's note
 
 struct svg_legend {
   const char *title;
@@ -54,8 +55,8 @@ struct svg_grid {
   const char *title;
   struct svg_legend legend; // filled before svg_grid_begin
   int count, columns;       // panels; of a file: how many side by side
-  bool alone;
-  double width, height; // of a panel
+  bool alone, two_lines;    // two_lines: some panel's note needs them
+  double width, height;     // of a panel
   int next;
 };
 

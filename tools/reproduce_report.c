@@ -180,7 +180,7 @@ static void runs(FILE *out, const struct reproduce *r) {
   fprintf(out,
           "</tbody></table></div>\n<p class=\"note\">N counts the matrices of the blocks, 16 L d<sup>2</sup>, as the "
           "paper does; what "
-          "embeds and unembeds is in &ldquo;all parameters&rdquo;ldquo;all&ldquo;all parameters&rdquo;rdquo;. FLOPs are counted from the operations that run, "
+          "embeds and unembeds is in &ldquo;all&rdquo;. FLOPs are counted from the operations that run, "
           "forward, backward and "
           "optimiser; &ldquo;by formula&rdquo; is the paper's &frac34; N (7 + n/d) with n = %" PRId64
           " tokens per clip, which leaves out "

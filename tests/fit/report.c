@@ -7,7 +7,7 @@
 
 #include "check.h"
 #include "temp.h"
-#include "synthetic.h"
+#include "bowls.h"
 
 static char *read_file(const char *path) {
   FILE *file = fopen(path, "rb");
@@ -54,6 +54,7 @@ static void check_markup(const char *text, const char *name) {
 }
 
 static void check_plots(const struct fit_report *r, const char *folder) {
+  size_t sizes = (size_t)r->runs->clusters; // of these tables every size is one run
   for (int plot = 0; plot < FIT_PLOT_COUNT; plot++) {
     char path[256];
     struct fit_error err;
@@ -67,9 +68,10 @@ static void check_plots(const struct fit_report *r, const char *folder) {
     check_markup(text, path);
     CHECK(!strncmp(text, "<svg", 4) && occurrences(text, "class=\"tick\"") >= 4, "%s: no ticks", path);
     if (plot == FIT_PLOT_LOSS || plot == FIT_PLOT_RESIDUALS) // every row, and a mark per size in the legend
-      CHECK(occurrences(text, "<circle") == r->runs->count + 6, "%s: %zu points", path, occurrences(text, "<circle"));
+      CHECK(occurrences(text, "<circle") == r->runs->count + sizes, "%s: %zu points", path,
+            occurrences(text, "<circle"));
     if (plot == FIT_PLOT_LOSS)
-      CHECK(occurrences(text, "class=\"l s") == 12, "%s: lines", path); // 6 laws, 6 in the legend
+      CHECK(occurrences(text, "class=\"l s") == 2 * sizes, "%s: lines", path); // laws, and the legend's
     free(text);
     remove(path);
   }
@@ -127,6 +129,87 @@ static void test_report(const char *folder) {
   fit_runs_free(&runs);
 }
 
+// Bowls of 4 sizes and 3 budgets, the first cell cut off at its smallest batch; every part of the report at once.
+static void test_all_parts(const char *folder) {
+  const double batch_law[FIT_HYPER_COUNT] = {30, 0.6, -0.3}, lr_law[FIT_HYPER_COUNT] = {60, 0.2, -0.75};
+  struct prng prng = {88172645463325252u};
+  struct fit_runs bowls = bowl_table(batch_law, lr_law, 4, 3, 3e-4, 0.03, &prng), best = bowls, curves;
+  double si[FIT_JOINT_PARAMS], cut = 0;
+  struct fit_hyper hyper;
+  struct fit_hyper_bootstrap spread;
+  struct fit_solution s;
+  struct fit_diagnosis d;
+  struct fit_isoflop iso;
+  struct fit_envelope envelope;
+  struct fit_error err;
+  paper_law(si);
+  curves = synthetic_runs(si, 7, 12, 1e-3, 5);
+  for (size_t i = 0; i < 100; i++) cut += log(bowls.row[i].batch_tokens) / 100;
+  for (size_t i = 0; i < 100; i++) // the loss rises with the batch alone
+    bowls.row[i].loss = 2.5 * (1 + 0.003 * (log(bowls.row[i].batch_tokens) - cut + 2)) +
+                        0.01 * pow(log(bowls.row[i].lr / bowls.row[5].lr), 2);
+  best.row = malloc(bowls.count * sizeof *best.row);
+  if (!best.row) abort();
+  memcpy(best.row, bowls.row, bowls.count * sizeof *best.row);
+  struct fit_options options = {0};
+  struct fit_isoflop_options sizes = {.replicates = 20};
+  struct fit_hyper_options window = {0};
+  CHECK(fit_hyper_fit(&bowls, &window, &hyper, &err) == FIT_OK, "%s", err.what);
+  CHECK(hyper.count == 12 && hyper.accepted == 11, "%d of %d cells accepted", hyper.accepted, hyper.count);
+  CHECK(fit_hyper_resample(&bowls, &window, &hyper, 20, 0, 1, &spread, &err) == FIT_OK, "%s", err.what);
+  CHECK(fit_runs_keep_best(&best, &err) == FIT_OK, "%s", err.what);
+  CHECK(fit_solve(&curves, &options, &s, &err) == FIT_OK, "%s", err.what);
+  CHECK(fit_diagnose(&curves, &options, &s, &d, &err) == FIT_OK, "%s", err.what);
+  CHECK(fit_isoflop(&curves, &sizes, &iso, &err) == FIT_OK, "%s", err.what);
+  CHECK(fit_envelope(&curves, &sizes, &envelope, &err) == FIT_OK, "%s", err.what);
+  struct fit_report r = {.runs = &curves,
+                         .solution = &s,
+                         .diagnosis = &d,
+                         .bootstrap_note = "too <few> runs",
+                         .isoflop = &iso,
+                         .envelope = &envelope,
+                         .hyper = &hyper,
+                         .hyper_runs = &bowls,
+                         .hyper_bootstrap = &spread,
+                         .compare_note = ""};
+  for (int alone = 0; alone < 2; alone++) { // with and without a joint law
+    char path[256];
+    snprintf(path, sizeof path, "%s/report.html", folder);
+    CHECK(fit_report_write(path, &r, &err) == FIT_OK, "%s", err.what);
+    char *text = read_file(path), section[64];
+    check_markup(text, path);
+    for (int plot = 0; plot < FIT_PLOT_COUNT; plot++) {
+      snprintf(section, sizeof section, "<section id=\"plot-%s\">", fit_plot_name((enum fit_plot)plot));
+      bool law =
+          plot == FIT_PLOT_LOSS || plot == FIT_PLOT_RESIDUALS || plot == FIT_PLOT_PROFILE || plot == FIT_PLOT_TRADEOFF;
+      CHECK(!strstr(text, section) == (alone && law), "%s", section);
+    }
+    CHECK(occurrences(text, "class=\"fp panel\"") == 12 + 4, "%zu panels", occurrences(text, "class=\"fp panel\""));
+    CHECK(strstr(text, "1 (N, T) cell refused: minimum at the smallest batch"), "the refused cell is not told");
+    CHECK(strstr(text, "too &lt;few&gt; runs") && !strstr(text, "not compared"), "notes");
+    CHECK(strstr(text, "Correlations") ? !alone : alone, "correlations");
+    for (int t = 0; t < FIT_HYPER_TARGETS; t++) {
+      snprintf(section, sizeof section, "<td>%.6f</td>", hyper.law[t].param[FIT_HYPER_TOKENS]);
+      CHECK(strstr(text, section), "the report lacks an exponent, %s", section);
+    }
+    free(text);
+    remove(path);
+    check_plots(&r, folder);
+    r.solution = NULL;
+    r.diagnosis = NULL;
+  }
+  r.hyper_runs = &best; // of which the laws are not
+  best.count = 5;
+  CHECK(fit_plot_write("/nonexistent/bowls.svg", FIT_PLOT_BOWLS, &r, &err) == FIT_ERR_INPUT, "laws of other runs");
+  fit_isoflop_free(&iso);
+  fit_envelope_free(&envelope);
+  fit_hyper_free(&hyper);
+  fit_hyper_bootstrap_free(&spread);
+  fit_runs_free(&curves);
+  fit_runs_free(&best);
+  fit_runs_free(&bowls);
+}
+
 // Losses that do not depend on N: alpha runs to a bound, and both say so in place of an optimum.
 static void test_no_optimum(const char *folder) {
   double si[FIT_JOINT_PARAMS];
@@ -154,6 +237,7 @@ int main(void) {
   char folder[TEMP_SIZE];
   temp_folder(folder);
   test_report(folder);
+  test_all_parts(folder);
   test_no_optimum(folder);
   char *escaped = fit_html_escape("a<b>&\"c\"");
   CHECK(escaped && !strcmp(escaped, "a&lt;b&gt;&amp;&quot;c&quot;"), "%s", escaped ? escaped : "none");
