@@ -211,17 +211,18 @@ static const struct {
 
 static void read_case(struct reader *r, struct verify_case *c) {
   size_t row = 0, rows = sizeof families / sizeof families[0];
-  c->family = json_string_value(json_object_get(c->root, "family"));
-  if (!c->family) {
+  const char *family = json_string_value(json_object_get(c->root, "family"));
+  if (!family) {
     fail_key(r, "family", "a name");
     return;
   }
-  while (row < rows && strcmp(c->family, families[row].name) != 0) row++;
+  while (row < rows && strcmp(family, families[row].name) != 0) row++;
   if (row == rows) {
     r->status = vkd_fail(r->err, VKD_ERR_UNSUPPORTED, "%s: family \"%.40s\" is not supported, only %s and %s", r->path,
-                         c->family, families[0].name, families[1].name);
+                         family, families[0].name, families[1].name);
     return;
   }
+  c->family = families[row].name;
   families[row].read_model(r, c);
   if (r->status == VKD_OK) read_naming(r, c);
   if (r->status == VKD_OK) read_training(r, c);
