@@ -16,7 +16,7 @@ static double parabola(const struct fit_isoflop *iso, const struct fit_budget *b
 
 // The law's loss at equal compute, over low .. high parameters.
 static void law_curve(struct svg_plot *p, const struct fit_report *r, double compute, double low, double high,
-                      int colour, enum svg_mark style) {
+                      int colour) {
   double x[FIT_PLOT_POINTS], y[FIT_PLOT_POINTS];
   const struct fit_optimum at = {.compute = compute};
   for (int i = 0; i < FIT_PLOT_POINTS; i++) {
@@ -26,7 +26,7 @@ static void law_curve(struct svg_plot *p, const struct fit_report *r, double com
     x[i] = row.params;
     y[i] = row.loss;
   }
-  svg_line(p, FIT_PLOT_POINTS, x, y, colour, style);
+  svg_line(p, FIT_PLOT_POINTS, x, y, colour, SVG_LINE);
 }
 
 static enum fit_status isoflop_by_law(struct svg_plot *p, const struct fit_report *r, struct fit_error *err) {
@@ -58,7 +58,7 @@ static enum fit_status isoflop_by_law(struct svg_plot *p, const struct fit_repor
   }
   svg_legend_add(&p->legend, SVG_INK, SVG_DASHED, "minima: N_opt(C)");
   svg_begin(p);
-  for (int k = 0; k < LINES; k++) law_curve(p, r, best[k].compute, x[k] / 24, x[k] * 24, fit__ramp(k, LINES), SVG_LINE);
+  for (int k = 0; k < LINES; k++) law_curve(p, r, best[k].compute, x[k] / 24, x[k] * 24, fit__ramp(k, LINES));
   svg_line(p, LINES, x, y, SVG_INK, SVG_DASHED);
   for (int k = 0; k < LINES; k++) svg_point(p, x[k], y[k], fit__ramp(k, LINES), 5, false);
   svg_end(p);
@@ -74,6 +74,28 @@ static void budget_span(const struct fit_isoflop *iso, const struct fit_budget *
   }
 }
 
+// The joint law along a budget's points: at the tokens that they have, ln T as a line in ln N, since a table's FLOPs
+// need not be the family's.
+static void law_along(struct svg_plot *p, const struct fit_report *r, const struct fit_budget *b, int colour) {
+  double n = 0, t = 0, nn = 0, nt = 0, low, high, x[FIT_PLOT_POINTS], y[FIT_PLOT_POINTS];
+  const struct fit_isoflop_point *q = r->isoflop->point + b->first;
+  budget_span(r->isoflop, b, &low, &high);
+  if (!(high > low)) return;
+  for (int i = 0; i < b->count; i++) {
+    n += log(q[i].params) / b->count;
+    t += log(q[i].tokens) / b->count;
+  }
+  for (int i = 0; i < b->count; i++) {
+    nn += pow(log(q[i].params) - n, 2);
+    nt += (log(q[i].params) - n) * (log(q[i].tokens) - t);
+  }
+  for (int i = 0; i < FIT_PLOT_POINTS; i++) {
+    x[i] = low * pow(high / low, i / (FIT_PLOT_POINTS - 1.0));
+    y[i] = fit_joint_loss(r->solution->params, x[i], exp(t + nt / nn * (log(x[i]) - n)));
+  }
+  svg_line(p, FIT_PLOT_POINTS, x, y, colour, SVG_DOTTED);
+}
+
 static void draw_budget(struct svg_plot *p, const struct fit_report *r, int k) {
   const struct fit_isoflop *iso = r->isoflop;
   const struct fit_budget *b = &iso->budget[k];
@@ -84,7 +106,7 @@ static void draw_budget(struct svg_plot *p, const struct fit_report *r, int k) {
     const struct fit_isoflop_point *q = &iso->point[b->first + i];
     svg_mark(p, q->params, q->loss, colour, b->status ? SVG_HOLLOW : SVG_POINT, 3.5);
   }
-  if (r->solution && b->count > 1) law_curve(p, r, b->compute, low, high, colour, SVG_DOTTED);
+  if (r->solution) law_along(p, r, b, colour);
   if (b->sizes < 3 || !isfinite(b->curvature)) return;
   for (int i = 0; i < FIT_PLOT_POINTS; i++) {
     x[i] = low * pow(high / low, i / (FIT_PLOT_POINTS - 1.0));
@@ -97,7 +119,9 @@ static void draw_budget(struct svg_plot *p, const struct fit_report *r, int k) {
 static void isoflop_legend(struct svg_legend *l, const struct fit_report *r) {
   const struct fit_isoflop *iso = r->isoflop;
   int step = 1 + (iso->budgets - 1) / 12;
-  bool refused = iso->accepted < iso->budgets;
+  bool refused = false; // with a parabola to show
+  for (int k = 0; k < iso->budgets; k++)
+    refused = refused || (iso->budget[k].status && iso->budget[k].sizes > 2 && isfinite(iso->budget[k].curvature));
   l->title = "training FLOPs C";
   for (int k = 0; k < iso->budgets; k += step) {
     char text[48];
