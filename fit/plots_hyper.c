@@ -67,14 +67,22 @@ static void draw_runs(struct svg_plot *p, const struct fit_runs *runs, const str
   svg_mark(p, runs->row[b->best].batch_tokens, runs->row[b->best].lr, SVG_INK, SVG_HOLLOW, 6);
 }
 
+static void percent(double share, char text[24]) {
+  if (share < 1e-4)
+    snprintf(text, 24, "<0.01 %%");
+  else
+    snprintf(text, 24, share < 0.1 ? "%.2g %%" : "%.0f %%", 100 * share);
+}
+
 static void cell_note(const struct fit_bowl *b, char note[NOTE_ROOM]) {
-  char batch[24];
+  char batch[24], sd_batch[24], sd_lr[24];
   svg_count(b->batch, batch);
+  percent(b->sd_batch, sd_batch);
+  percent(b->sd_lr, sd_lr);
   if (b->refusal)
     snprintf(note, NOTE_ROOM, "refused: %s", fit_refusal_text(b->refusal));
   else
-    snprintf(note, NOTE_ROOM, "batch %s ±%.2g %%, lr %.3g ±%.2g %% (1 sd)", batch, 100 * b->sd_batch, b->lr,
-             100 * b->sd_lr);
+    snprintf(note, NOTE_ROOM, "batch %s ±%s, lr %.3g ±%s", batch, sd_batch, b->lr, sd_lr);
 }
 
 static void draw_cell(struct svg_grid *g, const struct fit_report *r, const struct fit_cells *cells, int i,

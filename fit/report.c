@@ -29,7 +29,7 @@ static const char page_style[] =
     "tbody tr:last-child td{border-bottom:0}tr.best td{font-weight:700;color:var(--accent)}"
     ".warn{background:var(--warnbg);color:var(--warn);border-radius:8px;padding:10px 14px;margin:10px 0}"
     ".note{color:var(--dim);font-size:13.5px;margin:8px 0 0}svg.fp{display:block;width:100%;height:auto}"
-    "svg.plot{width:calc(100% + 52px);margin:0 0 -36px -52px}"
+    "svg.plot{width:calc(100% + 56px);margin:0 0 -36px -56px}"
     "pre{background:var(--bg);border:1px solid var(--line);border-radius:8px;padding:10px "
     "14px;overflow-x:auto;margin:0}"
     "h3{font-size:15px;margin:18px 0 8px}small{color:var(--dim)}table.text td{white-space:normal}"

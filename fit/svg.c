@@ -10,7 +10,7 @@
 // Of a plot of its own.  Margins and gaps hold text of twice the size too, as a page shows it on a narrow screen.
 #define WIDTH 760.0
 #define HEIGHT 440.0
-#define LEFT 100.0
+#define LEFT 104.0
 #define TOP 36.0
 #define BOTTOM 74.0
 #define RIGHT 32.0
@@ -183,6 +183,11 @@ static void draw_axis(struct svg_plot *p, bool vertical) {
     fit__text_add(p->out, "<text class=\"dim\" x=\"%.1f\" y=\"%.1f\" dy=\"2.4em\" text-anchor=\"middle\">",
                   (p->left + p->right) / 2, p->bottom + 6);
   fit__text_escape(p->out, a->label);
+  if (svg_tick_scale(a, step)) {
+    char power[48];
+    svg_power(pow(10, svg_tick_scale(a, step)), power);
+    fit__text_add(p->out, ", in %s", power);
+  }
   fit__text_add(p->out, "</text>\n");
 }
 

@@ -33,7 +33,7 @@ enum svg_mark {
 };
 
 #define SVG_LEGEND_ROWS 20
-#define SVG_NOTE_WIDTH 52 // bytes of a line of a panel's note
+#define SVG_NOTE_WIDTH 44 // bytes of a line of a panel's note
 
 struct svg_legend {
   const char *title;
@@ -89,7 +89,7 @@ void svg_end(struct svg_plot *p);
 void svg_grid_begin(struct svg_grid *g);
 void svg_grid_end(struct svg_grid *g);
 
-// "17 M", "1.07 B": a count with its unit, 3 significant digits.
+// "17 M", "1.07 B": a count with its unit, 3 significant digits; as svg_power beyond a thousand T and under 0.01.
 void svg_count(double value, char text[24]);
 // "2.1·10²⁰": to 2 significant digits.
 void svg_power(double value, char text[48]);

@@ -22,18 +22,21 @@ void svg_axis_fit(struct svg_axis *a, double low, double high) {
 }
 
 void svg_count(double value, char text[24]) {
+  if (value != 0 && (value < 0.01 || value >= 999.5e12)) {
+    char power[48];
+    svg_power(value, power);
+    snprintf(text, 24, "%.23s", power);
+    return;
+  }
   static const char *const unit[] = {"", " K", " M", " B", " T"};
   int u = 0;
   while (u < 4 && value >= 999.5) {
     value /= 1000;
     u++;
   }
-  if (value >= 1e5 || value < 0.01)
-    snprintf(text, 24, "%.3g%s", value, unit[u]);
-  else
-    snprintf(text, 24, "%.*f%s", value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value, unit[u]);
+  snprintf(text, 24, "%.*f%s", value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value, unit[u]);
   char *dot = strchr(text, '.');
-  if (!dot || strchr(text, 'e')) return;
+  if (!dot) return;
   char *end = dot + strspn(dot, ".0123456789"), *keep = end;
   while (keep > dot && (keep[-1] == '0' || keep[-1] == '.')) {
     keep--;
@@ -76,6 +79,9 @@ void svg_tick_text(const struct svg_axis *a, double value, double step, char tex
   } else if (a->unit == SVG_POWER) {
     svg_power(value, text);
   } else if (step > 0) {
+    double scale = pow(10, svg_tick_scale(a, step));
+    value /= scale;
+    step /= scale;
     int digits = (int)fmax(0, -floor(log10(step) + 1e-9));
     double shifted = step * pow(10, digits); // 2.5 needs one digit more than its power of ten
     snprintf(text, 48, "%.*f", digits + (fabs(shifted - round(shifted)) > 1e-6), value);
@@ -107,6 +113,12 @@ static int even(const struct svg_axis *a, double length, double gap, double *val
       if (fits) return count;
     }
   return 0;
+}
+
+int svg_tick_scale(const struct svg_axis *a, double step) {
+  double most = fmax(fabs(a->low), fabs(a->high));
+  int exponent = a->unit == SVG_PLAIN && step > 0 && most > 0 ? (int)floor(log10(most)) : 0;
+  return exponent < -3 || exponent > 4 ? exponent : 0;
 }
 
 int svg_ticks(const struct svg_axis *a, double length, double gap, double value[SVG_MAX_TICKS], double *step) {
