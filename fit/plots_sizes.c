@@ -6,7 +6,8 @@
 #include "fit/derived.h"
 #include "plots.h"
 
-#define MAX_BAND_LAWS 200 // bootstrap replicates behind the band of N_opt
+#define MAX_BUDGET_POINTS 200 // drawn of a budget
+#define MAX_BAND_LAWS 200     // bootstrap replicates behind the band of N_opt
 
 // ---- loss against size at equal compute ----------------------------------------------------------------------------
 static double parabola(const struct fit_isoflop *iso, const struct fit_budget *b, double params) {
@@ -102,7 +103,7 @@ static void draw_budget(struct svg_plot *p, const struct fit_report *r, int k) {
   double low, high, x[FIT_PLOT_POINTS], y[FIT_PLOT_POINTS];
   int colour = fit__ramp(k, iso->budgets);
   budget_span(iso, b, &low, &high);
-  for (int i = 0; i < b->count; i++) {
+  for (int i = 0; i < b->count; i += 1 + b->count / MAX_BUDGET_POINTS) {
     const struct fit_isoflop_point *q = &iso->point[b->first + i];
     svg_mark(p, q->params, q->loss, colour, b->status ? SVG_HOLLOW : SVG_POINT, 3.5);
   }
