@@ -85,7 +85,8 @@ void fit__part_sizes(struct fit_text *t, const struct fit_report *r) {
   if (r->envelope) add_size_law(t, "Envelope of the training curves", &r->envelope->law, r->envelope->level);
   fit__text_add(t, "<div class=\"wide\"><table class=\"sizes\"><thead><tr><th>FLOPs</th>");
   if (s.joint) fit__text_add(t, "<th>joint law</th><th>closed form</th>");
-  if (r->isoflop) fit__text_add(t, "<th>IsoFLOP</th>");
+  bool isoflop = r->isoflop && r->isoflop->has_law;
+  if (isoflop) fit__text_add(t, "<th>IsoFLOP</th>");
   if (r->envelope) fit__text_add(t, "<th>envelope</th>");
   if (s.joint) fit__text_add(t, "<th>T<sub>opt</sub></th><th>loss there</th>");
   fit__text_add(t, "</tr></thead><tbody>\n");
@@ -101,7 +102,7 @@ void fit__part_sizes(struct fit_text *t, const struct fit_report *r) {
       add_way(t, row.joint, &row.joint_interval);
       add_way(t, row.closed, &none);
     }
-    if (r->isoflop) add_way(t, row.isoflop, &row.isoflop_interval);
+    if (isoflop) add_way(t, row.isoflop, &row.isoflop_interval);
     if (r->envelope) add_way(t, row.envelope, &row.envelope_interval);
     if (s.joint) {
       add_way(t, row.tokens, &row.tokens_interval);
