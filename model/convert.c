@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vkdm/fileio.h"
+
 enum { PIECE = 1 << 20, NAME_SIZE = 160 };
 
 // One tensor of the new file.
@@ -138,9 +140,22 @@ static enum vkd_status list_metadata(struct convert *c, struct vkd_error *err) {
   return VKD_OK;
 }
 
+// A file that is read would be lost where the new one has fewer bits, or is of a shard alone.
+static enum vkd_status check_path(const struct weights *w, const char *path, struct vkd_error *err) {
+  const struct st_file *file = NULL;
+  bool same = fileio_is_same(path, weights_path(w));
+  for (size_t i = 0; i < weights_count(w) && !same; i++) {
+    if (weights_at(w, i)->file == file) continue;
+    file = weights_at(w, i)->file;
+    same = fileio_is_same(path, st_path(file));
+  }
+  return same ? vkd_fail(err, VKD_ERR_USAGE, "%s: is what is converted; name another file to write", path) : VKD_OK;
+}
+
 enum vkd_status convert_weights(const struct convert_params *p, const char *path, struct vkd_error *err) {
   struct convert c = {.p = p};
-  enum vkd_status st = source_open(&c.source, p->weights, &p->model->config, err);
+  enum vkd_status st = check_path(p->weights, path, err);
+  if (st == VKD_OK) st = source_open(&c.source, p->weights, &p->model->config, err);
   if (st == VKD_OK) st = list_items(&c, err);
   if (st == VKD_OK) st = list_metadata(&c, err);
   if (st == VKD_OK) st = st_write(path, c.entries, c.count, c.meta, c.meta_count, err);

@@ -10,6 +10,7 @@
 #include "derive_json.h"
 #include "vkdm/naming.h"
 #include "vkdm/objective.h"
+#include "vkdm/source.h"
 
 enum { MAX_SIZE = 1 << 20, MAX_DEPTH = 1024, MAX_TABLE = 1 << 16, HEAD_DIM = 128, TEXT_LEN = 512 };
 
@@ -20,7 +21,8 @@ struct sizes {
 #define SIZE(field) ((int)offsetof(struct sizes, field))
 enum { ANY = -1 };
 
-// Tensors whose dimensions tell sizes.  The names, that of diffusers included, are those of the parameter tables.
+// Tensors whose dimensions tell sizes; those that are not optional are in every file.  The names, that of diffusers
+// included, are those of the parameter tables.
 static const struct telling {
   enum dit_family family;
   const char *name[DIT_NAMINGS];
@@ -44,6 +46,8 @@ static const struct telling {
      {SIZE(dim), SIZE(freq)}},
     {DIT_CROSS, {"blocks.0.ffn.0.weight", "blocks.0.ffn.net.0.proj.weight"}, false, 2, {SIZE(ffn), SIZE(dim)}},
     {DIT_CROSS, {"head.head.weight", "proj_out.weight"}, false, 2, {SIZE(head), SIZE(dim)}},
+    {DIT_CROSS, {"blocks.0.ffn.2.weight", "blocks.0.ffn.net.2.weight"}, true, 2, {SIZE(dim), SIZE(ffn)}},
+    {DIT_CROSS, {"head.head.bias", "proj_out.bias"}, true, 1, {SIZE(head)}},
     {DIT_CROSS, {"class_embedding.weight", "class_embedding.weight"}, true, 2, {SIZE(classes), SIZE(text_dim)}},
     {DIT_CLASS,
      {NULL, "pos_embed.proj.weight", "x_embedder.proj.weight"},
@@ -67,6 +71,12 @@ static const struct telling {
      2,
      {SIZE(ffn), SIZE(dim)}},
     {DIT_CLASS, {NULL, "proj_out_2.weight", "final_layer.linear.weight"}, false, 2, {SIZE(head), SIZE(dim)}},
+    {DIT_CLASS,
+     {NULL, "transformer_blocks.0.ff.net.2.weight", "blocks.0.mlp.fc2.weight"},
+     true,
+     2,
+     {SIZE(dim), SIZE(ffn)}},
+    {DIT_CLASS, {NULL, "proj_out_2.bias", "final_layer.linear.bias"}, true, 1, {SIZE(head)}},
     {DIT_CLASS, {NULL, "pos_embed.pos_embed", "pos_embed"}, true, 3, {ANY, SIZE(tokens), SIZE(dim)}},
 };
 enum { TELLING = sizeof telling / sizeof telling[0] };
@@ -144,6 +154,12 @@ static enum vkd_status take_dims(const struct weights *w, const struct telling *
   return VKD_OK;
 }
 
+static bool all_known(const struct telling *row, const struct sizes *s) {
+  for (int i = 0; i < row->rank; i++)
+    if (row->dims[i] != ANY && !*(const int *)((const char *)s + row->dims[i])) return false;
+  return true;
+}
+
 // Blocks are numbered from 0; as many as the largest number says.
 static enum vkd_status count_blocks(const struct weights *w, const struct derived *d, int *depth,
                                     struct vkd_error *err) {
@@ -178,8 +194,31 @@ static enum vkd_status check_channels(const struct weights *w, const struct size
       c->in_channels > c->out_channels ? ", as models of image to video do" : ", neither as many nor twice as many");
 }
 
+// Where telling tensors are missing: has every tensor that is missing, unknown or of another shape named in one
+// message. A size that nothing else tells is only in what is missing, so that any value of it does.
+static enum vkd_status refuse_all(const struct weights *w, const struct derived *d, const struct sizes *s,
+                                  struct vkd_error *err) {
+  struct dit_config c = d->config;
+  struct source *source = NULL;
+  c.heads = 1;
+  c.eps = 1;
+  c.freq_dim = s->freq ? s->freq : 2;
+  c.text_dim = s->text_dim ? s->text_dim : c.family == DIT_CROSS;
+  c.class_rows = s->classes ? s->classes : c.family == DIT_CLASS;
+  c.text_len = c.family == DIT_CROSS;
+  for (int i = 0; i < 3; i++) c.patch[i] = c.latent[i] = s->patch[i] ? s->patch[i] : 1;
+  int volume = c.patch[0] * c.patch[1] * c.patch[2];
+  c.out_channels = s->head % volume || !s->head ? 1 : s->head / volume;
+  c.in_channels = s->in ? s->in : c.out_channels;
+  if (!s->head) c.out_channels = c.in_channels;
+  enum vkd_status st = source_open(&source, w, &c, err);
+  source_close(&source);
+  return st == VKD_OK ? vkd_fail(err, VKD_ERR_INTERNAL, "%s: a missing tensor is not missed", weights_path(w)) : st;
+}
+
 // All telling tensors that are missing, in one message.
-static enum vkd_status check_telling(const struct weights *w, const struct derived *d, struct vkd_error *err) {
+static enum vkd_status check_telling(const struct weights *w, const struct derived *d, const struct sizes *s,
+                                     struct vkd_error *err) {
   char list[600] = "";
   size_t used = 0;
   int count = 0;
@@ -190,19 +229,18 @@ static enum vkd_status check_telling(const struct weights *w, const struct deriv
     used += used + (size_t)n < sizeof list ? (size_t)n : 0;
   }
   if (!count) return VKD_OK;
+  if (s->dim && s->ffn && d->config.depth) return refuse_all(w, d, s, err);
   return vkd_fail(err, VKD_ERR_INPUT, "%.200s: %d tensors that tell its sizes are missing (%s, names of %s): %s",
                   weights_path(w), count, dit_family_name(d->config.family), dit_naming_name(d->naming), list);
 }
 
 static enum vkd_status read_shapes(const struct weights *w, struct derived *d, struct sizes *s, struct vkd_error *err) {
   struct dit_config *c = &d->config;
-  enum vkd_status st = check_telling(w, d, err);
-  if (st != VKD_OK) return st;
-  for (int i = 0; i < TELLING; i++) {
+  enum vkd_status st = VKD_OK;
+  for (int i = 0; i < TELLING && st == VKD_OK; i++) {
     const char *name = telling[i].family == c->family ? telling[i].name[d->naming] : NULL;
     const struct st_tensor *t = name ? find(w, d->prefix, name) : NULL;
-    st = t ? take_dims(w, &telling[i], t, s, err) : VKD_OK;
-    if (st != VKD_OK) return st;
+    if (t && !(telling[i].optional && all_known(&telling[i], s))) st = take_dims(w, &telling[i], t, s, err);
   }
   c->dim = s->dim;
   c->ffn = s->ffn;
@@ -212,7 +250,8 @@ static enum vkd_status read_shapes(const struct weights *w, struct derived *d, s
   c->class_rows = s->classes;
   c->text_len = c->family == DIT_CROSS && s->classes ? 1 : 0; // the class table's row is the context
   for (int i = 0; i < 3; i++) c->patch[i] = s->patch[i] ? s->patch[i] : 1;
-  st = count_blocks(w, d, &c->depth, err);
+  if (st == VKD_OK) st = count_blocks(w, d, &c->depth, err);
+  if (st == VKD_OK) st = check_telling(w, d, s, err);
   return st == VKD_OK ? check_channels(w, s, c, err) : st;
 }
 
@@ -394,7 +433,9 @@ enum vkd_status derive_model(const struct weights *w, const struct derive_option
   if (!(c->eps > 0)) c->eps = 1e-6f;
   if (c->family == DIT_CROSS && !c->text_len) c->text_len = TEXT_LEN;
   if (!d->latent_known) memcpy(c->latent, c->patch, sizeof c->latent);
-  if ((st = dit_config_check(c, err)) != VKD_OK) return vkd_error_prefix(err, "%s", weights_path(w));
+  if ((st = dit_config_check(c, err)) != VKD_OK)
+    return *d->heads_from ? vkd_error_prefix(err, "%s (heads by %s)", weights_path(w), d->heads_from)
+                          : vkd_error_prefix(err, "%s", weights_path(w));
   if (c->family == DIT_CLASS && !s.tokens && dit_tokens(c) > MAX_TABLE)
     return vkd_fail(err, VKD_ERR_INPUT, "%s: a position table of %" PRId64 " tokens (at most %d are computed)",
                     weights_path(w), dit_tokens(c), MAX_TABLE);

@@ -192,6 +192,11 @@ bool fileio_is_file(const char *path) {
   return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+bool fileio_is_same(const char *a, const char *b) {
+  struct stat x, y;
+  return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 char *fileio_join(const char *folder, const char *name) {
   size_t n = strlen(folder), room = n + strlen(name) + 2;
   char *path = malloc(room);

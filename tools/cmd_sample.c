@@ -1,7 +1,10 @@
 // vkdit sample: video from a trained model.
+#include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "lora_arg.h"
@@ -9,6 +12,7 @@
 #include "precision_arg.h"
 #include "progress.h"
 #include "text_arg.h"
+#include "vkd/log.h"
 #include "vkd/nearest.h"
 #include "vkdm/fileio.h"
 #include "vkdm/media.h"
@@ -101,8 +105,31 @@ static enum vkd_status check_folder(const char *path, struct vkd_error *err) {
   char *folder = slash && slash > path ? strndup(path, (size_t)(slash - path)) : strdup(slash ? "/" : ".");
   enum vkd_status st = folder ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
   if (st == VKD_OK && !fileio_is_dir(folder)) st = vkd_fail(err, VKD_ERR_INPUT, "%s: no such folder: %s", path, folder);
+  if (st == VKD_OK && access(folder, W_OK | X_OK) != 0)
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: cannot write in its folder: %s", path, strerror(errno));
   free(folder);
   return st;
+}
+
+static enum vkd_status check_output(const struct cmd_args *args, const char *path, struct vkd_error *err) {
+  const char *const inputs[] = {args->pos[0], cmd_string(args, "text"), cmd_string(args, "null-text"),
+                                cmd_string(args, "noise")};
+  for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
+    if (inputs[i] && fileio_is_same(path, inputs[i]))
+      return vkd_fail(err, VKD_ERR_USAGE, "sample: %s: is what is read; name another file to write", path);
+  return check_folder(path, err);
+}
+
+// Samples that are not finite are no samples.
+static enum vkd_status check_finite(const float *latents, size_t numel, struct vkd_error *err) {
+  size_t bad = 0;
+  for (size_t i = 0; i < numel; i++) bad += !isfinite(latents[i]);
+  if (!bad) return VKD_OK;
+  return vkd_fail(
+      err, VKD_ERR_DIVERGED,
+      "sample: %zu of %zu numbers of the latents are not finite: the weights or adapters hold such numbers, "
+      "or fp16 overflows (take --precision bf16 or fp32); nothing is written",
+      bad, numel);
 }
 
 static enum vkd_status find_sampler(const struct cmd_args *args, const struct run_model *m, const struct sampler **out,
@@ -112,6 +139,9 @@ static enum vkd_status find_sampler(const struct cmd_args *args, const struct ru
   if (st != VKD_OK) return vkd_error_prefix(err, "sample");
   if (cmd_has(args, "shift") && !sampler_shifts(*out))
     return vkd_fail(err, VKD_ERR_USAGE, "sample: --shift is not for sampler %s", sampler_name(*out));
+  if (cmd_int(args, "cfg-channels") > m->state.model.in_channels)
+    return vkd_fail(err, VKD_ERR_USAGE, "sample: --cfg-channels %d: the model has %d channels",
+                    (int)cmd_int(args, "cfg-channels"), m->state.model.in_channels);
   return VKD_OK;
 }
 
@@ -200,7 +230,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct derive_options options;
   enum vkd_status st =
       labels ? find_format(path, &format, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for labels");
-  if (st == VKD_OK) st = check_folder(path, err);
+  if (st == VKD_OK) st = check_output(args, path, err);
   if (st == VKD_OK) st = model_file_options(args, &options, err);
   if (st == VKD_OK)
     st = vkd_device_create(
@@ -218,6 +248,8 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (st == VKD_OK) st = find_sampler(args, &m, &sampler, err);
   if (st == VKD_OK) st = find_labels(args, &m, count, labels, err);
   if (st == VKD_OK) st = text_arg_read(args, &m.state.model, count, &text, err);
+  if (st == VKD_OK && m.state.step < 0 && !m.state.model.class_rows && !text.text)
+    vkd_log(VKD_LOG_WARN, "%s: takes text, and no --text is given: its embedding is zeros", args->pos[0]);
   if (st == VKD_OK && !(latents = malloc((size_t)count * latent_count(&m.state.codec) * sizeof *latents)))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d samples", count);
   if (st == VKD_OK) {
@@ -239,6 +271,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                               .user = &bar};
     st = sample_run(&p, latents, err);
     if (*bar.label) progress_end(&bar, NULL);
+    if (st == VKD_OK) st = check_finite(latents, (size_t)count * latent_count(&m.state.codec), err);
   }
   if (st == VKD_OK && format == SAFETENSORS)
     st = write_latents(path, latents, &m.state.model, count, err);

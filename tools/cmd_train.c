@@ -31,6 +31,8 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct train_result result;
   struct vkd_device *dev = NULL;
   struct progress bar = {.total = 0};
+  if (cmd_has(args, "resume") && cmd_has(args, "overwrite"))
+    return vkd_fail(err, VKD_ERR_USAGE, "train: give --resume or --overwrite, not both");
   enum vkd_status st = config_arg_load(args, &config, err);
   if (st == VKD_OK) st = config_require_data(&config, err);
   if (st == VKD_OK)
@@ -48,8 +50,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (st == VKD_OK) {
     printf("%lld parameters, %lld steps of %lld tokens, %.4g FLOPs\n", (long long)result.params,
            (long long)result.steps, (long long)result.tokens_per_step, (double)result.steps * result.flops_per_step);
-    printf("loss %.6g, held out %.6g (predicting zeros: %.6g)\n", result.loss, result.heldout,
-           result.heldout_zero);
+    printf("loss %.6g, held out %.6g (predicting zeros: %.6g)\n", result.loss, result.heldout, result.heldout_zero);
     printf("%.1f s, %.4g tokens/s, %.4g FLOP/s, peak device memory %.1f MiB\n", result.seconds,
            result.tokens_per_second, result.tokens_per_second / (double)result.tokens_per_step * result.flops_per_step,
            (double)result.device_bytes / 1048576);

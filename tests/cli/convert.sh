@@ -134,6 +134,7 @@ refused 2 "did you mean diffusers?" convert wan.safetensors -o x.safetensors --n
 refused 2 "wanted keep, f32, f16 or bf16" convert wan.safetensors -o x.safetensors --naming wan --dtype int4
 refused 2 "no names of meta" convert wan.safetensors -o x.safetensors --naming meta
 refused 2 "cannot open it" convert none.safetensors -o x.safetensors --naming wan
+refused 2 "is what is converted" convert wan.safetensors -o ./wan.safetensors --naming diffusers
 refused 2 "--raw is of runs" convert wan.safetensors -o x.safetensors --naming wan --raw
 refused 2 "both must be multiples of 8" convert wan.safetensors -o x.safetensors --naming wan --size 60x64
 refused 2 "as 5 or 9" convert wan.safetensors -o x.safetensors --naming wan --size 64x64 --frames 6

@@ -46,6 +46,20 @@ refused 2 "write .safetensors" sample model.safetensors -o x.gif -q
 refused 2 "its metadata say 2 heads, --heads says 4" sample model.safetensors -o x.safetensors --heads 4 -q
 refused 2 "the model was trained without text" sample model.safetensors -o x.safetensors --null-text run.safetensors -q
 refused 2 "the model has classes 0 to" sample model.safetensors -o x.safetensors --label 99 -q
+refused 2 "the model has 3 channels" sample model.safetensors -o x.safetensors --cfg-channels 4 -q
+
+# What is not finite is found, and what is read is not written.
+spoil() { cp "$1" "$2" && printf '\0\0\300\177' | dd of="$2" bs=1 seek=$(($(stat -c %s "$2") - 4)) conv=notrunc status=none; }
+spoil model.safetensors nan.safetensors
+refused 1 "numbers of the latents are not finite" sample nan.safetensors -o new.safetensors -q --steps 1
+spoil run.safetensors noise.safetensors
+refused 2 "is nan" sample model.safetensors -o new.safetensors --noise noise.safetensors --count 2 -q
+[ ! -e new.safetensors ]
+note $? "a file of samples that are not finite"
+ln -s model.safetensors link.safetensors
+for output in model.safetensors link.safetensors noise.safetensors; do
+  refused 2 "is what is read" sample model.safetensors -o $output --noise noise.safetensors --count 2 -q
+done
 
 if [ ! -d "$oracle" ]; then
   echo "no reference cases in ../shared/oracle: those are not looked at"
@@ -84,7 +98,7 @@ PY
   note $? "without text: $(cat err)"
   refused 2 "give the size of the videos" sample "$case/weights.safetensors" -o y.safetensors --heads 3 -q
   refused 2 "give it with --heads" sample "$case/weights.safetensors" -o y.safetensors
-  refused 2 "must be [at most 4, 32]" sample "$case/weights.safetensors" -o y.safetensors --heads 3 --latent 3x8x12 --text-len 4 \
+  refused 2 "is [1, 8, 32]; [1 to 4, 32], or several of these, is wanted" sample "$case/weights.safetensors" -o y.safetensors --heads 3 --latent 3x8x12 --text-len 4 \
     --text "$case/sample.safetensors" -q
   refused 2 "elements, 2 x 16 x 3 x 8 x 12 are wanted" sample "$case/weights.safetensors" -o y.safetensors --heads 3 --latent 3x8x12 \
     --count 2 --noise "$case/sample.safetensors" -q

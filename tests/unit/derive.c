@@ -331,13 +331,19 @@ static void test_foreign(void) {
   }
   *e = last;
   f.count--;
-  // Tensors that tell sizes: missing, of another rank, too large.
+  // Tensors that tell sizes: missing, whatever else is wrong too; of another rank, too large.
   weight_file_find(&f, "time_embedding.0.weight")->name = "x";
   weight_file_find(&f, "head.head.weight")->name = "y";
   weight_file_write(&f, path, NULL, 0);
-  refused(
-      &two,
-      "2 tensors that tell its sizes are missing (cross_dit, names of wan): time_embedding.0.weight, head.head.weight");
+  refused(&two, "4 tensors do not fit the model (cross_dit, names of wan): 2 missing (time_embedding.0.weight, "
+                "head.head.weight), 2 unknown (x, y)");
+  weight_file_find(&f, "blocks.0.ffn.0.weight")->name = "z";
+  weight_file_find(&f, "blocks.0.ffn.2.weight")->name = "u";
+  weight_file_write(&f, path, NULL, 0);
+  refused(&two, "3 tensors that tell its sizes are missing (cross_dit, names of wan): time_embedding.0.weight, "
+                "blocks.0.ffn.0.weight, head.head.weight");
+  weight_file_find(&f, "z")->name = "blocks.0.ffn.0.weight";
+  weight_file_find(&f, "u")->name = "blocks.0.ffn.2.weight";
   weight_file_find(&f, "x")->name = "time_embedding.0.weight";
   weight_file_find(&f, "y")->name = "head.head.weight";
   e = weight_file_find(&f, "head.head.weight");

@@ -19,7 +19,8 @@ struct convert_params {
 
 // Writes all parameters to `path`, tensor by tensor, in bounded memory.  CONVERT_KEEP keeps every bit; narrowing rounds
 // to nearest, ties to even.  Metadata goes along.
-// Errors: as source_open(); VKD_ERR_INPUT where a finite value overflows F16, naming tensor and value.
+// Errors: as source_open(); VKD_ERR_USAGE where path is one of the files that are read; VKD_ERR_INPUT where a finite
+// value overflows F16, naming tensor and value.
 enum vkd_status convert_weights(const struct convert_params *params, const char *path, struct vkd_error *err);
 
 #endif

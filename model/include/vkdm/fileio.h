@@ -43,6 +43,7 @@ enum vkd_status fileio_sync_dir(const char *path, struct vkd_error *err);
 
 bool fileio_is_dir(const char *path);
 bool fileio_is_file(const char *path);
+bool fileio_is_same(const char *a, const char *b); // both exist and are one file, under whatever names
 
 // "folder/name", malloc'd; NULL: out of memory.
 char *fileio_join(const char *folder, const char *name);
