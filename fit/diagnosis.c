@@ -175,14 +175,22 @@ say(struct findings *f, const char *fmt, ...) {
   f->count++;
 }
 
+bool fit_finding_of_e(const struct fit_solution *s, struct fit_finding *out) {
+  double costs = 100 * fmax(0, s->objective_without_e / s->objective - 1); // at its bound E is rounding alone
+  if (s->e_identified) return false;
+  if (isnan(s->objective_without_e))
+    snprintf(out->text, sizeof out->text, "E is not identified: the rows differ too little for a fit with E = 0");
+  else
+    snprintf(out->text, sizeof out->text, "E is not identified: with E = 0 the objective is only %.2g %% higher",
+             costs);
+  return true;
+}
+
 int fit_findings(const struct fit_solution *s, const struct fit_diagnosis *d,
                  struct fit_finding out[FIT_MAX_FINDINGS]) {
   struct findings f = {.to = out};
-  if (!s->e_identified)
-    say(&f,
-        "E is not identified: with E = 0 the objective is only %.2g %% higher; do not extrapolate from these rows, nor "
-        "trust the exponents",
-        100 * fmax(0, s->objective_without_e / s->objective - 1)); // at its bound E is rounding alone
+  struct fit_finding e;
+  if (fit_finding_of_e(s, &e)) say(&f, "%s; do not extrapolate from these rows, nor trust the exponents", e.text);
   for (int j = 0; j < s->law->params; j++)
     if (s->at_bound[j])
       say(&f, "%s is not identified: it ran to the edge of what is tried, %.5g", s->law->param[j], s->params[j]);

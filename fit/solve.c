@@ -285,8 +285,7 @@ enum fit_status fit__problem_init(struct fit_problem *p, const struct fit_runs *
 
 void fit__problem_free(struct fit_problem *p) { free(p->obs); }
 
-static enum fit_status profile_e(struct fit_problem *p, const double *x, struct fit_solution *out,
-                                 struct fit_error *err) {
+static void try_without_e(const struct fit_problem *p, const double *x, struct fit_solution *out) {
   struct fit_solution without = {0};
   double to[FIT_MAX_PARAMS];
   struct fit_problem fixed = *p;
@@ -296,11 +295,10 @@ static enum fit_status profile_e(struct fit_problem *p, const double *x, struct 
     fixed.loss = FIT_LOSS_HUBER;
     fixed.delta = out->delta;
   }
-  if (!fit__minimise(&fixed, NULL, x, to, &without))
-    return fit_fail(err, FIT_ERR_FAILED, "the fit with E = 0 did not converge (or no memory)");
-  out->objective_without_e = without.objective;
-  out->e_identified = without.objective > E_TOLERANCE * out->objective;
-  return FIT_OK;
+  // of rows that hardly differ: nothing is known of E then
+  bool found = fit__minimise(&fixed, NULL, x, to, &without);
+  out->objective_without_e = found ? without.objective : NAN;
+  out->e_identified = found && without.objective > E_TOLERANCE * out->objective;
 }
 
 enum fit_status fit_solve(const struct fit_runs *runs, const struct fit_options *options, struct fit_solution *out,
@@ -329,7 +327,7 @@ enum fit_status fit_solve(const struct fit_runs *runs, const struct fit_options 
   }
   out->quadratic_share = inside / (double)p.count;
   out->rms = sqrt(square / (double)p.count);
-  if (!strcmp(p.law->name, "joint") && isnan(p.held[FIT_E])) status = profile_e(&p, x, out, err);
+  if (!strcmp(p.law->name, "joint") && isnan(p.held[FIT_E])) try_without_e(&p, x, out);
 fail:
   fit__problem_free(&p);
   return status;

@@ -173,9 +173,8 @@ static void print_compare(const struct fit_compare *c) {
     const double *p = law[i].s->params;
     printf("  %-8s L(N,T) = %.6g + %.6g*N^-%.6g + %.6g*T^-%.6g\n", law[i].name, p[FIT_E], p[FIT_A], p[FIT_ALPHA],
            p[FIT_B], p[FIT_BETA]);
-    if (!law[i].s->e_identified)
-      printf("           E is not identified: with E = 0 the objective is only %.2g %% higher\n",
-             100 * fmax(0, law[i].s->objective_without_e / law[i].s->objective - 1));
+    struct fit_finding e;
+    if (fit_finding_of_e(law[i].s, &e)) printf("           %s\n", e.text);
     for (int j = 0; j < law[i].s->law->params; j++)
       if (law[i].s->at_bound[j]) printf("           %s is not identified\n", law[i].s->law->param[j]);
   }

@@ -130,6 +130,29 @@ static void test_refused(void) {
   fit_runs_free(&runs);
 }
 
+// Sizes and budgets that hardly differ: a law, or one message, but never a failure for want of a fit without E.
+static void test_narrow(void) {
+  double si[FIT_JOINT_PARAMS];
+  paper_law(si);
+  for (int seed = 0; seed < 6; seed++) {
+    struct fit_solution s;
+    struct fit_error err;
+    struct fit_runs runs = synthetic_runs(si, 6, 6, 1e-5, (uint64_t)seed);
+    for (size_t i = 0; i < runs.count; i++) {
+      struct fit_run *r = &runs.row[i];
+      double old = fit_joint_loss(si, r->params, r->tokens);
+      r->params = 1e9 * (1 + 0.02 * (double)(i / 6));
+      r->tokens = 1e10 * (1 + 0.02 * (double)(i % 6));
+      r->loss *= fit_joint_loss(si, r->params, r->tokens) / old;
+    }
+    enum fit_status st = fit_solve(&runs, NULL, &s, &err);
+    CHECK(st == FIT_OK || strstr(err.what, "no start converged"), "%s", err.what);
+    if (st == FIT_OK)
+      CHECK(!s.e_identified, "E from a narrow table: %g against %g", s.objective, s.objective_without_e);
+    fit_runs_free(&runs);
+  }
+}
+
 static void test_bootstrap(void) {
   double si[FIT_JOINT_PARAMS];
   paper_law(si);
@@ -169,6 +192,7 @@ int main(void) {
   test_held();
   test_outliers();
   test_refused();
+  test_narrow();
   test_bootstrap();
   return check_done();
 }

@@ -34,6 +34,8 @@ enum fit_status fit_diagnose(const struct fit_runs *runs, const struct fit_optio
 struct fit_finding {
   char text[320];
 };
+// Of E alone: "E is not identified: ..."; false: it is.
+bool fit_finding_of_e(const struct fit_solution *s, struct fit_finding *out);
 int fit_findings(const struct fit_solution *s, const struct fit_diagnosis *d, struct fit_finding out[FIT_MAX_FINDINGS]);
 
 #endif

@@ -39,7 +39,8 @@ struct fit_solution {
   int starts, agreeing;          // starts taken to the end; those within 1e-6 of the best objective
   bool at_bound[FIT_MAX_PARAMS]; // stopped at a bound of the law's row: the table does not determine it
   // What the objective becomes with E = 0 and everything else refitted, and whether the data can tell E from 0:
-  // false when that costs 2 % or less.  Where E is held, or the law has none: 0 and true.
+  // false when that costs 2 % or less, or when that fit does not converge (NaN).  Where E is held, or the law has none:
+  // 0 and true.
   double objective_without_e;
   bool e_identified;
 };
