@@ -215,75 +215,102 @@ static void on_progress(void *user, int step, int steps) {
   progress_update(bar, (uint64_t)step, NULL);
 }
 
+// What is asked for, as it fits the model.
+struct job {
+  const struct cmd_args *args;
+  const char *path;
+  enum format format;
+  int count;
+  int32_t *labels; // [count]
+  const struct sampler *sampler;
+  struct text_arg text;
+};
+
+// All that can be found out without the weights.
+static enum vkd_status fit_model(void *user, const struct run_model *m, struct vkd_error *err) {
+  struct job *j = user;
+  int steps = (int)cmd_int(j->args, "steps");
+  if (j->format != SAFETENSORS && m->state.codec.kind == LATENT_RAW)
+    return vkd_fail(err, VKD_ERR_USAGE,
+                    "sample: the model's latents were made elsewhere and cannot become pictures here; write "
+                    ".safetensors");
+  enum vkd_status st = find_sampler(j->args, m, &j->sampler, err);
+  if (st == VKD_OK) st = find_labels(j->args, m, j->count, j->labels, err);
+  if (st == VKD_OK) st = text_arg_read(j->args, &m->state.model, j->count, &j->text, err);
+  if (st == VKD_OK && m->state.step < 0 && !m->state.model.class_rows && !j->text.text)
+    vkd_log(VKD_LOG_WARN, "%s: takes text, and no --text is given: its embedding is zeros", j->args->pos[0]);
+  if (st != VKD_OK || !steps) return st;
+  double *grid = malloc((2 * (size_t)steps + 1) * sizeof *grid);
+  st = grid ? sampler_grid(j->sampler, steps, 1, grid, grid + steps + 1, err)
+            : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d steps", steps);
+  free(grid);
+  return st;
+}
+
+static enum vkd_status draw(const struct job *j, const struct run_model *m, float *latents, struct vkd_error *err) {
+  struct progress bar = {.total = 0};
+  struct sample_params p = {.params = m->params,
+                            .kind = PARAMS_WEIGHT,
+                            .prediction = prediction_of(m->config.train.objective),
+                            .sampler = j->sampler,
+                            .count = j->count,
+                            .steps = (int)cmd_int(j->args, "steps"),
+                            .shift = shift_of(j->args, m),
+                            .cfg = cmd_real(j->args, "cfg"),
+                            .cfg_channels = (int)cmd_int(j->args, "cfg-channels"),
+                            .seed = (uint64_t)cmd_int(j->args, "seed"),
+                            .labels = j->labels,
+                            .text = j->text.text,
+                            .null_text = j->text.null_text,
+                            .noise = j->text.noise,
+                            .progress = on_progress,
+                            .user = &bar};
+  enum vkd_status st = sample_run(&p, latents, err);
+  if (*bar.label) progress_end(&bar, NULL);
+  return st == VKD_OK ? check_finite(latents, (size_t)j->count * latent_count(&m->state.codec), err) : st;
+}
+
+static enum vkd_status write_samples(const struct job *j, const struct run_model *m, const float *latents,
+                                     struct vkd_error *err) {
+  enum vkd_status st = j->format == SAFETENSORS ? write_latents(j->path, latents, &m->state.model, j->count, err)
+                                                : write_video(j->path, j->format, latents, &m->state.codec, j->count,
+                                                              cmd_real(j->args, "fps"), err);
+  if (st != VKD_OK) return st;
+  printf("%s: %d sample%s", j->path, j->count, j->count == 1 ? "" : "s");
+  if (m->state.step >= 0) printf(" of step %lld", (long long)m->state.step);
+  printf("\n");
+  return VKD_OK;
+}
+
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
-  const char *path = cmd_string(args, "output");
+  struct job job = {.args = args, .path = cmd_string(args, "output"), .count = (int)cmd_int(args, "count")};
   struct run_model m = {.params = NULL};
   struct lora_arg lora = {.count = 0};
-  const struct sampler *sampler = NULL;
   struct vkd_device *dev = NULL;
-  struct progress bar = {.total = 0};
-  enum format format = GIF;
-  int count = (int)cmd_int(args, "count");
-  int32_t *labels = calloc((size_t)count, sizeof *labels);
-  float *latents = NULL;
-  struct text_arg text = {.text = NULL};
   struct derive_options options;
+  struct streamed_wish wish = {.always = cmd_has(args, "stream"),
+                               .batch = (int64_t)job.count * (cmd_real(args, "cfg") == 1 ? 1 : 2)};
+  const struct run_model_check check = {.run = fit_model, .user = &job};
+  float *latents = NULL;
+  job.labels = calloc((size_t)job.count, sizeof *job.labels);
   enum vkd_status st =
-      labels ? find_format(path, &format, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for labels");
-  if (st == VKD_OK) st = check_output(args, path, err);
+      job.labels ? find_format(job.path, &job.format, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for labels");
+  if (st == VKD_OK) st = check_output(args, job.path, err);
   if (st == VKD_OK) st = model_file_options(args, &options, err);
+  if (st == VKD_OK) st = precision_arg(args, &wish.compute, err);
   if (st == VKD_OK)
     st = vkd_device_create(
         &dev, &(struct vkd_device_params){.select = cmd_string(args, "device"), .memory_limit = streamed_limit(args)},
         err);
-  struct streamed_wish wish = {.always = cmd_has(args, "stream"),
-                               .batch = (int64_t)count * (cmd_real(args, "cfg") == 1 ? 1 : 2)};
-  if (st == VKD_OK) st = precision_arg(args, &wish.compute, err);
-  if (st == VKD_OK) st = run_model_open_any(&m, args->pos[0], &options, cmd_has(args, "raw"), dev, &wish, err);
+  if (st == VKD_OK) st = run_model_open_any(&m, args->pos[0], &options, cmd_has(args, "raw"), dev, &wish, &check, err);
   if (st == VKD_OK) st = lora_arg_load(&lora, args, &m.params, err);
-  if (st == VKD_OK && format != SAFETENSORS && m.state.codec.kind == LATENT_RAW)
-    st =
-        vkd_fail(err, VKD_ERR_USAGE,
-                 "sample: the model's latents were made elsewhere and cannot become pictures here; write .safetensors");
-  if (st == VKD_OK) st = find_sampler(args, &m, &sampler, err);
-  if (st == VKD_OK) st = find_labels(args, &m, count, labels, err);
-  if (st == VKD_OK) st = text_arg_read(args, &m.state.model, count, &text, err);
-  if (st == VKD_OK && m.state.step < 0 && !m.state.model.class_rows && !text.text)
-    vkd_log(VKD_LOG_WARN, "%s: takes text, and no --text is given: its embedding is zeros", args->pos[0]);
-  if (st == VKD_OK && !(latents = malloc((size_t)count * latent_count(&m.state.codec) * sizeof *latents)))
-    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d samples", count);
-  if (st == VKD_OK) {
-    struct sample_params p = {.params = m.params,
-                              .kind = PARAMS_WEIGHT,
-                              .prediction = prediction_of(m.config.train.objective),
-                              .sampler = sampler,
-                              .count = count,
-                              .steps = (int)cmd_int(args, "steps"),
-                              .shift = shift_of(args, &m),
-                              .cfg = cmd_real(args, "cfg"),
-                              .cfg_channels = (int)cmd_int(args, "cfg-channels"),
-                              .seed = (uint64_t)cmd_int(args, "seed"),
-                              .labels = labels,
-                              .text = text.text,
-                              .null_text = text.null_text,
-                              .noise = text.noise,
-                              .progress = on_progress,
-                              .user = &bar};
-    st = sample_run(&p, latents, err);
-    if (*bar.label) progress_end(&bar, NULL);
-    if (st == VKD_OK) st = check_finite(latents, (size_t)count * latent_count(&m.state.codec), err);
-  }
-  if (st == VKD_OK && format == SAFETENSORS)
-    st = write_latents(path, latents, &m.state.model, count, err);
-  else if (st == VKD_OK)
-    st = write_video(path, format, latents, &m.state.codec, count, cmd_real(args, "fps"), err);
-  if (st == VKD_OK && m.state.step >= 0)
-    printf("%s: %d samples of step %lld\n", path, count, (long long)m.state.step);
-  else if (st == VKD_OK)
-    printf("%s: %d samples\n", path, count);
-  free(labels);
+  if (st == VKD_OK && !(latents = malloc((size_t)job.count * latent_count(&m.state.codec) * sizeof *latents)))
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d samples", job.count);
+  if (st == VKD_OK) st = draw(&job, &m, latents, err);
+  if (st == VKD_OK) st = write_samples(&job, &m, latents, err);
+  free(job.labels);
   free(latents);
-  text_arg_free(&text);
+  text_arg_free(&job.text);
   run_model_close(&m);
   lora_arg_close(&lora);
   vkd_device_destroy(&dev);

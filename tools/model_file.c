@@ -147,7 +147,8 @@ enum vkd_status model_file_require_latent(const struct model_file *f, struct vkd
 }
 
 static enum vkd_status open_file(struct run_model *m, struct model_file *f, struct vkd_device *dev,
-                                 const struct streamed_wish *wish, struct vkd_error *err) {
+                                 const struct streamed_wish *wish, const struct run_model_check *check,
+                                 struct vkd_error *err) {
   struct dit_config *c = &f->model.config;
   c->compute = wish->compute;
   m->state.step = -1;
@@ -157,12 +158,13 @@ static enum vkd_status open_file(struct run_model *m, struct model_file *f, stru
   if (st == VKD_OK)
     st = latent_codec_init(&m->state.codec, LATENT_RAW, (uint32_t)c->in_channels, (uint32_t)c->latent[0],
                            (uint32_t)c->latent[1], (uint32_t)c->latent[2], 0, 0, err);
+  if (st == VKD_OK) st = check->run(check->user, m, err);
   return st == VKD_OK ? streamed_open(&m->streamed, &m->params, dev, c, &f->weights, wish, err) : st;
 }
 
 enum vkd_status run_model_open_any(struct run_model *m, const char *path, const struct derive_options *options,
                                    bool raw, struct vkd_device *dev, const struct streamed_wish *wish,
-                                   struct vkd_error *err) {
+                                   const struct run_model_check *check, struct vkd_error *err) {
   struct model_file f = {.weights = NULL};
   char *checkpoint = NULL;
   *m = (struct run_model){.params = NULL};
@@ -173,10 +175,11 @@ enum vkd_status run_model_open_any(struct run_model *m, const char *path, const 
     if (st == VKD_OK && wish->always)
       st = vkd_fail(err, VKD_ERR_USAGE, "%s: --stream is of weight files, as %s/weights.safetensors", path, checkpoint);
     if (st == VKD_OK) st = run_model_open(m, path, raw, &wish->compute, dev, err);
+    if (st == VKD_OK && (st = check->run(check->user, m, err)) != VKD_OK) run_model_close(m);
   } else {
     st = model_file_open(&f, path, options, raw, err);
     if (st == VKD_OK) model_file_log(&f);
-    if (st == VKD_OK) st = open_file(m, &f, dev, wish, err);
+    if (st == VKD_OK) st = open_file(m, &f, dev, wish, check, err);
     model_file_close(&f);
     if (st != VKD_OK) run_model_close(m);
   }

@@ -58,11 +58,17 @@ enum vkd_status model_file_require_latent(const struct model_file *file, struct 
 // What the family's public code assumes of such a model, in a configuration whose other fields are at their defaults.
 void model_file_config(const struct derived *model, struct config *config);
 
+// What a model is to be asked before its weights are loaded, which may take minutes; all but params is there.
+struct run_model_check {
+  enum vkd_status (*run)(void *user, const struct run_model *model, struct vkd_error *err);
+  void *user;
+};
+
 // A model to sample from, of either kind.  Of a file: its configuration has the defaults of the family's public code,
 // its latents are raw, state.step is -1, and its weights are streamed where they do not fit.  Errors: also
-// VKD_ERR_USAGE where nothing tells the latent's size.
+// VKD_ERR_USAGE where nothing tells the latent's size; that of the check.
 enum vkd_status run_model_open_any(struct run_model *out, const char *path, const struct derive_options *options,
                                    bool raw, struct vkd_device *dev, const struct streamed_wish *wish,
-                                   struct vkd_error *err);
+                                   const struct run_model_check *check, struct vkd_error *err);
 
 #endif

@@ -18,7 +18,9 @@ enum vkd_status streamed_open(struct streamed *s, struct params **params, struct
   struct stream_need need;
   *s = (struct streamed){.source = NULL};
   enum vkd_status st = stream_need(dev, c, wish->batch, &need, err);
-  if (st != VKD_OK) return st;
+  if (st != VKD_OK)
+    return vkd_error_prefix(err, "%s: %lld latents of %d x %d x %d x %d at once", weights_path(*weights),
+                            (long long)wish->batch, c->in_channels, c->latent[0], c->latent[1], c->latent[2]);
   bool streamed = wish->always || need.streamed;
   st = params_create(params, dev, c, streamed ? 0 : PARAMS_FOR_INFERENCE, err);
   if (st == VKD_OK && !streamed) return params_load_weights(*params, PARAMS_WEIGHT, *weights, NULL, err);
