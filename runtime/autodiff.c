@@ -128,25 +128,48 @@ static void walk_node(struct vkd_graph *g, uint32_t index, struct tensor_grad *g
   vkd_graph_label_pop(g);
 }
 
+// The walk from node `last` down.  Of a region to recompute, nodes lie side by side.
+static void walk(struct vkd_graph *g, uint32_t last, struct tensor_grad *grads, struct vkd_recompute *r) {
+  uint32_t end = 0, from = 0; // of the region that the walk is in
+  for (uint32_t i = last + 1; i-- > 0 && g->error.status == VKD_OK;) {
+    uint32_t region = g->nodes[i].region;
+    if (region != r->region) {
+      if (r->region) vkd__recompute(g, r, i + 1, end, from);
+      r->region = region;
+      end = i + 1;
+      from = g->node_count;
+    }
+    walk_node(g, i, grads);
+  }
+  if (r->region && g->error.status == VKD_OK) vkd__recompute(g, r, 0, end, from);
+}
+
 void vkd__vjp(struct vkd_graph *g, const vkd_tensor *y, const vkd_tensor *dy, int ny, const vkd_tensor *wrt, int n,
               vkd_tensor *grads_out) {
   for (int i = 0; i < n; i++) grads_out[i] = (vkd_tensor){0};
   if (g->error.status != VKD_OK) return;
+  if (g->region) {
+    vkd__graph_fail(g, VKD_ERR_INTERNAL, "a region to recompute has not ended");
+    return;
+  }
   uint32_t count = g->tensor_count, last = 0;
-  uint8_t *wants = calloc(count, 1);
+  uint8_t *wants = calloc(2 * (size_t)count + g->node_count, 1), *keep = wants + count;
   struct tensor_grad *grads = calloc(count, sizeof *grads);
-  if (!wants || !grads) {
+  vkd_tensor *copy = calloc(count, sizeof *copy);
+  if (!wants || !grads || !copy) {
     vkd__graph_fail(g, VKD_ERR_HOST_MEMORY, "no memory for gradients");
     goto done;
   }
   mark_wanted(g, wrt, n, wants);
   g->wants = wants;
   g->wants_count = count;
+  vkd__recompute_keep(g, keep);
   for (int i = 0; i < ny; i++) {
     grads[y[i].id].sum = sum_of(g, grads[y[i].id].sum, dy[i], UINT32_MAX);
+    keep[y[i].id] = keep[dy[i].id] = 1;
     if (vkd__info(g, y[i])->node > last) last = vkd__info(g, y[i])->node;
   }
-  for (uint32_t i = last + 1; i-- > 0 && g->error.status == VKD_OK;) walk_node(g, i, grads);
+  walk(g, last, grads, &(struct vkd_recompute){.keep = keep, .need = keep + count, .copy = copy});
   for (int i = 0; i < n && g->error.status == VKD_OK; i++) {
     grads_out[i] = finish(g, wrt[i], &grads[wrt[i].id]);
     if (!grads_out[i].id)
@@ -158,6 +181,7 @@ done:
   g->wants_count = 0;
   free(wants);
   free(grads);
+  free(copy);
 }
 
 void vkd_grad_scaled(struct vkd_graph *g, vkd_tensor loss, vkd_tensor scale, const vkd_tensor *wrt, int n,

@@ -143,12 +143,17 @@ vkd_tensor vkd__graph_add(struct vkd_graph *g, const struct vkd_node *node, vkd_
       return (vkd_tensor){0};
     }
   }
+  if (op->writes && g->region) {
+    vkd__graph_fail(g, VKD_ERR_INTERNAL, "%s writes a bound tensor: it cannot be in a region to recompute", op->name);
+    return (vkd_tensor){0};
+  }
   struct vkd_shape shape[VKD_MAX_OUT] = {{0}};
   enum vkd_dtype dtype[VKD_MAX_OUT] = {VKD_F32, VKD_F32};
   op->shape(g, &n, shape, dtype);
   if (g->error.status != VKD_OK) return (vkd_tensor){0};
   n.nout = op->outs;
   n.label = current_label(g);
+  n.region = g->region;
   for (int i = 0; i < n.nout; i++) {
     if (!shape_valid(&shape[i])) {
       vkd__graph_fail(g, VKD_ERR_SHAPE, "%s: output %d is empty or has 2^31 or more elements", op->name, i);
@@ -243,13 +248,13 @@ static uint64_t info_bytes(const struct vkd_tensor_info *t) {
   return (uint64_t)vkd_shape_numel(&t->shape) * vkd_dtype_bytes(t->dtype);
 }
 
-// Whether a node from `first` on reads or writes bytes of a bound tensor.
-static bool touched_since(const struct vkd_graph *g, uint32_t first, vkd_tensor dst) {
-  const struct vkd_tensor_info *d = vkd__info(g, dst);
+// Whether a node from `first` on reads or writes bytes of the bound tensor d; written: whether one writes them.
+static bool touched_since(const struct vkd_graph *g, uint32_t first, const struct vkd_tensor_info *d, bool written) {
   for (uint32_t i = first; i < g->node_count; i++) {
     const struct vkd_node *n = &g->nodes[i];
     if (vkd__ops[n->op].flags & (VKD_OP_LEAF | VKD_OP_VIEW)) continue;
     for (int k = 0; k < n->nin + n->nout; k++) {
+      if (written && k < n->nin && !(vkd__ops[n->op].writes >> k & 1)) continue;
       const struct vkd_tensor_info *t = bound_of(g, k < n->nin ? n->in[k] : n->out[k - n->nin]);
       if (t && t->buffer == d->buffer && t->offset < d->offset + info_bytes(d) && d->offset < t->offset + info_bytes(t))
         return true;
@@ -258,8 +263,17 @@ static bool touched_since(const struct vkd_graph *g, uint32_t first, vkd_tensor 
   return false;
 }
 
+bool vkd__written_since(const struct vkd_graph *g, uint32_t first, vkd_tensor x) {
+  const struct vkd_tensor_info *d = x.id ? bound_of(g, x) : NULL;
+  return d && touched_since(g, first, d, true);
+}
+
 void vkd_place(struct vkd_graph *g, vkd_tensor x, vkd_tensor dst) {
   if (g->error.status != VKD_OK) return;
+  if (g->region) {
+    vkd__graph_fail(g, VKD_ERR_INTERNAL, "nothing can be placed in a region to recompute");
+    return;
+  }
   if (vkd__numel(g, x) != vkd__numel(g, dst) || vkd__info(g, dst)->kind != VKD_TENSOR_BOUND) {
     vkd__graph_fail(g, VKD_ERR_SHAPE, "a tensor of %lld elements cannot be placed in one of %lld",
                     (long long)vkd__numel(g, x), (long long)vkd__numel(g, dst));
@@ -272,7 +286,8 @@ void vkd_place(struct vkd_graph *g, vkd_tensor x, vkd_tensor dst) {
   }
   struct vkd_tensor_info *t = &g->tensors[x.id];
   uint32_t flags = vkd__ops[g->nodes[t->node].op].flags;
-  if (t->kind == VKD_TENSOR_TEMP && !(flags & VKD_OP_VIEW) && !t->place.id && !touched_since(g, t->node, dst))
+  if (t->kind == VKD_TENSOR_TEMP && !(flags & VKD_OP_VIEW) && !t->place.id &&
+      !touched_since(g, t->node, vkd__info(g, dst), false))
     t->place = dst;
   else
     vkd_assign(g, dst, x);

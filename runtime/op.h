@@ -72,6 +72,7 @@ struct vkd_node {
   union vkd_op_params p;
   uint64_t scratch; // bytes wanted while the node runs, set by shape()
   const char *label;
+  uint32_t region; // to recompute; 0: none
 };
 
 struct vkd_lower;

@@ -6,6 +6,9 @@
 #include "vkd/device.h"
 #include "vkd/ops.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 enum { RG_POOL = 64, RG_LEAVES = 160, RG_STATES = 4 };
 
 struct random_graph {
@@ -21,6 +24,7 @@ struct random_graph {
 };
 
 static bool rg_half = true; // some products take 16-bit operands
+static bool rg_regions;     // some steps of differentiable graphs are in regions to recompute; the graph is the same
 
 static inline uint64_t rg_bits(struct random_graph *r) { // splitmix64
   uint64_t z = r->draws += 0x9e3779b97f4a7c15u;
@@ -223,8 +227,51 @@ static inline enum vkd_status rg_build(struct random_graph *r, uint64_t seed, in
   }
   for (int i = 0; i < 5; i++) rg_keep(r, rg_leaf(r, 1 + rg_below(r, max_rows), (int64_t[]){3, 4, 8, 8, 16}[i]));
   for (int i = 0; i < r->state_count; i++) rg_keep(r, r->states[i]);
-  for (int i = 0; i < steps; i++) rg_step(r, differentiable);
+  struct random_graph marks = {.draws = ~seed};
+  bool open = false;
+  for (int i = 0; i < steps; i++) {
+    if (open && rg_below(&marks, 4) == 0) vkd_graph_recompute_end(r->g), open = false;
+    if (rg_regions && differentiable && !open && rg_below(&marks, 3)) vkd_graph_recompute_begin(r->g), open = true;
+    rg_step(r, differentiable);
+  }
+  if (open) vkd_graph_recompute_end(r->g);
   return vkd_graph_status(r->g, err);
 }
+
+static inline vkd_tensor rg_mse(struct random_graph *r, vkd_tensor x) { // to random numbers
+  int64_t n = vkd__numel(r->g, x);
+  float *target = malloc((size_t)n * sizeof *target);
+  for (int64_t i = 0; i < n; i++) target[i] = (float)rg_uniform(r);
+  vkd_tensor loss = vkd_mse(r->g, x, vkd_constant(r->g, "target", VKD_F32, vkd_tensor_shape(r->g, x), target));
+  free(target);
+  return loss;
+}
+
+// A loss of the last of the pool and `more` others.
+static inline vkd_tensor rg_loss(struct random_graph *r, int more) {
+  vkd_tensor loss = rg_mse(r, r->pool[r->pool_count - 1]);
+  for (int i = 0; i < more; i++) loss = vkd_add(r->g, loss, rg_mse(r, r->pool[rg_below(r, r->pool_count)]));
+  return loss;
+}
+
+// Gradients with respect to the leaves that the loss depends on.  Loss, gradients and `other`, which may be empty, are
+// outputs.  Returns how many gradients.
+static inline int rg_gradients(struct random_graph *r, vkd_tensor loss, vkd_tensor other, vkd_tensor *wrt,
+                               vkd_tensor *grads) {
+  int n = 0;
+  uint8_t *needed = calloc(r->g->node_count, 1);
+  vkd_output(r->g, loss);
+  if (r->g->error.status == VKD_OK) vkd__graph_needed(r->g, needed);
+  for (int i = 0; i < r->leaf_count; i++)
+    if (needed[vkd__info(r->g, r->leaves[i])->node]) wrt[n++] = r->leaves[i];
+  free(needed);
+  if (other.id) vkd_output(r->g, other);
+  vkd_grad(r->g, loss, wrt, n, grads);
+  for (int i = 0; i < n && r->g->error.status == VKD_OK; i++) vkd_output(r->g, grads[i]);
+  return n;
+}
+
+// Such graphs have no gradient.
+static inline bool rg_overlaps(const struct random_graph *r) { return strstr(r->g->error.what, "overlap") != NULL; }
 
 #endif

@@ -141,19 +141,10 @@ static void check_gradients(struct random_graph *r, vkd_tensor loss, const char 
   vkd_tensor wrt[RG_LEAVES], grads[RG_LEAVES];
   struct vkd_error err = {0};
   double **values = NULL, *direction[RG_LEAVES], *want = NULL;
-  int n = 0;
   struct vkd_graph *g = r->g;
-  // Leaves that the loss depends on
-  uint8_t *needed = calloc(g->node_count, 1);
   g->unrounded = true;
-  vkd_output(g, loss);
-  if (vkd_graph_status(g, &err) == VKD_OK) vkd__graph_needed(g, needed);
-  for (int i = 0; i < r->leaf_count; i++)
-    if (needed[vkd__info(g, r->leaves[i])->node]) wrt[n++] = r->leaves[i];
-  free(needed);
-  vkd_grad(g, loss, wrt, n, grads);
-  for (int i = 0; i < n && err.status == VKD_OK && g->error.status == VKD_OK; i++) vkd_output(g, grads[i]);
-  bool overlap = strstr(g->error.what, "overlap") != NULL; // such graphs are refused, and tested above
+  int n = rg_gradients(r, loss, (vkd_tensor){0}, wrt, grads);
+  bool overlap = rg_overlaps(r); // such graphs are refused, and tested above
   if (overlap || vkd_graph_ref_alloc(g, &values, &err) != VKD_OK) {
     CHECK(overlap, "%s %llu: %s", what, (unsigned long long)seed, err.what);
     return;
@@ -193,22 +184,11 @@ static void check_gradients(struct random_graph *r, vkd_tensor loss, const char 
   free(values);
 }
 
-static vkd_tensor mse_to(struct random_graph *r, vkd_tensor x) {
-  int64_t n = vkd__numel(r->g, x);
-  float *target = malloc((size_t)n * sizeof *target);
-  for (int64_t i = 0; i < n; i++) target[i] = (float)rg_uniform(r);
-  vkd_tensor loss = vkd_mse(r->g, x, vkd_constant(r->g, "target", VKD_F32, vkd_tensor_shape(r->g, x), target));
-  free(target);
-  return loss;
-}
-
 static void test_random_gradients(uint64_t seed) {
   struct random_graph r;
   struct vkd_error err = {0};
   CHECK(rg_build(&r, seed, 12, 5, true, NULL, &err) == VKD_OK, "seed %llu: %s", (unsigned long long)seed, err.what);
-  vkd_tensor loss = mse_to(&r, r.pool[r.pool_count - 1]);
-  for (int i = 0; i < 2; i++) loss = vkd_add(r.g, loss, mse_to(&r, r.pool[rg_below(&r, r.pool_count)]));
-  check_gradients(&r, loss, "random graph", seed);
+  check_gradients(&r, rg_loss(&r, 2), "random graph", seed);
   vkd_graph_destroy(&r.g);
 }
 
@@ -228,7 +208,7 @@ static void test_shared_gradients(void) {
     vkd_tensor p = vkd_matmul(r.g, a, w, false, false, none, none), q = vkd_matmul(r.g, b, w, false, true, none, none);
     vkd_tensor s = vkd_matmul(r.g, a, a, false, true, none, none); // both operands
     vkd_tensor loss =
-        vkd_add(r.g, vkd_add(r.g, mse_to(&r, z), mse_to(&r, p)), vkd_add(r.g, mse_to(&r, q), mse_to(&r, s)));
+        vkd_add(r.g, vkd_add(r.g, rg_mse(&r, z), rg_mse(&r, p)), vkd_add(r.g, rg_mse(&r, q), rg_mse(&r, s)));
     check_gradients(&r, loss, "shared gradients", seed);
     vkd_graph_destroy(&r.g);
   }
@@ -240,11 +220,11 @@ static void test_slices(void) {
     struct random_graph r;
     struct vkd_error err = {0};
     CHECK(rg_build(&r, seed, 0, 5, true, NULL, &err) == VKD_OK, "%s", err.what);
-    vkd_tensor x = rg_leaf(&r, 11, 3), loss = mse_to(&r, vkd_gelu(r.g, vkd_slice(r.g, x, 7, 2)));
-    if (seed & 1) loss = vkd_add(r.g, loss, mse_to(&r, vkd_silu(r.g, vkd_slice(r.g, x, 1, 3))));
-    if (seed & 1) loss = vkd_add(r.g, loss, mse_to(&r, vkd_slice(r.g, vkd_slice(r.g, x, 1, 3), 1, 1)));
-    if (seed & 1) loss = vkd_add(r.g, loss, mse_to(&r, vkd_slice(r.g, x, 5, 1)));
-    if (seed & 2) loss = vkd_add(r.g, loss, mse_to(&r, vkd_gelu(r.g, x)));
+    vkd_tensor x = rg_leaf(&r, 11, 3), loss = rg_mse(&r, vkd_gelu(r.g, vkd_slice(r.g, x, 7, 2)));
+    if (seed & 1) loss = vkd_add(r.g, loss, rg_mse(&r, vkd_silu(r.g, vkd_slice(r.g, x, 1, 3))));
+    if (seed & 1) loss = vkd_add(r.g, loss, rg_mse(&r, vkd_slice(r.g, vkd_slice(r.g, x, 1, 3), 1, 1)));
+    if (seed & 1) loss = vkd_add(r.g, loss, rg_mse(&r, vkd_slice(r.g, x, 5, 1)));
+    if (seed & 2) loss = vkd_add(r.g, loss, rg_mse(&r, vkd_gelu(r.g, x)));
     int before = graphs_checked;
     check_gradients(&r, loss, "slices", seed);
     CHECK(graphs_checked == before + 1, "slices that do not overlap are refused: %s", r.g->error.what);

@@ -46,6 +46,14 @@ enum vkd_status vkd_graph_status(const struct vkd_graph *g, struct vkd_error *er
 void vkd_graph_label_push(struct vkd_graph *g, const char *fmt, ...) VKD_PRINTF(2, 3);
 void vkd_graph_label_pop(struct vkd_graph *g);
 
+// Nodes built between begin and end are a region that the gradient computes again: after the forward pass only what
+// other nodes or the host read of it is kept, and the reverse walk first copies the region's nodes that it needs, under
+// the label "recompute/...", which read what the region read.  Gradients are the same, bit for bit.  Regions do not
+// nest, hold no node that writes a bound tensor, and read no bound tensor that is written before the gradient.  Without
+// a gradient a region changes nothing.
+void vkd_graph_recompute_begin(struct vkd_graph *g);
+void vkd_graph_recompute_end(struct vkd_graph *g);
+
 // Leaves.  An input is written by the host before every run; a constant is copied into the graph here; a bound tensor
 // lives at `offset` bytes (a multiple of 64) of a buffer that the caller owns and that outlives every program made of
 // the graph; tensors that share bytes of a buffer have one dtype.
