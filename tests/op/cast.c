@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "check.h"
+#include "device.h"
 #include "vkd/exec.h"
 #include "vkd/half.h"
 #include "vkd/ops.h"
@@ -59,20 +59,8 @@ static void run(struct vkd_device *dev, enum vkd_dtype dtype) {
 }
 
 int main(void) {
-  struct vkd_error err = {0};
-  struct vkd_device *dev;
-  enum vkd_status st = vkd_device_create(&dev, NULL, &err);
-  if (st == VKD_ERR_NO_DEVICE || (st == VKD_OK && !vkd_device_get_caps(dev)->storage_16bit)) {
-    printf("skipped: %s\n", st == VKD_OK ? "the device lacks 16-bit storage" : err.what);
-    vkd_device_destroy(&dev);
-    return 77;
-  }
-  CHECK(st == VKD_OK, "%s", err.what);
-  if (dev) {
-    run(dev, VKD_F16);
-    run(dev, VKD_BF16);
-    CHECK(vkd_device_validation(dev, NULL, 0) == 0, "the validation layer complained");
-  }
-  vkd_device_destroy(&dev);
-  return check_done();
+  struct vkd_device *dev = device_or_skip(true);
+  run(dev, VKD_F16);
+  run(dev, VKD_BF16);
+  return device_done(&dev);
 }

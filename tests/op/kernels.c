@@ -1,7 +1,7 @@
 // Every kernel row on the device against the float64 reference, forward and backward, with guard bands.
 #include <string.h>
 
-#include "check.h"
+#include "device.h"
 #include "vkd/selftest.h"
 
 static void report(void *user, const struct vkd_selftest_result *r) {
@@ -12,16 +12,9 @@ static void report(void *user, const struct vkd_selftest_result *r) {
 
 int main(int argc, char **argv) {
   struct vkd_error err = {0};
-  struct vkd_device *dev;
+  struct vkd_device *dev = device_or_skip(false);
   uint32_t failed;
-  enum vkd_status st = vkd_device_create(&dev, NULL, &err);
-  if (st == VKD_ERR_NO_DEVICE) {
-    printf("skipped: %s\n", err.what);
-    return 77;
-  }
-  if (st == VKD_OK) st = vkd_selftest_run(dev, argc > 1 ? argv[1] : NULL, report, NULL, &failed, &err);
+  enum vkd_status st = vkd_selftest_run(dev, argc > 1 ? argv[1] : NULL, report, NULL, &failed, &err);
   CHECK(st == VKD_OK, "%s", err.what);
-  if (dev) CHECK(vkd_device_validation(dev, NULL, 0) == 0, "the validation layer complained");
-  vkd_device_destroy(&dev);
-  return check_done();
+  return device_done(&dev);
 }

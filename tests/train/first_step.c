@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "../../model/step.h"
-#include "check.h"
-#include "vkd/random.h"
+#include "device.h"
+#include "normal.h"
 
 enum { BATCH = 4, SEED = 12, STEP = 1 };
 
@@ -141,16 +141,8 @@ static void run(struct vkd_device *dev, const struct trial *t) {
   struct vkd_error err = {0};
   struct params *whole = NULL, *split = NULL;
   struct step_result a = {0}, b = {0};
-  for (uint32_t i = 0; i < sizeof latents / sizeof latents[0]; i += 4) {
-    double z[4];
-    vkd_normal4(1, 0, 20, 0, i / 4, z);
-    for (uint32_t k = 0; k < 4; k++) latents[i + k] = (float)z[k];
-  }
-  for (uint32_t i = 0; i < sizeof text / sizeof text[0]; i += 4) {
-    double z[4];
-    vkd_normal4(1, 0, 21, 0, i / 4, z);
-    for (uint32_t k = 0; k < 4; k++) text[i + k] = (float)z[k];
-  }
+  normal_fill(latents, sizeof latents / sizeof latents[0], 1, 20, 0);
+  normal_fill(text, sizeof text / sizeof text[0], 1, 21, 0);
   enum vkd_status st = one_step(dev, t, 0, &whole, &a, &err);
   if (st == VKD_OK) {
     double want = loss_of_zero(t);
@@ -170,18 +162,7 @@ static void run(struct vkd_device *dev, const struct trial *t) {
 }
 
 int main(void) {
-  struct vkd_error err = {0};
-  struct vkd_device *dev;
-  enum vkd_status st = vkd_device_create(&dev, NULL, &err);
-  if (st == VKD_ERR_NO_DEVICE) {
-    printf("skipped: %s\n", err.what);
-    return 77;
-  }
-  CHECK(st == VKD_OK, "%s", err.what);
-  if (dev) {
-    for (size_t i = 0; i < sizeof trials / sizeof trials[0]; i++) run(dev, &trials[i]);
-    CHECK(vkd_device_validation(dev, NULL, 0) == 0, "the validation layer complained");
-  }
-  vkd_device_destroy(&dev);
-  return check_done();
+  struct vkd_device *dev = device_or_skip(false);
+  for (size_t i = 0; i < sizeof trials / sizeof trials[0]; i++) run(dev, &trials[i]);
+  return device_done(&dev);
 }

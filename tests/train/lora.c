@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include "../../model/step.h"
-#include "check.h"
+#include "device.h"
+#include "models.h"
+#include "normal.h"
 #include "temp.h"
-#include "vkd/exec.h"
-#include "vkd/random.h"
+#include "trial.h"
 #include "vkdm/lora.h"
 
 enum { BATCH = 2, STEPS = 30 };
@@ -16,78 +17,19 @@ enum { BATCH = 2, STEPS = 30 };
 // As tests/train/reference.c: fp32 against float64 over about 60 ops; a wrong term is at 1e-3 or more.
 static const double tolerance = 2e-5;
 
-static const struct dit_config text_model = {.dim = 42,
-                                             .depth = 2,
-                                             .heads = 3,
-                                             .ffn = 53,
-                                             .freq_dim = 10,
-                                             .text_dim = 7,
-                                             .text_len = 5,
-                                             .in_channels = 3,
-                                             .out_channels = 3,
-                                             .patch = {1, 2, 3},
-                                             .latent = {3, 4, 9},
-                                             .eps = 1e-6f};
-static const struct dit_config image_model = {.family = DIT_CLASS,
-                                              .dim = 36,
-                                              .depth = 2,
-                                              .heads = 3,
-                                              .ffn = 53,
-                                              .freq_dim = 10,
-                                              .class_rows = 4,
-                                              .in_channels = 3,
-                                              .out_channels = 3,
-                                              .patch = {1, 2, 3},
-                                              .latent = {1, 6, 9},
-                                              .eps = 1e-6f};
-
 // Standard normal number i of a stream.
-static float draw(uint32_t stream, int64_t i) {
-  double z[4];
-  vkd_normal4(77, 0, 9, stream, (uint32_t)(i / 4), z);
-  return (float)z[i % 4];
-}
+static float draw(uint32_t stream, int64_t i) { return (float)normal_at(77, 9, stream, i); }
+static float noise(int row, int64_t i) { return draw(100 + (uint32_t)row, i); }
 
-// A model, its output, and its loss against a random target.
-struct trial {
-  struct dit_config model;
-  struct params *params;
-  struct vkd_graph *graph;
-  struct vkd_program *program;
-  struct dit_inputs in;
-  vkd_tensor target, out, loss, hyper, *weights, *grads;
-};
-
-static void close_trial(struct trial *t) {
-  vkd_program_destroy(&t->program);
-  vkd_graph_destroy(&t->graph);
-  params_destroy(&t->params);
-  free(t->weights);
-}
-
-// Initial weights with noise on top, so that none is zero or one, but B where it is to be zero.
+// Initial weights with noise on top, but for B where it is to be zero.
 static enum vkd_status fill_params(struct trial *t, bool zero_b, struct vkd_error *err) {
-  enum vkd_status st = VKD_OK;
-  int base = dit_base_rows(&t->model);
-  for (int i = 0; i < t->params->count && st == VKD_OK; i++) {
-    const struct dit_param *p = &t->params->rows[i];
-    float *w = malloc((size_t)p->numel * sizeof *w);
-    dit_param_init(&t->model, p, i, 5, w);
-    for (int64_t k = 0; k < p->numel && !(zero_b && i >= base); k++) w[k] += 0.1f * draw(100 + (uint32_t)i, k);
-    st = params_write(t->params, PARAMS_WEIGHT, i, w, err);
-    free(w);
-  }
-  return st;
+  return trial_weights(t, zero_b ? dit_base_rows(&t->model) : t->params->count, noise, err);
 }
 
 static void fill_inputs(struct trial *t) {
   const vkd_tensor real[] = {t->in.x, t->in.text, t->target};
-  for (uint32_t k = 0; k < 3; k++) {
-    if (!real[k].id) continue;
-    struct vkd_shape s = vkd_tensor_shape(t->graph, real[k]);
-    float *x = vkd_program_input(t->program, 0, real[k]);
-    for (int64_t i = 0; i < vkd_shape_numel(&s); i++) x[i] = draw(k, i);
-  }
+  for (uint32_t k = 0; k < 3; k++)
+    if (real[k].id) normal_fill(vkd_program_input(t->program, 0, real[k]), trial_numel(t, real[k]), 77, 9, k);
   float *s = vkd_program_input(t->program, 0, t->in.s);
   for (int i = 0; i < BATCH; i++) dit_timestep_embedding(t->model.freq_dim, 310 + 500 * i, s + i * t->model.freq_dim);
   int32_t *labels = t->in.labels.id ? vkd_program_input(t->program, 0, t->in.labels) : NULL;
@@ -96,97 +38,55 @@ static void fill_inputs(struct trial *t) {
 
 enum use { FORWARD, GRADIENTS, TRAINING };
 
-static enum vkd_status open_trial(struct trial *t, struct vkd_device *dev, enum use use, struct vkd_error *err) {
-  struct params *p = NULL;
-  enum vkd_status st =
-      params_create(&t->params, dev, &t->model, use == TRAINING ? PARAMS_FOR_TRAINING : PARAMS_FOR_INFERENCE, err);
-  if (st == VKD_OK) st = vkd_graph_create(&t->graph, err);
+// hyper: of TRAINING.
+static enum vkd_status open_trial(struct trial *t, struct vkd_device *dev, enum use use, vkd_tensor *hyper,
+                                  struct vkd_error *err) {
+  enum vkd_status st = trial_open(t, dev, use == TRAINING ? PARAMS_FOR_TRAINING : PARAMS_FOR_INFERENCE, err);
   if (st != VKD_OK) return st;
-  p = t->params;
-  struct vkd_graph *g = t->graph;
-  t->weights = calloc(2 * (size_t)p->count, sizeof *t->weights);
-  t->grads = t->weights + p->count;
-  dit_make_inputs(g, &t->model, BATCH, true, &t->in);
-  params_tensors(p, g, PARAMS_WEIGHT, t->weights);
-  t->out = dit_forward(g, &t->model, t->weights, &t->in);
-  vkd_output(g, t->out);
-  t->target = vkd_input(g, "target", VKD_F32, vkd_tensor_shape(g, t->out));
-  t->loss = vkd_mse(g, t->out, t->target);
-  vkd_output(g, t->loss);
-  int base = dit_base_rows(&t->model);
+  trial_mse(t, BATCH);
   if (use == GRADIENTS) {
-    vkd_grad(g, t->loss, t->weights + base, p->count - base, t->grads + base);
-    for (int i = base; i < p->count; i++) vkd_output(g, t->grads[i]);
+    trial_gradients(t, (vkd_tensor){0});
   } else if (use == TRAINING) {
-    st = step_gradients(g, p, t->weights, t->loss, err);
-    t->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
-    vkd_output(g, optim_update(g, p, PARAMS_GRAD, t->hyper));
+    st = step_gradients(t->graph, t->params, t->weights, t->loss, err);
+    *hyper = vkd_input(t->graph, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
+    vkd_output(t->graph, optim_update(t->graph, t->params, PARAMS_GRAD, *hyper));
   }
-  if (st == VKD_OK) st = vkd_program_create(&t->program, &(struct vkd_program_params){.device = dev, .graph = g}, err);
+  if (st == VKD_OK) st = trial_program(t, dev, err);
   if (st == VKD_OK) fill_inputs(t);
   return st;
 }
 
-static double relative(const float *x, const double *ref, int64_t n) {
-  double d2 = 0, r2 = 0;
-  for (int64_t i = 0; i < n; i++) {
-    d2 += ((double)x[i] - ref[i]) * ((double)x[i] - ref[i]);
-    r2 += ref[i] * ref[i];
-  }
-  return sqrt(d2 / r2);
-}
-
 // ---- gradients -----------------------------------------------------------------------------------------------------
-static void take_values(struct trial *t, double **values) {
-  const vkd_tensor in[] = {t->in.x, t->in.s, t->in.text, t->target};
-  for (size_t k = 0; k < sizeof in / sizeof in[0]; k++) {
-    if (!in[k].id) continue;
-    struct vkd_shape s = vkd_tensor_shape(t->graph, in[k]);
-    const float *x = vkd_program_input(t->program, 0, in[k]);
-    for (int64_t i = 0; i < vkd_shape_numel(&s); i++) values[in[k].id][i] = (double)x[i];
-  }
-  for (int i = 0; t->in.labels.id && i < BATCH; i++) values[t->in.labels.id][i] = 2 + i;
-  for (int i = 0; i < t->params->count; i++) {
-    int64_t n = t->params->rows[i].numel;
-    float *w = malloc((size_t)n * sizeof *w);
-    CHECK(params_read(t->params, PARAMS_WEIGHT, i, w, NULL) == VKD_OK, "row %d cannot be read", i);
-    for (int64_t k = 0; k < n; k++) values[t->weights[i].id][k] = (double)w[k];
-    free(w);
-  }
-}
-
 static void check_gradients(struct vkd_device *dev, const char *name, const struct dit_config *model) {
   struct vkd_error err = {0};
   struct trial t = {.model = *model};
-  double **values = NULL, worst = 0;
+  double worst = 0;
   t.model.lora.rank = 3;
   t.model.lora.alpha = 5;
   t.model.lora.targets = DIT_LORA_ALL;
-  enum vkd_status st = open_trial(&t, dev, GRADIENTS, &err);
+  enum vkd_status st = open_trial(&t, dev, GRADIENTS, NULL, &err);
   if (st == VKD_OK) st = fill_params(&t, false, &err);
   if (st == VKD_OK) st = vkd_program_run(t.program, &err);
-  if (st == VKD_OK) st = vkd_graph_ref_alloc(t.graph, &values, &err);
-  if (st == VKD_OK) take_values(&t, values);
-  if (st == VKD_OK) st = vkd_graph_ref_run(t.graph, values, &err);
+  const vkd_tensor inputs[] = {t.in.x, t.in.s, t.in.text, t.in.labels, t.target};
+  if (st == VKD_OK) st = trial_values(&t, inputs, sizeof inputs / sizeof inputs[0], &err);
+  if (st == VKD_OK) st = vkd_graph_ref_run(t.graph, t.values, &err);
   CHECK(st == VKD_OK, "%s: %s", name, err.what);
   int base = dit_base_rows(model), count = st == VKD_OK ? t.params->count : 0;
   for (int i = base; i < count; i++) {
     const struct dit_param *p = &t.params->rows[i];
-    double e = relative(vkd_program_output(t.program, 0, t.grads[i]), values[t.grads[i].id], p->numel);
+    double e = check_relative(vkd_program_output(t.program, 0, t.grads[i]), t.values[t.grads[i].id], p->numel);
     CHECK(e <= tolerance, "%s: gradient of %s is off by %g", name, p->name[DIT_NAMING_DIFFUSERS], e);
     worst = fmax(worst, e);
   }
   CHECK(count > base, "%s: no adapters", name);
   printf("%s: %d adapter gradients, worst %.2e\n", name, count - base, worst);
-  free(values);
-  close_trial(&t);
+  trial_close(&t);
 }
 
 // ---- what the model gives ------------------------------------------------------------------------------------------
 static float *run_out(struct trial *t, int64_t *n, struct vkd_error *err) {
   if (vkd_program_run(t->program, err) != VKD_OK) return NULL;
-  struct vkd_shape s = vkd_tensor_shape(t->graph, t->out);
-  *n = vkd_shape_numel(&s);
+  *n = trial_numel(t, t->out);
   float *copy = malloc((size_t)*n * sizeof *copy);
   memcpy(copy, vkd_program_output(t->program, 0, t->out), (size_t)*n * sizeof *copy);
   return copy;
@@ -205,9 +105,9 @@ static void check_outputs(struct vkd_device *dev, const char *name, const struct
   with.model.lora.rank = 4;
   with.model.lora.alpha = 6;
   with.model.lora.targets = DIT_LORA_Q | DIT_LORA_V | DIT_LORA_FFN;
-  enum vkd_status st = open_trial(&plain, dev, FORWARD, &err);
+  enum vkd_status st = open_trial(&plain, dev, FORWARD, NULL, &err);
   if (st == VKD_OK) st = fill_params(&plain, false, &err);
-  if (st == VKD_OK) st = open_trial(&with, dev, FORWARD, &err);
+  if (st == VKD_OK) st = open_trial(&with, dev, FORWARD, NULL, &err);
   if (st == VKD_OK) st = fill_params(&with, false, &err);
   // B at its initial zero: the same bits
   int first = dit_base_rows(model);
@@ -229,12 +129,12 @@ static void check_outputs(struct vkd_device *dev, const char *name, const struct
   if (st != VKD_OK) goto done;
   double *ref = malloc((size_t)n * sizeof *ref);
   for (int64_t i = 0; i < n; i++) ref[i] = (double)adapted[i];
-  double moved = relative(base, ref, n);
+  double moved = check_relative(base, ref, n);
   CHECK(moved > 1e-3, "%s: adapters change the output by %g only", name, moved);
   CHECK(lora_rank(lora) == 4 && 2 * lora_count(lora) == with.params->count - first, "%s: %d adapters of rank %d", name,
         lora_count(lora), lora_rank(lora));
   lora_configure(lora, 1, &again.model);
-  st = open_trial(&again, dev, FORWARD, &err);
+  st = open_trial(&again, dev, FORWARD, NULL, &err);
   if (st == VKD_OK) st = fill_params(&again, true, &err);
   if (st == VKD_OK) st = lora_apply(lora, 1, again.params, &err);
   if (st == VKD_OK) other = run_out(&again, &n, &err);
@@ -244,14 +144,14 @@ static void check_outputs(struct vkd_device *dev, const char *name, const struct
   st = lora_merge(lora, 1, plain.params, &err);
   other = st == VKD_OK ? run_out(&plain, &n, &err) : NULL;
   // The sum in W is rounded once per element, that on the fly per product: some 1e-7 each over the whole depth.
-  double e = other ? relative(other, ref, n) : NAN;
+  double e = other ? check_relative(other, ref, n) : NAN;
   CHECK(e <= 1e-5, "%s: merged is off by %g from on the fly: %s", name, e, err.what);
   printf("%s: adapters move the output by %.2e; merged against on the fly %.2e\n", name, moved, e);
   st = lora_merge(lora, -1, plain.params, &err);
   free(other);
   other = st == VKD_OK ? run_out(&plain, &n, &err) : NULL;
   for (int64_t i = 0; i < n; i++) ref[i] = (double)base[i];
-  e = other ? relative(other, ref, n) : NAN;
+  e = other ? check_relative(other, ref, n) : NAN;
   CHECK(e <= 1e-5, "%s: merged with strength -1 on top, the base is off by %g", name, e);
   free(ref);
 done:
@@ -261,9 +161,9 @@ done:
   free(base);
   free(adapted);
   free(other);
-  close_trial(&plain);
-  close_trial(&with);
-  close_trial(&again);
+  trial_close(&plain);
+  trial_close(&with);
+  trial_close(&again);
 }
 
 // ---- weights on the host -------------------------------------------------------------------------------------------
@@ -369,15 +269,16 @@ static uint64_t kind_bytes(const struct params *p, enum params_kind kind) {
 static void check_training(struct vkd_device *dev, const char *name, const struct dit_config *model) {
   struct vkd_error err = {0};
   struct trial t = {.model = *model};
+  vkd_tensor hyper = {0};
   float first_loss = NAN, last_loss = NAN;
   t.model.lora.rank = 4;
   t.model.lora.alpha = 4;
   t.model.lora.targets = DIT_LORA_Q | DIT_LORA_K | DIT_LORA_V | DIT_LORA_O;
-  enum vkd_status st = open_trial(&t, dev, TRAINING, &err);
+  enum vkd_status st = open_trial(&t, dev, TRAINING, &hyper, &err);
   if (st == VKD_OK) st = fill_params(&t, true, &err);
   CHECK(st == VKD_OK, "%s: %s", name, err.what);
   if (st != VKD_OK) {
-    close_trial(&t);
+    trial_close(&t);
     return;
   }
   int base = dit_base_rows(model), end = t.params->count;
@@ -400,7 +301,7 @@ static void check_training(struct vkd_device *dev, const char *name, const struc
                              .clip = 1,
                              .grad_scale = 1};
   for (int i = 0; i < STEPS && st == VKD_OK; i++) {
-    optim_hyper(&o, i + 1, vkd_program_input(t.program, 0, t.hyper));
+    optim_hyper(&o, i + 1, vkd_program_input(t.program, 0, hyper));
     st = vkd_program_run(t.program, &err);
     const float *loss = vkd_program_output(t.program, 0, t.loss);
     *(i ? &last_loss : &first_loss) = *loss;
@@ -423,29 +324,20 @@ static void check_training(struct vkd_device *dev, const char *name, const struc
   free(before);
   free(after);
   free(adapters);
-  close_trial(&t);
+  trial_close(&t);
 }
 
 int main(void) {
-  struct vkd_error err = {0};
-  struct vkd_device *dev;
-  enum vkd_status st = vkd_device_create(&dev, NULL, &err);
-  if (st == VKD_ERR_NO_DEVICE) {
-    printf("skipped: %s\n", err.what);
-    return 77;
-  }
-  CHECK(st == VKD_OK, "%s", err.what);
+  struct vkd_device *dev = device_or_skip(false);
   static const struct {
     const char *name;
     const struct dit_config *model;
   } models[] = {{"text", &text_model}, {"image", &image_model}};
-  for (size_t i = 0; dev && i < sizeof models / sizeof models[0]; i++) {
+  for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
     check_gradients(dev, models[i].name, models[i].model);
     check_outputs(dev, models[i].name, models[i].model);
     check_readers(dev, models[i].name, models[i].model);
     check_training(dev, models[i].name, models[i].model);
   }
-  if (dev) CHECK(vkd_device_validation(dev, NULL, 0) == 0, "the validation layer complained");
-  vkd_device_destroy(&dev);
-  return check_done();
+  return device_done(&dev);
 }

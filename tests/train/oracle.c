@@ -2,7 +2,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "check.h"
+#include "device.h"
 #include "vkdm/verify.h"
 
 static const char *const cases[] = {"wan_hd24", "wan_hd128", "wan_hd64_diffusers", "dit_hybrid"};
@@ -30,29 +30,21 @@ static void run_case(struct vkd_device *dev, const char *folder) {
 }
 
 int main(void) {
-  struct vkd_error err = {0};
-  struct vkd_device *dev;
+  struct vkd_device *dev = device_or_skip(false);
   struct stat info;
   int found = 0;
-  enum vkd_status st = vkd_device_create(&dev, NULL, &err);
-  if (st == VKD_ERR_NO_DEVICE) {
-    printf("skipped: %s\n", err.what);
-    return 77;
-  }
-  CHECK(st == VKD_OK, "%s", err.what);
-  for (size_t i = 0; dev && i < sizeof cases / sizeof cases[0]; i++) {
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char folder[64];
     snprintf(folder, sizeof folder, "../shared/oracle/%s", cases[i]);
     if (stat(folder, &info) != 0) continue;
     found++;
     run_case(dev, folder);
   }
-  if (dev) CHECK(vkd_device_validation(dev, NULL, 0) == 0, "the validation layer complained");
-  vkd_device_destroy(&dev);
-  if (!found && !check_failed) {
+  if (!found) {
+    vkd_device_destroy(&dev);
     printf("skipped: no reference cases in ../shared/oracle\n");
     return 77;
   }
   CHECK(found == (int)(sizeof cases / sizeof cases[0]), "only %d of the cases are there", found);
-  return check_done();
+  return device_done(&dev);
 }

@@ -1,9 +1,7 @@
 // Learning works as a whole: with noise, noise levels and clips held fixed, a small model drives the loss near zero.
-#include <stdlib.h>
-
 #include "../../model/step.h"
-#include "check.h"
-#include "vkd/random.h"
+#include "device.h"
+#include "normal.h"
 
 enum { BATCH = 2, STEPS = 250 };
 
@@ -27,11 +25,7 @@ static void write_inputs(struct vkd_program *program, const struct objective_inp
   const int32_t labels[BATCH] = {0, 1};
   struct config c;
   config_default(&c);
-  for (uint32_t i = 0; i < BATCH * NUMEL; i += 4) {
-    double z[4];
-    vkd_normal4(5, 0, 99, 0, i / 4, z);
-    for (int k = 0; k < 4; k++) latents[i + (uint32_t)k] = (float)z[k];
-  }
+  normal_fill(latents, BATCH * NUMEL, 5, 99, 0);
   struct step_draw draw = {.config = &c, .model = &model, .seed = 7, .step = 1, .drop = false};
   struct data_batch batch = {.step = 1, .size = BATCH, .latents = latents, .labels = labels};
   step_write_inputs(program, 0, in, &draw, &batch, 0);
@@ -72,18 +66,12 @@ static enum vkd_status train(struct vkd_device *dev, float *first, float *last, 
 
 int main(void) {
   struct vkd_error err = {0};
-  struct vkd_device *dev;
+  struct vkd_device *dev = device_or_skip(false);
   float first = NAN, last = NAN;
-  enum vkd_status st = vkd_device_create(&dev, NULL, &err);
-  if (st == VKD_ERR_NO_DEVICE) {
-    printf("skipped: %s\n", err.what);
-    return 77;
-  }
-  if (st == VKD_OK) st = train(dev, &first, &last, &err);
+  enum vkd_status st = train(dev, &first, &last, &err);
   CHECK(st == VKD_OK, "%s", err.what);
   printf("loss %.4f at first, %.6f after %d steps\n", first, last, STEPS);
   // 128 numbers to learn and thousands of weights; a broken gradient or update stops far above a hundredth.
   CHECK(last < 0.01 * first, "the loss went from %.4f to %.4f only", first, last);
-  vkd_device_destroy(&dev);
-  return check_done();
+  return device_done(&dev);
 }

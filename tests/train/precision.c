@@ -1,42 +1,16 @@
 // Models in fp16 and bf16: forward pass and gradients on the device against the float64 interpreter, which rounds at
 // the same places, and against the same model in fp32.
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
-#include "vkd/exec.h"
+#include "device.h"
+#include "models.h"
+#include "normal.h"
+#include "trial.h"
 #include "vkd/half.h"
-#include "vkd/random.h"
 #include "vkdm/derive.h"
-#include "vkdm/params.h"
 
 enum { BATCH = 2 };
-
-static const struct dit_config text_model = {.dim = 42,
-                                             .depth = 2,
-                                             .heads = 3,
-                                             .ffn = 53,
-                                             .freq_dim = 10,
-                                             .text_dim = 7,
-                                             .text_len = 5,
-                                             .in_channels = 3,
-                                             .out_channels = 3,
-                                             .patch = {1, 2, 3},
-                                             .latent = {3, 4, 9},
-                                             .eps = 1e-6f};
-static const struct dit_config image_model = {.family = DIT_CLASS,
-                                              .dim = 36,
-                                              .depth = 3,
-                                              .heads = 3,
-                                              .ffn = 53,
-                                              .freq_dim = 10,
-                                              .class_rows = 4,
-                                              .in_channels = 3,
-                                              .out_channels = 6,
-                                              .patch = {1, 2, 3},
-                                              .latent = {1, 6, 9},
-                                              .eps = 1e-6f};
 
 // Half a step between neighbouring numbers, relative: what one rounding changes at most.
 static double unit_of(enum vkd_dtype dtype) { return dtype == VKD_F16 ? 0x1p-11 : 0x1p-8; }
@@ -54,25 +28,18 @@ static double interpreter_bound(enum vkd_dtype dtype) { return 16 * sqrt(1e-7 * 
 static const double OUTPUT_UNITS = 1, GRADIENT_UNITS = 1, WORST_UNITS = 4;
 
 struct run {
-  const struct dit_config *model;
-  struct params *params;
-  struct vkd_graph *graph;
-  struct vkd_program *program;
-  struct dit_inputs in;
-  vkd_tensor target, scale, out, loss, *weights, *grads;
-  double **values; // of the interpreter
+  struct trial t;
+  vkd_tensor scale;
 };
 
 // What gradients are multiplied with, so that in fp16 few of them fall below 6e-5, where steps no longer shrink.
-static float scale_of(const struct run *r) { return r->model->compute == VKD_F16 ? 4096 : 1; }
+static float scale_of(const struct run *r) { return r->t.model.compute == VKD_F16 ? 4096 : 1; }
 
 // Every run of a model draws the same.
 static uint32_t draws;
-static float draw(void) { // standard normal
-  double z[4];
-  vkd_normal4(78, 0, 9, draws++, 0, z);
-  return (float)z[0];
-}
+static float draw(void) { return (float)normal_at(78, 9, draws++, 0); }
+static float any(const struct trial *t, int64_t i) { return (void)t, (void)i, draw(); }
+static float noise(int row, int64_t i) { return (void)row, (void)i, draw(); }
 
 // Squares of ‖x - ref‖ and ‖ref‖, added up.
 struct off {
@@ -84,124 +51,82 @@ static void add(struct off *off, double x, double ref) {
 }
 static double relative(const struct off *off) { return sqrt(off->d2 / off->r2); }
 
-static void put(struct run *r, vkd_tensor x, float value, int64_t i) {
-  ((float *)vkd_program_input(r->program, 0, x))[i] = value;
-  r->values[x.id][i] = (double)value;
-}
-
 static enum vkd_status build(struct run *r, struct vkd_device *dev, unsigned kinds, struct vkd_error *err) {
-  enum vkd_status st = params_create(&r->params, dev, r->model, kinds, err);
-  if (st == VKD_OK) st = vkd_graph_create(&r->graph, err);
+  struct trial *t = &r->t;
+  enum vkd_status st = trial_open(t, dev, kinds, err);
   if (st != VKD_OK) return st;
-  int n = r->params->count;
-  r->weights = calloc(2 * (size_t)n, sizeof *r->weights);
-  r->grads = r->weights + n;
-  dit_make_inputs(r->graph, r->model, BATCH, true, &r->in);
-  params_tensors(r->params, r->graph, PARAMS_WEIGHT, r->weights);
-  r->out = dit_forward(r->graph, r->model, r->weights, &r->in);
-  r->target = vkd_input(r->graph, "target", VKD_F32, vkd_tensor_shape(r->graph, r->out));
-  r->loss = vkd_mse(r->graph, r->out, r->target);
-  vkd_output(r->graph, r->out);
-  vkd_output(r->graph, r->loss);
-  r->scale = vkd_input(r->graph, "scale", VKD_F32, VKD_SHAPE(1));
-  int frozen = 0; // the position table, which comes first
-  while (r->params->rows[frozen].frozen) frozen++;
-  vkd_grad_scaled(r->graph, r->loss, r->scale, r->weights + frozen, n - frozen, r->grads + frozen);
-  for (int i = frozen; i < n; i++) vkd_output(r->graph, r->grads[i]);
-  st = vkd_program_create(&r->program, &(struct vkd_program_params){.device = dev, .graph = r->graph}, err);
-  return st == VKD_OK ? vkd_graph_ref_alloc(r->graph, &r->values, err) : st;
+  trial_mse(t, BATCH);
+  r->scale = vkd_input(t->graph, "scale", VKD_F32, VKD_SHAPE(1));
+  trial_gradients(t, r->scale);
+  return trial_program(t, dev, err);
 }
 
-// file: weights, or NULL for initial ones with noise on top, so that none is zero or one.
+// file: weights, or NULL for initial ones with noise on top.
 static enum vkd_status fill(struct run *r, const struct st_file *file, struct vkd_error *err) {
-  const struct dit_config *m = r->model;
-  enum vkd_status st = file ? params_load(r->params, PARAMS_WEIGHT, file, NULL, err) : VKD_OK;
+  struct trial *t = &r->t;
+  const struct dit_config *m = &t->model;
   draws = 0;
-  for (int i = 0; i < r->params->count && st == VKD_OK; i++) {
-    const struct dit_param *p = &r->params->rows[i];
-    float *w = malloc((size_t)p->numel * sizeof *w);
-    if (!file) {
-      dit_param_init(m, p, i, 5, w);
-      for (int64_t k = 0; k < p->numel; k++) w[k] += 0.1f * draw();
-      st = params_write(r->params, PARAMS_WEIGHT, i, w, err);
-    }
-    if (st == VKD_OK) st = params_read(r->params, PARAMS_WEIGHT, i, w, err); // as it is stored
-    for (int64_t k = 0; k < p->numel; k++) r->values[r->weights[i].id][k] = (double)w[k];
-    free(w);
-  }
-  put(r, r->scale, scale_of(r), 0);
-  struct vkd_shape x = vkd_tensor_shape(r->graph, r->in.x), out = vkd_tensor_shape(r->graph, r->out);
-  for (int64_t i = 0; i < vkd_shape_numel(&x); i++) put(r, r->in.x, draw(), i);
-  for (int64_t i = 0; i < vkd_shape_numel(&out); i++) put(r, r->target, draw(), i);
-  for (int b = 0; b < BATCH; b++) {
-    float s[1024];
-    dit_timestep_embedding(m->freq_dim, b ? 870 : 310, s);
-    for (int i = 0; i < m->freq_dim; i++) put(r, r->in.s, s[i], b * m->freq_dim + i);
-  }
+  enum vkd_status st =
+      file ? params_load(t->params, PARAMS_WEIGHT, file, NULL, err) : trial_weights(t, t->params->count, noise, err);
+  if (st != VKD_OK) return st;
+  *(float *)vkd_program_input(t->program, 0, r->scale) = scale_of(r);
+  trial_put(t, t->in.x, any);
+  trial_put(t, t->target, any);
+  float *s = vkd_program_input(t->program, 0, t->in.s);
+  for (int b = 0; b < BATCH; b++) dit_timestep_embedding(m->freq_dim, b ? 870 : 310, s + b * m->freq_dim);
   if (m->class_rows) {
-    int32_t *labels = vkd_program_input(r->program, 0, r->in.labels);
-    for (int b = 0; b < BATCH; b++) r->values[r->in.labels.id][b] = labels[b] = m->class_rows - 1 - b;
+    int32_t *labels = vkd_program_input(t->program, 0, t->in.labels);
+    for (int b = 0; b < BATCH; b++) labels[b] = m->class_rows - 1 - b;
   } else {
-    for (int64_t i = 0; i < (int64_t)BATCH * m->text_len * m->text_dim; i++) put(r, r->in.text, draw(), i);
+    trial_put(t, t->in.text, any);
   }
-  return st;
+  const vkd_tensor inputs[] = {r->scale, t->in.x, t->target, t->in.s, t->in.labels, t->in.text};
+  return trial_values(t, inputs, sizeof inputs / sizeof inputs[0], err);
 }
 
 static enum vkd_status start(struct run *r, struct vkd_device *dev, const struct dit_config *model, unsigned kinds,
                              const struct st_file *file, struct vkd_error *err) {
-  *r = (struct run){.model = model};
+  *r = (struct run){.t.model = *model};
   enum vkd_status st = build(r, dev, kinds, err);
   if (st == VKD_OK) st = fill(r, file, err);
-  return st == VKD_OK ? vkd_program_run(r->program, err) : st;
+  return st == VKD_OK ? vkd_program_run(r->t.program, err) : st;
 }
 
-static void end(struct run *r) {
-  free(r->values);
-  vkd_program_destroy(&r->program);
-  vkd_graph_destroy(&r->graph);
-  params_destroy(&r->params);
-  free(r->weights);
-}
-
-static int64_t numel_of(const struct run *r, vkd_tensor x) {
-  struct vkd_shape shape = vkd_tensor_shape(r->graph, x);
-  return vkd_shape_numel(&shape);
-}
-
-static const float *output(const struct run *r, vkd_tensor x) { return vkd_program_output(r->program, 0, x); }
+static const float *output(const struct run *r, vkd_tensor x) { return vkd_program_output(r->t.program, 0, x); }
 
 // The key's bias moves every score of a query alike: softmax leaves it no gradient, and what is there is rounding.  In
 // family dit, where no norm follows, it is the second of three parts.
 static bool has_gradient(const struct run *r, int i, int64_t k) {
-  const struct dit_param *p = &r->params->rows[i];
-  bool qkv_bias = r->model->family == DIT_CLASS && p->shape.rank == 1 && p->numel == 3 * (int64_t)r->model->dim;
-  return !p->frozen && !(qkv_bias && k / r->model->dim == 1);
+  const struct dit_param *p = &r->t.params->rows[i];
+  bool qkv_bias = r->t.model.family == DIT_CLASS && p->shape.rank == 1 && p->numel == 3 * (int64_t)r->t.model.dim;
+  return !p->frozen && !(qkv_bias && k / r->t.model.dim == 1);
 }
 
 static struct off gradient_off(const struct run *r, int i, const struct run *full) {
   struct off off = {0, 0};
   double scale = (double)scale_of(r);
-  for (int64_t k = 0; k < r->params->rows[i].numel; k++)
+  for (int64_t k = 0; k < r->t.params->rows[i].numel; k++)
     if (has_gradient(r, i, k))
-      add(&off, (double)output(r, r->grads[i])[k] / scale,
-          full ? (double)output(full, full->grads[i])[k] : r->values[r->grads[i].id][k] / scale);
+      add(&off, (double)output(r, r->t.grads[i])[k] / scale,
+          full ? (double)output(full, full->t.grads[i])[k] : r->t.values[r->t.grads[i].id][k] / scale);
   return off;
 }
 
 static void against_interpreter(struct run *r, const char *name) {
   struct vkd_error err = {0};
-  double unit = unit_of(r->model->compute), bound = interpreter_bound(r->model->compute), worst = 0;
-  enum vkd_status st = vkd_graph_ref_run(r->graph, r->values, &err);
+  double unit = unit_of(r->t.model.compute), bound = interpreter_bound(r->t.model.compute), worst = 0;
+  enum vkd_status st = vkd_graph_ref_run(r->t.graph, r->t.values, &err);
   CHECK(st == VKD_OK, "%s: %s", name, err.what);
   struct off out = {0, 0}, all = {0, 0};
-  for (int64_t k = 0; k < numel_of(r, r->out); k++) add(&out, (double)output(r, r->out)[k], r->values[r->out.id][k]);
+  for (int64_t k = 0; k < trial_numel(&r->t, r->t.out); k++)
+    add(&out, (double)output(r, r->t.out)[k], r->t.values[r->t.out.id][k]);
   CHECK(relative(&out) <= bound, "%s: the output is off the interpreter's by %g", name, relative(&out));
-  for (int i = 0; i < r->params->count; i++) {
-    const struct dit_param *p = &r->params->rows[i];
+  for (int i = 0; i < r->t.params->count; i++) {
+    const struct dit_param *p = &r->t.params->rows[i];
     if (p->frozen) continue;
     struct off off = gradient_off(r, i, NULL);
     double e = relative(&off);
-    CHECK(e <= unit, "%s: gradient of %s is off by %g", name, p->name[dit_native_naming(r->model)], e);
+    CHECK(e <= unit, "%s: gradient of %s is off by %g", name, p->name[dit_native_naming(&r->t.model)], e);
     worst = fmax(worst, e);
     all.d2 += off.d2;
     all.r2 += off.r2;
@@ -213,17 +138,17 @@ static void against_interpreter(struct run *r, const char *name) {
 }
 
 static void against_fp32(const struct run *r, const struct run *full, const char *name) {
-  double unit = unit_of(r->model->compute), root = sqrt(r->model->depth), worst = 0;
+  double unit = unit_of(r->t.model.compute), root = sqrt(r->t.model.depth), worst = 0;
   struct off out = {0, 0}, all = {0, 0};
-  for (int64_t k = 0; k < numel_of(r, r->out); k++)
-    add(&out, (double)output(r, r->out)[k], (double)output(full, full->out)[k]);
-  for (int i = 0; i < r->params->count; i++) {
-    const struct dit_param *p = &r->params->rows[i];
+  for (int64_t k = 0; k < trial_numel(&r->t, r->t.out); k++)
+    add(&out, (double)output(r, r->t.out)[k], (double)output(full, full->t.out)[k]);
+  for (int i = 0; i < r->t.params->count; i++) {
+    const struct dit_param *p = &r->t.params->rows[i];
     if (p->frozen) continue;
     struct off off = gradient_off(r, i, full);
     double e = relative(&off) / unit;
     CHECK(e <= WORST_UNITS * root, "%s: gradient of %s is %.2f units of %.1e off fp32", name,
-          p->name[dit_native_naming(r->model)], e, unit);
+          p->name[dit_native_naming(&r->t.model)], e, unit);
     worst = fmax(worst, e);
     all.d2 += off.d2;
     all.r2 += off.r2;
@@ -253,9 +178,9 @@ static void run_model(struct vkd_device *dev, const char *title, struct dit_conf
       if (!file) against_interpreter(&r, name);
       against_fp32(&r, &full, name);
     }
-    end(&r);
+    trial_close(&r.t);
   }
-  end(&full);
+  trial_close(&full.t);
 }
 
 static void run_case(struct vkd_device *dev, const char *folder, int heads, int frames, int rows, int columns) {
@@ -295,23 +220,14 @@ static void refused_without_storage(struct vkd_device *dev) {
 }
 
 int main(void) {
-  struct vkd_error err = {0};
-  struct vkd_device *dev;
-  enum vkd_status st = vkd_device_create(&dev, NULL, &err);
-  if (st == VKD_ERR_NO_DEVICE || (st == VKD_OK && !vkd_device_get_caps(dev)->storage_16bit)) {
-    printf("skipped: %s\n", st == VKD_OK ? "the device lacks 16-bit storage" : err.what);
-    vkd_device_destroy(&dev);
-    return 77;
-  }
-  CHECK(st == VKD_OK, "%s", err.what);
-  if (dev) {
-    refused_without_storage(dev);
-    run_model(dev, "text", text_model, NULL);
-    run_model(dev, "image", image_model, NULL);
-    run_case(dev, "wan_hd24", 3, 3, 8, 12);
-    run_case(dev, "dit_hybrid", 3, 1, 16, 16);
-    CHECK(vkd_device_validation(dev, NULL, 0) == 0, "the validation layer complained");
-  }
-  vkd_device_destroy(&dev);
-  return check_done();
+  struct vkd_device *dev = device_or_skip(true);
+  struct dit_config image = image_model;
+  image.depth = 3;
+  image.out_channels *= 2;
+  refused_without_storage(dev);
+  run_model(dev, "text", text_model, NULL);
+  run_model(dev, "image", image, NULL);
+  run_case(dev, "wan_hd24", 3, 3, 8, 12);
+  run_case(dev, "dit_hybrid", 3, 1, 16, 16);
+  return device_done(&dev);
 }

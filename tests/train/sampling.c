@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
+#include "device.h"
+#include "normal.h"
 #include "sampler.h"
-#include "vkd/random.h"
 #include "vkdm/objective.h"
 #include "vkdm/sample.h"
 
@@ -67,11 +67,7 @@ static const int32_t labels[COUNT] = {2, -1};
 static float text[COUNT * 3 * 9], null_text[3 * 9];
 
 static uint32_t draws;
-static float draw(void) { // standard normal
-  double z[4];
-  vkd_normal4(77, 0, 9, draws++, 0, z);
-  return (float)z[0];
-}
+static float draw(void) { return (float)normal_at(77, 9, draws++, 0); }
 
 // A model in float64, for the guided batch: null conditions first.
 struct reference {
@@ -192,13 +188,7 @@ struct watch {
 };
 static void compare(void *user, int step, const float *x) {
   struct watch *w = user;
-  double d2 = 0, r2 = 0;
-  for (int64_t i = 0; i < w->numel; i++) {
-    double want = w->want[step * w->numel + i];
-    d2 += ((double)x[i] - want) * ((double)x[i] - want);
-    r2 += want * want;
-  }
-  double e = sqrt(d2 / r2);
+  double e = check_relative(x, w->want + step * w->numel, w->numel);
   if (!(e <= w->worst)) w->worst = e;
   w->steps++;
 }
@@ -276,21 +266,10 @@ static void test_refusals(struct vkd_device *dev) {
 }
 
 int main(void) {
-  struct vkd_error err = {0};
-  struct vkd_device *dev;
-  enum vkd_status st = vkd_device_create(&dev, NULL, &err);
-  if (st == VKD_ERR_NO_DEVICE) {
-    printf("skipped: %s\n", err.what);
-    return 77;
-  }
-  CHECK(st == VKD_OK, "%s", err.what);
+  struct vkd_device *dev = device_or_skip(false);
   for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) text[i] = draw();
   for (size_t i = 0; i < sizeof null_text / sizeof null_text[0]; i++) null_text[i] = draw();
-  if (dev) {
-    for (size_t i = 0; i < sizeof trials / sizeof trials[0]; i++) run_trial(dev, &trials[i]);
-    test_refusals(dev);
-    CHECK(vkd_device_validation(dev, NULL, 0) == 0, "the validation layer complained");
-  }
-  vkd_device_destroy(&dev);
-  return check_done();
+  for (size_t i = 0; i < sizeof trials / sizeof trials[0]; i++) run_trial(dev, &trials[i]);
+  test_refusals(dev);
+  return device_done(&dev);
 }

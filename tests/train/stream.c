@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
+#include "device.h"
+#include "normal.h"
 #include "stream.h"
-#include "vkd/random.h"
 
 enum { COUNT = 2, RUNS = 3 };
 
@@ -16,10 +16,8 @@ struct weights {
 
 // No tensor is zero, else there would be nothing to see.
 static float value(int index, uint64_t i, const struct dit_param *row) {
-  double z[4];
-  vkd_normal4(7, 0, 0, (uint32_t)index, (uint32_t)(i / 4), z);
   double scale = 1 / sqrt((double)row->shape.dim[row->shape.rank - 1]);
-  return (float)((row->init == DIT_INIT_ONE ? 1 : 0) + 0.7 * scale * z[i % 4]);
+  return (float)((row->init == DIT_INIT_ONE ? 1 : 0) + 0.7 * scale * normal_at(7, 0, (uint32_t)index, (int64_t)i));
 }
 
 static enum vkd_status read_weights(void *user, int index, uint64_t first, uint64_t count, float *dst,
@@ -32,12 +30,8 @@ static enum vkd_status read_weights(void *user, int index, uint64_t first, uint6
 
 static void fill_buffer(struct vkd_buffer *buffer, uint32_t which) {
   uint64_t n = vkd_buffer_bytes(buffer) / sizeof(float);
-  float *x = calloc(n + 4, sizeof *x);
-  for (uint64_t i = 0; i < n; i += 4) {
-    double z[4];
-    vkd_normal4(3, 0, 0, which, (uint32_t)(i / 4), z);
-    for (int k = 0; k < 4; k++) x[i + (uint64_t)k] = (float)z[k];
-  }
+  float *x = malloc(n * sizeof *x);
+  normal_fill(x, (int64_t)n, 3, 0, which);
   CHECK(vkd_buffer_write(buffer, 0, x, n * sizeof *x, NULL) == VKD_OK, "latents");
   free(x);
 }
@@ -154,12 +148,7 @@ static void check_need(const struct dit_config *c) {
 }
 
 int main(void) {
-  struct vkd_error err = {0};
-  struct vkd_device *dev = NULL;
-  if (vkd_device_create(&dev, NULL, &err) != VKD_OK) {
-    printf("skipped: %s\n", err.what);
-    return 77;
-  }
+  struct vkd_device *dev = device_or_skip(false);
   const struct dit_config cross = {.family = DIT_CROSS,
                                    .dim = 48,
                                    .depth = 5,
@@ -209,7 +198,6 @@ int main(void) {
   setenv("VKD_UPLOAD", "staging", 1);
   check_model(dev, &adapters, 4.5, false);
   check_model(dev, &image, 4, false);
-  vkd_device_destroy(&dev);
   check_need(&cross);
-  return check_done();
+  return device_done(&dev);
 }
