@@ -83,7 +83,8 @@ static enum vkd_status fill(const struct data_loader *l, struct slot *slot, uint
                                     .labels = slot->labels,
                                     .clips = slot->clips,
                                     .text = slot->text,
-                                    .text_lens = slot->text_lens};
+                                    .text_lens = slot->text_lens,
+                                    .text_rows = info->text_len};
   return VKD_OK;
 }
 

@@ -70,10 +70,11 @@ static enum vkd_status write_sample(struct heldout *h, uint32_t i, uint32_t j, s
   size_t numel = (size_t)m->in_channels * (size_t)(m->latent[0] * m->latent[1] * m->latent[2]);
   uint32_t clip = dataset_split_clip(h->dataset, DATA_HELDOUT, j % h->clips);
   float *x0 = (float *)vkd_program_input(h->program, 0, h->in.x0) + i * numel, *text = NULL;
-  if (!m->class_rows)
-    text = (float *)vkd_program_input(h->program, 0, h->in.model.text) +
-           (size_t)i * (size_t)m->text_len * (size_t)m->text_dim;
-  else {
+  if (!m->class_rows) {
+    size_t size = (size_t)m->text_len * (size_t)m->text_dim; // the data's texts may have fewer rows
+    text = (float *)vkd_program_input(h->program, 0, h->in.model.text) + (size_t)i * size;
+    memset(text, 0, size * sizeof *text);
+  } else {
     int32_t label = dataset_get_clip(h->dataset, clip).label;
     ((int32_t *)vkd_program_input(h->program, 0, h->in.model.labels))[i] =
         label < 0 || label >= m->class_rows - 1 ? m->class_rows - 1 : label;

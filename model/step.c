@@ -221,10 +221,9 @@ void step_write_inputs(struct vkd_program *program, int slot, const struct objec
           drop || label < 0 || label >= null_row ? null_row : label;
     } else {
       float *dst = (float *)vkd_program_input(program, slot, in->model.text) + i * text;
-      if (drop)
-        memset(dst, 0, text * sizeof *dst);
-      else
-        memcpy(dst, data->text + id * text, text * sizeof *dst);
+      size_t given = data->text_rows ? data->text_rows * (size_t)m->text_dim : text, kept = drop ? 0 : given;
+      memcpy(dst, data->text + id * given, kept * sizeof *dst);
+      memset(dst + kept, 0, (text - kept) * sizeof *dst);
     }
   }
 }

@@ -55,10 +55,11 @@ enum vkd_status train_model_config(const struct config *c, const struct dataset_
   if (text) {
     out->text_dim = (int)data->text_dim;
     out->text_len = c->model.text_len > 0 ? c->model.text_len : (int)data->text_len;
-    if ((c->model.text_dim > 0 && c->model.text_dim != out->text_dim) || out->text_len != (int)data->text_len)
+    if ((c->model.text_dim > 0 && c->model.text_dim != out->text_dim) || out->text_len < (int)data->text_len)
       return vkd_fail(err, VKD_ERR_INPUT,
-                      "model.text_dim %d, text_len %d: the data's text is %u x %u; leave both at -1", c->model.text_dim,
-                      c->model.text_len, data->text_len, data->text_dim);
+                      "model.text_dim %d, text_len %d: the data's text is %u x %u; leave both at -1, or pad it with a "
+                      "larger text_len",
+                      c->model.text_dim, c->model.text_len, data->text_len, data->text_dim);
   } else {
     // A row of a learned table; without classes only the null row is left, and the model is unconditional.
     int classes = c->model.classes == CONFIG_AUTO ? (int)data->classes : c->model.classes;

@@ -35,8 +35,8 @@ static enum vkd_status check_data(const struct run_model *m, const struct datase
     return vkd_fail(err, VKD_ERR_INPUT, "%s: latents of %u x %u x %u x %u, the model takes %d x %d x %d x %d",
                     dataset_path(data), s.c, s.t, s.h, s.w, c->in_channels, c->latent[0], c->latent[1], c->latent[2]);
   const struct dataset_info *info = dataset_get_info(data);
-  if (!c->class_rows && ((int)info->text_len != c->text_len || (int)info->text_dim != c->text_dim))
-    return vkd_fail(err, VKD_ERR_INPUT, "%s: text of %u x %u, the model takes %d x %d", dataset_path(data),
+  if (!c->class_rows && ((int)info->text_len > c->text_len || (int)info->text_dim != c->text_dim))
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: text of %u x %u, the model takes at most %d x %d", dataset_path(data),
                     info->text_len, info->text_dim, c->text_len, c->text_dim);
   return VKD_OK;
 }

@@ -33,6 +33,7 @@ struct data_batch {
   const uint32_t *clips;    // [B], clip indices
   const float *text;        // [B, text_len, text_dim], zero padded; NULL: the set has none
   const int32_t *text_lens; // [B], rows of text; 0: none
+  uint32_t text_rows;       // text_len of the set; 0: as many as the model takes
 };
 
 struct data_loader;
