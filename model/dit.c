@@ -74,8 +74,11 @@ void dit_block(struct vkd_graph *g, const struct dit_config *c, const vkd_tensor
                struct dit_hidden *h) {
   struct dit_build b = make_build(g, c, params, h->t[0]);
   b.operand = c->compute;
+  bool again = c->recompute && block + 1 < c->depth;
   vkd_graph_label_push(g, "block%d", block);
+  if (again) vkd_graph_recompute_begin(g);
   dit_family_of(c)->block_forward(&b, block, h);
+  if (again) vkd_graph_recompute_end(g);
   vkd_graph_label_pop(g);
 }
 

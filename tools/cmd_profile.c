@@ -256,6 +256,7 @@ static enum vkd_status open_file(const struct cmd_args *args, struct subject *s,
   }
   if (st == VKD_OK) st = config_check(&s->config, err);
   s->model.compute = train_compute(&s->config);
+  s->model.recompute = s->config.train.recompute;
   s->file = true;
   model_file_close(&file);
   return st;

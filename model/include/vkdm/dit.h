@@ -31,6 +31,9 @@ struct dit_config {
   // residual stream, and all outside the blocks (patches, time, text, head: few FLOPs, and what every block sees) are
   // fp32.  Of how a model is computed, not of the model: checkpoints do not have it.
   enum vkd_dtype compute;
+  // Blocks but the last, whose gradient comes first, are computed again for the gradient: what is kept of the forward
+  // pass is their inputs.  Of how a model is computed too.
+  bool recompute;
 };
 
 // Errors: VKD_ERR_INPUT naming what does not fit (heads and dim, odd head_dim, patch and latent).
