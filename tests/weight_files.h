@@ -8,6 +8,7 @@
 #include "check.h"
 #include "vkdm/naming.h"
 #include "vkdm/safetensors.h"
+#include "xorshift.h"
 
 static const struct dit_config weight_files_cross = {.family = DIT_CROSS,
                                                      .dim = 24,
@@ -42,20 +43,13 @@ struct weight_file {
   size_t count;
 };
 
-static inline uint32_t weight_files_random(uint64_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 7;
-  *state ^= *state << 17;
-  return (uint32_t)(*state >> 32);
-}
-
 // F32: numbers from -1 to 1; 16 bits: the same, cut; other types: any bytes.  Equal for equal (param, first).
 static inline void *weight_files_values(const struct naming_tensor *t, enum st_dtype dtype, uint64_t seed) {
   size_t numel = (size_t)vkd_shape_numel(&t->shape), size = st_dtype_size(dtype);
   unsigned char *data = malloc(numel * size);
   uint64_t state = seed * 0x9e3779b97f4a7c15u + (uint64_t)t->param * 1000003 + (uint64_t)t->first + 1;
   for (size_t i = 0; data && i < numel; i++) {
-    uint32_t word = weight_files_random(&state);
+    uint32_t word = (uint32_t)(xorshift(&state) >> 32);
     float value = (float)(int32_t)word * 0x1p-31f;
     if (dtype == ST_F32) memcpy(&word, &value, sizeof word);
     if (dtype == ST_BF16) memcpy(&word, (char *)&value + 2, 2);

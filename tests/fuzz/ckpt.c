@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "damage.h"
 #include "temp.h"
 #include "hash.h"
 #include "vkdm/ckpt.h"
@@ -14,19 +15,10 @@
 static const char *const files[] = {"weights.safetensors", "ema.safetensors", "m.safetensors", "v.safetensors"};
 static char run[TEMP_SIZE], folder[TEMP_SIZE + 8];
 
-static uint64_t rng_state = 0x9e3779b97f4a7c15u;
-static uint32_t rng(void) {
-  rng_state ^= rng_state << 13;
-  rng_state ^= rng_state >> 7;
-  rng_state ^= rng_state << 17;
-  return (uint32_t)(rng_state >> 32);
-}
-
 static void write_file(const char *name, const void *data, size_t size) {
   char path[512];
   snprintf(path, sizeof path, "%s/%s", folder, name);
-  FILE *f = fopen(path, "wb");
-  if (!f || fwrite(data, 1, size, f) != size || fclose(f)) exit(1);
+  damage_write(path, data, size);
 }
 
 // What is hashed is not read yet: any bytes will do.
@@ -146,9 +138,9 @@ static void damage(char *text, size_t *size) {
     if (rng() % 8 == 0)
       *size = at + 1;
     else if (rng() & 1)
-      text[at] = (char)(rng() & 1 ? rng() : (uint32_t)text[at] ^ 1u << rng() % 8);
+      damage_byte(&text[at]);
     else
-      for (size_t i = 0; token[i] && at + i < *size; i++) text[at + i] = token[i];
+      damage_overwrite(text, *size, at, token);
   }
 }
 

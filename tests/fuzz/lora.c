@@ -6,35 +6,13 @@
 
 #include "../../model/lora_internal.h"
 #include "check.h"
+#include "damage.h"
+#include "models.h"
 #include "temp.h"
 #include "vkdm/fileio.h"
 
-static const struct dit_config model = {.dim = 12,
-                                        .depth = 1,
-                                        .heads = 2,
-                                        .ffn = 20,
-                                        .freq_dim = 8,
-                                        .text_dim = 6,
-                                        .text_len = 3,
-                                        .in_channels = 2,
-                                        .out_channels = 2,
-                                        .patch = {1, 2, 2},
-                                        .latent = {1, 4, 4},
-                                        .eps = 1e-6f};
+static struct dit_config model; // of one block
 static char folder[TEMP_SIZE], path[TEMP_SIZE + 32], side[TEMP_SIZE + 32];
-
-static uint64_t rng_state = 0x2545f4914f6cdd1du;
-static uint32_t rng(void) {
-  rng_state ^= rng_state << 13;
-  rng_state ^= rng_state >> 7;
-  rng_state ^= rng_state << 17;
-  return (uint32_t)(rng_state >> 32);
-}
-
-static void write_file(const char *name, const char *data, size_t size) {
-  FILE *f = fopen(name, "wb");
-  if (!f || fwrite(data, 1, size, f) != size || fclose(f)) exit(1);
-}
 
 static bool is_whole(const struct lora *lora) {
   bool good = lora->count > 0;
@@ -80,6 +58,9 @@ int main(void) {
        .data = values},
       {.name = "transformer.blocks.0.attn1.to_q.alpha", .dtype = ST_F32, .data = values}};
   const struct st_meta meta = {"lora_adapter_metadata", "{\"transformer.lora_alpha\": 6, \"transformer.r\": 3}"};
+  rng_state = 0x2545f4914f6cdd1du;
+  model = tiny_cross;
+  model.depth = 1;
   struct vkd_error err = {0};
   char *whole = NULL;
   size_t size = 0;
@@ -96,7 +77,7 @@ int main(void) {
     size_t n = rng() % 8 ? size : rng() % size;
     for (uint32_t k = 1 + rng() % 4; k-- > 0;)
       copy[rng() % size] = rng() % 2 ? (char)rng() : "0123456789[]{},:\"."[rng() % 19];
-    write_file(path, copy, n);
+    damage_write(path, copy, n);
     free(copy);
     try_open("damaged");
   }
@@ -105,8 +86,8 @@ int main(void) {
   for (int round = 0; round < 1500; round++) {
     char copy[sizeof config];
     memcpy(copy, config, sizeof config);
-    for (uint32_t k = 1 + rng() % 4; k-- > 0;) copy[rng() % (sizeof config - 1)] = (char)rng();
-    write_file(side, copy, rng() % 8 ? sizeof config - 1 : rng() % sizeof config);
+    damage_bytes(copy, sizeof config - 1, 1 + rng() % 4);
+    damage_write(side, copy, rng() % 8 ? sizeof config - 1 : rng() % sizeof config);
     try_open("configuration");
   }
   CHECK(opened > 100, "only %d damaged files are opened: nothing was checked of them", opened);

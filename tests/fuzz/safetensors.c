@@ -5,25 +5,17 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "damage.h"
 #include "temp.h"
 #include "vkdm/fileio.h"
 #include "vkdm/safetensors.h"
 
 static char path[512];
-static uint64_t rng_state = 0x9e3779b97f4a7c15u;
-static uint32_t rng(void) {
-  rng_state ^= rng_state << 13;
-  rng_state ^= rng_state >> 7;
-  rng_state ^= rng_state << 17;
-  return (uint32_t)(rng_state >> 32);
-}
 
 static int opened, refused;
 
 static void try_bytes(const unsigned char *data, size_t size) {
-  // Without the fsync of an atomic write, for speed.
-  FILE *out = fopen(path, "wb");
-  if (!out || fwrite(data, 1, size, out) != size || fclose(out)) exit(1);
+  damage_write(path, data, size);
   struct vkd_error err = {0};
   struct st_file *file = NULL;
   enum vkd_status status = st_open(path, &file, &err);
@@ -74,11 +66,11 @@ static void damage(unsigned char *data, size_t *size, size_t header) {
   for (uint32_t edits = 1 + rng() % 3; edits; edits--) {
     size_t limit = rng() % 4 ? header : *size, at = rng() % limit;
     if (rng() & 1) {
-      data[at] = (unsigned char)(rng() & 1 ? rng() : (uint32_t)data[at] ^ 1u << rng() % 8);
+      damage_byte(&data[at]);
       continue;
     }
     const char *token = tokens[rng() % (sizeof tokens / sizeof tokens[0])];
-    for (size_t i = 0; token[i] && at + i < *size; i++) data[at + i] = (unsigned char)token[i];
+    damage_overwrite(data, *size, at, token);
   }
   if (rng() % 8 == 0) *size = rng() % *size;
 }

@@ -6,6 +6,7 @@
 
 #include "../../model/verify_case.h"
 #include "check.h"
+#include "damage.h"
 #include "temp.h"
 
 static const char sound_wan[] =
@@ -30,19 +31,11 @@ static const char sound_dit[] =
     "\"adamw_max_abs\":2e-4,\"adamw_checks_abs\":3e-4},\"checks\":{\"ema3\":{\"head.modulation\":[1,2.5,-3]}}}";
 
 static char folder[TEMP_SIZE], path[TEMP_SIZE + 16];
-static uint64_t rng_state = 0x9e3779b97f4a7c15u;
-static uint32_t rng(void) {
-  rng_state ^= rng_state << 13;
-  rng_state ^= rng_state >> 7;
-  rng_state ^= rng_state << 17;
-  return (uint32_t)(rng_state >> 32);
-}
 
 static int read_well, refused;
 
 static void try_bytes(const char *data, size_t size) {
-  FILE *out = fopen(path, "wb");
-  if (!out || fwrite(data, 1, size, out) != size || fclose(out)) exit(1);
+  damage_write(path, data, size);
   struct vkd_error err = {0};
   struct verify_case c;
   enum vkd_status st = verify_case_read(&c, path, &err);
@@ -77,13 +70,10 @@ static void damage(const char *sound) {
     memcpy(text, sound, size);
     size_t length = size, at = rng() % size;
     if (round % 2) {
-      for (uint32_t k = 1 + rng() % 3; k; k--) text[rng() % size] = (char)rng();
-    } else { // a value gives way to another: from a colon, comma or bracket to the end of what follows
-      while (at > 0 && !strchr(":,[", text[at])) at--;
-      size_t end = at + 1;
-      while (end < size && !strchr(",]}", text[end])) end++;
+      damage_bytes(text, size, 1 + rng() % 3);
+    } else {
       const char *token = tokens[rng() % (sizeof tokens / sizeof tokens[0])];
-      length = (size_t)sprintf(text + at + 1, "%s%s", token, sound + end) + at + 1;
+      length = damage_value(sound, size, at, token, text);
     }
     try_bytes(text, length);
   }

@@ -9,6 +9,7 @@
 #include "../../model/hash.h"
 #include "../../model/vkd_format.h"
 #include "check.h"
+#include "damage.h"
 #include "temp.h"
 #include "vkdm/data.h"
 #include "vkdm/data_build.h"
@@ -18,20 +19,13 @@
 enum { ROUNDS = 6000 };
 
 static char folder[TEMP_SIZE], path[TEMP_SIZE + 16];
-static uint64_t rng_state = 0x2545f4914f6cdd1du;
-static uint32_t rng(uint32_t n) {
-  rng_state ^= rng_state << 13;
-  rng_state ^= rng_state >> 7;
-  rng_state ^= rng_state << 17;
-  return (uint32_t)(rng_state >> 33) % n;
-}
+static uint32_t below(uint32_t n) { return (rng() >> 1) % n; }
 
 static int opened, refused;
 
 // Opens, reads everything; the last word on the file.
 static enum vkd_status try_bytes(const uint8_t *data, size_t size) {
-  FILE *out = fopen(path, "wb"); // without the fsync of an atomic write, for speed
-  if (!out || fwrite(data, 1, size, out) != size || fclose(out)) exit(1);
+  damage_write(path, data, size);
   struct vkd_error err = {0};
   struct dataset *d = NULL;
   enum vkd_status status = dataset_open(path, &d, &err);
@@ -64,25 +58,25 @@ static void mend(uint8_t *data, size_t size) {
 static void put_odd(uint8_t *p) {
   static const uint64_t odd[] = {0,          1,          2,           127,        128,       0x7fffffff,
                                  0x80000000, 0xffffffff, 0x100000000, 1ull << 62, UINT64_MAX};
-  put_u64(p, odd[rng(11)] + (rng(2) ? 0 : rng(64)));
+  put_u64(p, odd[below(11)] + (below(2) ? 0 : below(64)));
 }
 
 static void mutate(uint8_t *data, size_t size, size_t tables) {
-  for (uint32_t n = 1 + rng(3); n; n--) switch (rng(5)) {
+  for (uint32_t n = 1 + below(3); n; n--) switch (below(5)) {
     case 0:
-      data[rng((uint32_t)size)] ^= (uint8_t)(1 << rng(8));
+      data[below((uint32_t)size)] ^= (uint8_t)(1 << below(8));
       break;
     case 1:
-      data[16 + rng(104)] = (uint8_t)rng(256);
+      data[16 + below(104)] = (uint8_t)below(256);
       break; // header
     case 2:
-      put_odd(data + 16 + 4 * rng(24));
+      put_odd(data + 16 + 4 * below(24));
       break; // a header field
     case 3:
-      put_odd(data + tables + rng((uint32_t)(size - tables - 8)) / 4 * 4);
+      put_odd(data + tables + below((uint32_t)(size - tables - 8)) / 4 * 4);
       break; // an index field
     case 4:
-      data[tables + rng((uint32_t)(size - tables))] = (uint8_t)rng(256);
+      data[tables + below((uint32_t)(size - tables))] = (uint8_t)below(256);
       break;
     }
 }
@@ -109,6 +103,7 @@ static void build_seed(const char *text, enum latent_kind codec) {
 }
 
 int main(void) {
+  rng_state = 0x2545f4914f6cdd1du;
   temp_folder(folder);
   snprintf(path, sizeof path, "%s/f.vkd", folder);
   char text[sizeof path + 16];
@@ -129,20 +124,20 @@ int main(void) {
       const int kind = round % 4;
       size_t n = size;
       if (kind == 0) { // any change at all is found
-        data[rng((uint32_t)size)] ^= (uint8_t)(1 << rng(8));
+        data[below((uint32_t)size)] ^= (uint8_t)(1 << below(8));
         CHECK(try_bytes(data, size) == VKD_ERR_INPUT, "a flipped bit was not found");
         continue;
       }
       if (kind == 1) { // other compressed bytes under a fitting checksum
-        uint8_t *entry = data + tables + 8 * get_u32(data + 72) + VKD_CLIP_BYTES * rng(5);
+        uint8_t *entry = data + tables + 8 * get_u32(data + 72) + VKD_CLIP_BYTES * below(5);
         const size_t at = (size_t)get_u64(entry), stored = (size_t)get_u64(entry + 8);
-        for (uint32_t k = 1 + rng(4); k; k--) data[at + rng((uint32_t)stored)] = (uint8_t)rng(256);
+        for (uint32_t k = 1 + below(4); k; k--) data[at + below((uint32_t)stored)] = (uint8_t)below(256);
         put_u64(entry + 24, hash_xxh64(data + at, stored, 0));
       } else {
         mutate(data, size, tables);
-        if (rng(4) == 0) n = VKD_HEADER_BYTES + rng((uint32_t)(size - VKD_HEADER_BYTES) + 64);
+        if (below(4) == 0) n = VKD_HEADER_BYTES + below((uint32_t)(size - VKD_HEADER_BYTES) + 64);
         if (n > size) memset(data + size, 0xa5, n - size);
-        if (rng(2)) put_u64(data + 16, n);
+        if (below(2)) put_u64(data + 16, n);
       }
       mend(data, n);
       try_bytes(data, n);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "damage.h"
 #include "temp.h"
 #include "vkdm/derive.h"
 #include "vkdm/fileio.h"
@@ -11,19 +12,12 @@
 #include "weight_files.h"
 
 static char folder[TEMP_SIZE], index_path[TEMP_SIZE + 48], json_path[TEMP_SIZE + 48], shards[2][TEMP_SIZE + 48];
-static uint64_t rng_state = 0x9e3779b97f4a7c15u;
-static uint32_t rng(void) { return weight_files_random(&rng_state); }
 
 static const char index_text[] = "{\"metadata\":{\"total_size\":1},\"weight_map\":{%s}}";
 static const char config_text[] =
     "{\"_class_name\":\"WanTransformer3DModel\",\"num_attention_heads\":2,\"attention_head_dim\":12,\"eps\":1e-06,"
     "\"qk_norm\":\"rms_norm_across_heads\",\"cross_attn_norm\":true,\"image_dim\":null,\"patch_size\":[1,2,2],"
     "\"in_channels\":2,\"out_channels\":2,\"num_layers\":2,\"ffn_dim\":40,\"text_dim\":9,\"text_len\":3}";
-
-static void write_file(const char *path, const void *data, size_t size) {
-  FILE *out = fopen(path, "wb"); // without the fsync of an atomic write, for speed
-  if (!out || fwrite(data, 1, size, out) != size || fclose(out)) exit(1);
-}
 
 static int opened, derived_well, found, refused;
 
@@ -74,7 +68,7 @@ done:
   weights_close(&w);
 }
 
-// A few bytes changed, or a value that gives way to another: from a colon, comma or bracket to the end of what follows.
+// A few bytes changed, or a value that gives way to another.
 static size_t damage(const char *text, size_t size, char *out) {
   static const char *const tokens[] = {"-1",
                                        "0",
@@ -96,32 +90,24 @@ static size_t damage(const char *text, size_t size, char *out) {
   size_t at = rng() % size;
   if (rng() % 2) {
     memcpy(out, text, size);
-    for (uint32_t k = 1 + rng() % 3; k; k--) out[rng() % size] = (char)rng();
+    damage_bytes(out, size, 1 + rng() % 3);
     return rng() % 8 ? size : rng() % size;
   }
-  while (at > 0 && !strchr(":,[", text[at])) at--;
-  size_t end = at + 1;
-  while (end < size && !strchr(",]}", text[end])) end++;
-  const char *token = tokens[rng() % (sizeof tokens / sizeof tokens[0])];
-  size_t n = strlen(token);
-  memcpy(out, text, at + 1);
-  memcpy(out + at + 1, token, n);
-  memcpy(out + at + 1 + n, text + end, size - end);
-  return at + 1 + n + size - end;
+  return damage_value(text, size, at, tokens[rng() % (sizeof tokens / sizeof tokens[0])], out);
 }
 
 static void damage_text(const char *path, const char *text, size_t size, int rounds, const char *what) {
   char *bad = malloc(size + 64);
   if (!bad) exit(1);
   for (size_t n = 0; n < size; n += 1 + size / 400) {
-    write_file(path, text, n);
+    damage_write(path, text, n);
     try_all(what);
   }
   for (int i = 0; i < rounds; i++) {
-    write_file(path, bad, damage(text, size, bad));
+    damage_write(path, bad, damage(text, size, bad));
     try_all(what);
   }
-  write_file(path, text, size);
+  damage_write(path, text, size);
   free(bad);
 }
 
@@ -141,16 +127,16 @@ static void damage_shard(const char *path, int rounds) {
         size_t at = 8 + rng() % length;
         bad[at] = (char)(rng() % 2 && bad[at] >= '0' && bad[at] <= '9' ? '0' + rng() % 10 : rng());
       }
-      write_file(path, bad, size);
+      damage_write(path, bad, size);
     } else {
       uint64_t n = damage(good + 8, length, bad + 8);
       memcpy(bad, &n, 8);
       memcpy(bad + 8 + n, good + 8 + length, size - 8 - length);
-      write_file(path, bad, size - length + n);
+      damage_write(path, bad, size - length + n);
     }
     try_all("shard");
   }
-  write_file(path, good, size);
+  damage_write(path, good, size);
   free(bad);
   free(good);
 }
@@ -169,8 +155,8 @@ static size_t make_files(char **text) {
   CHECK(!st_write(shards[0], f.entries, half, NULL, 0, &err) &&
             !st_write(shards[1], f.entries + half, f.count - half, NULL, 0, &err),
         "%s", err.what);
-  write_file(index_path, all, (size_t)n);
-  write_file(json_path, config_text, sizeof config_text - 1);
+  damage_write(index_path, all, (size_t)n);
+  damage_write(json_path, config_text, sizeof config_text - 1);
   weight_file_free(&f);
   free(map);
   *text = all;

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "temp.h"
 #include "vkdm/config.h"
+#include "xorshift.h"
 #include "vkdm/fileio.h"
 
 static const char *const no_overrides[] = {NULL};
@@ -148,11 +149,7 @@ static void test_refusals(void) {
 }
 
 static uint64_t rng_state = 88172645463325252u;
-static uint64_t rng(void) {
-  rng_state ^= rng_state << 13;
-  rng_state ^= rng_state >> 7;
-  return rng_state ^= rng_state << 17;
-}
+static uint64_t rng(void) { return xorshift(&rng_state); }
 
 // Random values in random fields survive a write and a read to the bit.
 static void test_round_trip(void) {

@@ -5,21 +5,10 @@
 
 #include "../../model/lora_internal.h"
 #include "check.h"
+#include "models.h"
 #include "temp.h"
 #include "vkdm/fileio.h"
 
-static const struct dit_config wan = {.dim = 12,
-                                      .depth = 2,
-                                      .heads = 2,
-                                      .ffn = 20,
-                                      .freq_dim = 8,
-                                      .text_dim = 6,
-                                      .text_len = 3,
-                                      .in_channels = 2,
-                                      .out_channels = 2,
-                                      .patch = {1, 2, 2},
-                                      .latent = {1, 4, 4},
-                                      .eps = 1e-6f};
 static const struct dit_config image = {.family = DIT_CLASS,
                                         .dim = 12,
                                         .depth = 2,
@@ -92,13 +81,13 @@ static void test_spellings(void) {
       for (int n = 0; n < 2; n++) {
         snprintf(down, sizeof down, "%s%s%s", ways[w].before, layers[l].names[n], ways[w].down);
         snprintf(up, sizeof up, "%s%s%s", ways[w].before, layers[l].names[n], ways[w].up);
-        check_spelling(&wan, down, up, layers[l].in, layers[l].out, layers[l].layer);
+        check_spelling(&tiny_cross, down, up, layers[l].in, layers[l].out, layers[l].layer);
       }
-  check_spelling(&wan, "lora_unet_blocks_0_self_attn_q.lora_down.weight",
+  check_spelling(&tiny_cross, "lora_unet_blocks_0_self_attn_q.lora_down.weight",
                  "lora_unet_blocks_0_self_attn_q.lora_up.weight", 12, 12, "blocks.0.attn1.to_q");
-  check_spelling(&wan, "lora_unet_blocks_1_ffn_2.lora_down.weight", "lora_unet_blocks_1_ffn_2.lora_up.weight", 20, 12,
-                 "blocks.1.ffn.net.2");
-  check_spelling(&wan, "lora_transformer_blocks_1_attn1_to_out_0.lora_down.weight",
+  check_spelling(&tiny_cross, "lora_unet_blocks_1_ffn_2.lora_down.weight", "lora_unet_blocks_1_ffn_2.lora_up.weight",
+                 20, 12, "blocks.1.ffn.net.2");
+  check_spelling(&tiny_cross, "lora_transformer_blocks_1_attn1_to_out_0.lora_down.weight",
                  "lora_transformer_blocks_1_attn1_to_out_0.lora_up.weight", 12, 12, "blocks.1.attn1.to_out.0");
   check_spelling(&image, "transformer.transformer_blocks.1.attn1.to_v.lora_A.weight",
                  "transformer.transformer_blocks.1.attn1.to_v.lora_B.weight", 12, 12,
@@ -139,7 +128,7 @@ static double alpha_with(const struct st_meta *meta, size_t metas, const char *j
   struct vkd_error err;
   unlink(side);
   if (json) CHECK(fileio_write_whole(side, json, strlen(json), &err) == VKD_OK, "%s", err.what);
-  enum vkd_status st = open_entries(entries, isnan(tensor) ? 2 : 3, meta, metas, &wan, &lora, &err);
+  enum vkd_status st = open_entries(entries, isnan(tensor) ? 2 : 3, meta, metas, &tiny_cross, &lora, &err);
   double alpha = st == VKD_OK ? lora->layers[0].alpha : NAN;
   if (st != VKD_OK && st != VKD_ERR_INPUT) CHECK(false, "%s", err.what);
   lora_close(&lora);
@@ -181,7 +170,7 @@ static void test_alpha(void) {
 static void check_refused(const struct st_entry *entries, size_t n, const char *first, const char *second) {
   struct lora *lora;
   struct vkd_error err;
-  enum vkd_status st = open_entries(entries, n, NULL, 0, &wan, &lora, &err);
+  enum vkd_status st = open_entries(entries, n, NULL, 0, &tiny_cross, &lora, &err);
   CHECK(st == VKD_ERR_INPUT && strstr(err.what, path) && strstr(err.what, first) && strstr(err.what, second),
         "\"%s\" has not \"%s\" and \"%s\"", err.what, first, second);
   CHECK(!lora && !strchr(err.what, '\n'), "not one line: %s", err.what);
@@ -231,12 +220,12 @@ static void test_folders(void) {
   struct lora *lora;
   struct vkd_error err = {0};
   unlink(path);
-  CHECK(lora_open(&lora, folder, &wan, &err) == VKD_ERR_INPUT && strstr(err.what, names[0]), "%s", err.what);
+  CHECK(lora_open(&lora, folder, &tiny_cross, &err) == VKD_ERR_INPUT && strstr(err.what, names[0]), "%s", err.what);
   for (int i = 0; i < 3; i++) {
     char file[TEMP_SIZE + 64];
     snprintf(file, sizeof file, "%s/%s", folder, names[i]);
     CHECK(st_write(file, entries, 2, NULL, 0, &err) == VKD_OK, "%s", err.what);
-    CHECK(lora_open(&lora, folder, &wan, &err) == VKD_OK && strcmp(lora_path(lora), file) == 0, "%s", err.what);
+    CHECK(lora_open(&lora, folder, &tiny_cross, &err) == VKD_OK && strcmp(lora_path(lora), file) == 0, "%s", err.what);
     lora_close(&lora);
     unlink(file);
   }
@@ -288,7 +277,7 @@ static void test_tables(void) {
   static const char *const lists[] = {"q",   "k, v",         "q,k,v,o", "o", "ffn", "all", "to_q,to_out.0",
                                       "qkv", "attention,ffn"};
   for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-    check_table(&wan, lists[i]);
+    check_table(&tiny_cross, lists[i]);
     check_table(&image, lists[i]);
   }
   unsigned targets;
