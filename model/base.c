@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "vkd/log.h"
 #include "vkdm/ckpt.h"
 #include "vkdm/derive.h"
 #include "vkdm/fileio.h"
@@ -69,11 +70,16 @@ static enum vkd_status open_checkpoint(const char *folder, const struct dit_conf
   return st;
 }
 
-// Heads leave no trace in the shapes; config.json or metadata may tell them.
-static enum vkd_status check_heads(const struct weights *weights, const struct dit_config *want,
-                                   struct vkd_error *err) {
+// Heads leave no trace in the shapes, nor does the text's length, which changes what the model gives (its padding is
+// attended to); config.json or metadata may tell them, and public models take 512 rows.
+static enum vkd_status check_unseen(const struct weights *weights, const struct dit_config *want,
+                                    struct vkd_error *err) {
   struct derived d;
   enum vkd_status st = derive_model(weights, &(struct derive_options){.any_heads = true}, &d, err);
+  if (st == VKD_OK && !want->class_rows && d.config.text_len != want->text_len)
+    vkd_log(VKD_LOG_WARN, "%s: takes text of %d rows%s, here it gets %d; model.text_len=%d pads it",
+            weights_path(weights), d.config.text_len, d.text_known ? "" : ", as public models do", want->text_len,
+            d.config.text_len);
   if (st != VKD_OK || !d.heads_known || d.config.heads == want->heads) return st;
   return vkd_fail(err, VKD_ERR_INPUT, "%s: a model with %d heads (by %s), not %d: set model.heads=%d",
                   weights_path(weights), d.config.heads, d.heads_from, want->heads, d.config.heads);
@@ -83,7 +89,7 @@ static enum vkd_status load_file(const char *path, struct params *p, uint64_t *h
   struct weights *weights = NULL;
   enum vkd_status st = weights_open(&weights, path, err);
   if (st == VKD_OK) st = params_load_weights(p, PARAMS_WEIGHT, weights, NULL, err);
-  if (st == VKD_OK) st = check_heads(weights, &p->config, err);
+  if (st == VKD_OK) st = check_unseen(weights, &p->config, err);
   if (st == VKD_OK && keeps_ema(p)) st = params_load_weights(p, PARAMS_EMA, weights, NULL, err);
   if (st == VKD_OK && hash) st = hash_values(weights, p, hash, err);
   weights_close(&weights);

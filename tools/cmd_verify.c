@@ -81,9 +81,9 @@ const struct cmd cmd_verify = {
     .name = "verify",
     .summary = "Compares forward pass, gradients, optimiser steps and samples with a folder of reference values",
     .usage = "CASE_DIR",
-    .details = "CASE_DIR holds case.json and weights, io, grads, adamw1, adamw3 and sample.safetensors.  Each group "
-               "shows its\n"
-               "worst comparisons first.",
+    .details =
+        "CASE_DIR holds case.json and weights, io, grads, adamw1 and adamw3.safetensors; where there are samples,\n"
+        "sample.safetensors; and perhaps trace.safetensors.  Each group shows its worst comparisons first.",
     .min_pos = 1,
     .max_pos = 1,
     .opts = opts,
