@@ -51,16 +51,19 @@ enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params,
   return gradients(g, params, weights, loss, (vkd_tensor){0}, err);
 }
 
-static enum vkd_status build_pass(struct step *s, int micro, struct vkd_graph **out, struct vkd_error *err) {
+static enum vkd_status build_pass(struct step *s, int micro, bool recompute, struct vkd_graph **out,
+                                  struct vkd_error *err) {
   enum vkd_status st = vkd_graph_create(out, err);
   if (st != VKD_OK) return st;
   struct vkd_graph *g = *out;
   vkd_tensor *weights = calloc((size_t)s->params->count, sizeof *weights);
   if (!weights) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a training step");
   enum config_objective objective = s->config->train.objective;
-  objective_make_inputs(g, objective, &s->params->config, micro, &s->in);
+  struct dit_config model = s->params->config;
+  model.recompute = recompute;
+  objective_make_inputs(g, objective, &model, micro, &s->in);
   params_tensors(s->params, g, PARAMS_WEIGHT, weights);
-  s->loss = objective_loss(g, objective, &s->params->config, weights, &s->in, NULL);
+  s->loss = objective_loss(g, objective, &model, weights, &s->in, NULL);
   vkd_output(g, s->loss);
   if (s->loss_scale.scale > 0) s->scale = vkd_input(g, "loss_scale", VKD_F32, VKD_SHAPE(1));
   st = gradients(g, s->params, weights, s->loss, s->scale, err);
@@ -89,36 +92,49 @@ static enum vkd_status build_update(struct step *s, struct vkd_error *err) {
   return vkd_graph_status(g, err);
 }
 
-// The largest micro-batch below this one that would fit, and the bytes it takes; 0: none.
-static int fitting_micro(struct step *s, uint64_t *need) {
+// Whether a pass would fit, and the bytes it takes.
+static bool pass_fits(struct step *s, int micro, bool recompute, uint64_t *need) {
   const struct vkd_device_caps *caps = vkd_device_get_caps(s->params->dev);
   uint64_t used = vkd_device_allocated(s->params->dev, NULL),
            left = caps->memory_budget > used ? caps->memory_budget - used : 0;
-  for (int parts = 2, batch = s->config->train.batch; parts <= batch; parts++) {
-    int micro = batch / parts;
-    if (batch % parts || micro >= s->micro) continue;
-    struct vkd_graph *g = NULL;
-    struct vkd_plan_info info = {0};
-    enum vkd_status st = build_pass(s, micro, &g, NULL);
-    if (st == VKD_OK)
-      st = vkd_plan_query(&(struct vkd_program_params){.device = s->params->dev, .graph = g, .slots = SLOTS}, &info,
-                          NULL);
-    vkd_graph_destroy(&g);
-    *need = info.temporaries + info.inputs + info.outputs + info.constants + info.staging;
-    if (s->passes == 1) *need += (uint64_t)s->params->trainable * 4; // the gradients' sum
-    if (st == VKD_OK && *need <= left) return micro;
-  }
+  struct vkd_graph *g = NULL;
+  struct vkd_plan_info info = {0};
+  enum vkd_status st = build_pass(s, micro, recompute, &g, NULL);
+  if (st == VKD_OK)
+    st =
+        vkd_plan_query(&(struct vkd_program_params){.device = s->params->dev, .graph = g, .slots = SLOTS}, &info, NULL);
+  vkd_graph_destroy(&g);
+  *need = info.temporaries + info.inputs + info.outputs + info.constants + info.staging;
+  if (s->passes == 1 && micro < s->micro) *need += (uint64_t)s->params->trainable * 4; // the gradients' sum
+  return st == VKD_OK && *need <= left;
+}
+
+// The largest micro-batch below this one that would fit; 0: none.
+static int fitting_micro(struct step *s, bool recompute, uint64_t *need) {
+  for (int parts = 2, batch = s->config->train.batch; parts <= batch; parts++)
+    if (batch % parts == 0 && batch / parts < s->micro && pass_fits(s, batch / parts, recompute, need))
+      return batch / parts;
   return 0;
 }
 
 // Adds to a "does not fit" error what would.  A graph of tensors with too many elements counts as one where a smaller
 // micro-batch helps.
 static enum vkd_status explain_memory(struct step *s, struct vkd_error *err) {
-  uint64_t need = 0;
-  int micro = fitting_micro(s, &need);
-  char fits[128] = "no micro-batch fits: lower model.dim, depth or the clip's size";
-  if (!micro && err->status != VKD_ERR_DEVICE_MEMORY) return err->status;
-  if (micro) snprintf(fits, sizeof fits, "train.micro_batch=%d would fit (%.1f MiB)", micro, (double)need / 1048576);
+  uint64_t again_bytes = 0, micro_bytes = 0;
+  bool does = s->params->config.recompute, again = !does && pass_fits(s, s->micro, true, &again_bytes);
+  int micro = fitting_micro(s, does, &micro_bytes);
+  bool both = !does && !again && !micro && (micro = fitting_micro(s, true, &micro_bytes)) > 0;
+  double again_mib = (double)again_bytes / 1048576, micro_mib = (double)micro_bytes / 1048576;
+  char fits[160] = "no micro-batch fits: lower model.dim, depth or the clip's size";
+  if (!again && !micro && err->status != VKD_ERR_DEVICE_MEMORY) return err->status;
+  if (again && micro)
+    snprintf(fits, sizeof fits, "train.recompute=true would fit (%.1f MiB), or train.micro_batch=%d (%.1f MiB)",
+             again_mib, micro, micro_mib);
+  else if (again)
+    snprintf(fits, sizeof fits, "train.recompute=true would fit (%.1f MiB)", again_mib);
+  else if (micro)
+    snprintf(fits, sizeof fits, "%strain.micro_batch=%d would fit (%.1f MiB)", both ? "train.recompute=true with " : "",
+             micro, micro_mib);
   struct vkd_error whole = {0};
   vkd_fail(&whole, VKD_ERR_DEVICE_MEMORY, "train.batch %d in passes of %d: %.700s; %s", s->config->train.batch,
            s->micro, err->what, fits);
@@ -146,7 +162,7 @@ static enum vkd_status create(struct step **out, const struct config *config, st
   s->micro = config_micro_batch(config);
   if (config->train.precision == CONFIG_FP16) s->loss_scale.scale = LOSS_SCALE_START;
   struct vkd_error why = {0};
-  enum vkd_status st = build_pass(s, s->micro, &s->graph, &why);
+  enum vkd_status st = build_pass(s, s->micro, params->config.recompute, &s->graph, &why);
   if (st == VKD_ERR_SHAPE) st = explain_memory(s, &why);
   if (st == VKD_OK && s->passes > 1) st = build_update(s, &why);
   if (st == VKD_OK)

@@ -16,7 +16,7 @@ struct step_result {
 
 struct step;
 
-// Errors: VKD_ERR_DEVICE_MEMORY with the micro-batch that would fit.
+// Errors: VKD_ERR_DEVICE_MEMORY with what would fit: recomputed blocks, a smaller micro-batch, or both.
 enum vkd_status step_create(struct step **out, const struct config *config, struct params *params,
                             struct vkd_error *err);
 void step_destroy(struct step **step);

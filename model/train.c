@@ -44,7 +44,8 @@ enum vkd_status train_model_config(const struct config *c, const struct dataset_
                              .patch = {c->model.patch[0], c->model.patch[1], c->model.patch[2]},
                              .latent = {(int)shape.t, (int)shape.h, (int)shape.w},
                              .eps = 1e-6f,
-                             .compute = train_compute(c)};
+                             .compute = train_compute(c),
+                             .recompute = c->train.recompute};
   if (c->train.lora_rank > 0) {
     out->lora.rank = c->train.lora_rank;
     out->lora.alpha = (float)(c->train.lora_alpha > 0 ? c->train.lora_alpha : c->train.lora_rank);
