@@ -11,7 +11,7 @@ enum { GRAPHS = 24, BUFFER = 16384 };
 
 static struct vkd_device *dev;
 
-static vkd_tensor outputs[RG_POOL];
+static vkd_tensor outputs[RG_POOL + RG_LEAVES];
 static int output_count;
 
 // What a run leaves: outputs, one behind another, and the bound buffer.
@@ -109,6 +109,45 @@ static void test_random(uint64_t seed, struct vkd_buffer *state) {
   vkd_graph_destroy(&r.g);
 }
 
+// A graph's gradients; false where it has none.
+static bool build_gradients(struct random_graph *r, uint64_t seed, bool regions, struct vkd_buffer *state) {
+  struct vkd_error err = {0};
+  vkd_tensor wrt[RG_LEAVES];
+  rg_regions = regions;
+  CHECK(rg_build(r, seed, 24, 20, true, state, &err) == VKD_OK, "seed %llu: %s", (unsigned long long)seed, err.what);
+  outputs[0] = rg_loss(r, 6);
+  output_count = 1 + rg_gradients(r, outputs[0], (vkd_tensor){0}, wrt, outputs + 1);
+  return !rg_overlaps(r);
+}
+
+static int with_regions;
+
+// Gradients with and without regions to recompute, planned and unplanned.
+static void test_regions(uint64_t seed, struct vkd_buffer *state) {
+  struct random_graph plain, again;
+  float *draws = malloc((RG_LEAVES * 16 + BUFFER) * sizeof *draws);
+  if (build_gradients(&plain, seed, false, state)) {
+    uint32_t nodes = plain.g->node_count;
+    size_t n = BUFFER / 4;
+    for (int i = 0; i < RG_LEAVES * 16 + BUFFER; i++) draws[i] = (float)rg_uniform(&plain);
+    float *want = run(&plain, state, false, draws, seed);
+    CHECK(build_gradients(&again, seed, true, state), "seed %llu: no gradient with regions", (unsigned long long)seed);
+    for (int i = 0; i < output_count; i++) n += (size_t)vkd__numel(again.g, outputs[i]);
+    float *planned = run(&again, state, false, draws, seed), *apart = run(&again, state, true, draws, seed);
+    CHECK(memcmp(want, planned, n * 4) == 0, "seed %llu: recomputing changes results", (unsigned long long)seed);
+    CHECK(memcmp(want, apart, n * 4) == 0, "seed %llu: recomputing changes unplanned results",
+          (unsigned long long)seed);
+    compare_reference(&again, planned, draws, seed);
+    with_regions += again.g->node_count > nodes;
+    free(want);
+    free(planned);
+    free(apart);
+    vkd_graph_destroy(&again.g);
+  }
+  free(draws);
+  vkd_graph_destroy(&plain.g);
+}
+
 // Runs of several slots in flight; the state carries over in the order of the submits.
 static void test_slots(struct vkd_buffer *state) {
   enum { SLOTS = 3, RUNS = 11, N = 1000 };
@@ -173,6 +212,8 @@ int main(void) {
   if (st == VKD_OK) {
     rg_half = vkd_device_get_caps(dev)->storage_16bit;
     for (uint64_t seed = 1; seed <= GRAPHS; seed++) test_random(seed, state);
+    for (uint64_t seed = 1; seed <= GRAPHS; seed++) test_regions(seed, state);
+    CHECK(with_regions > GRAPHS / 2, "%d graphs recompute anything", with_regions);
     test_slots(state);
     test_refusal();
   }

@@ -217,7 +217,7 @@ static uint64_t largest_of(const struct vkd_plan *plan, const struct vkd_graph *
   return (most + 63) / 64 * 64;
 }
 
-static int many_chunks, saved;
+static int many_chunks, saved, regions;
 
 static void test_limits(const struct vkd_graph *g, const struct vkd_plan *whole, uint64_t seed) {
   uint64_t most = largest_of(whole, g);
@@ -270,6 +270,27 @@ static void test_storage(uint64_t seed) {
   }
   vkd__plan_destroy(&plan);
   vkd__plan_destroy(&apart);
+  vkd_graph_destroy(&r.g);
+}
+
+// Gradients of graphs with regions to recompute, whose nodes stand in another order than they were made in.
+static void test_regions(uint64_t seed) {
+  struct random_graph r;
+  struct vkd_plan *plan;
+  struct vkd_error err = {0};
+  vkd_tensor wrt[RG_LEAVES], grads[RG_LEAVES];
+  CHECK(rg_build(&r, seed, 24, 12, true, seed % 3 ? state : NULL, &err) == VKD_OK, "seed %llu: %s",
+        (unsigned long long)seed, err.what);
+  rg_gradients(&r, rg_loss(&r, 6), (vkd_tensor){0}, wrt, grads);
+  for (int reuse = 0; reuse < 2 && !rg_overlaps(&r); reuse++) {
+    CHECK(vkd__plan_create(&plan, r.g, 1 << 30, reuse, &err) == VKD_OK, "seed %llu: %s", (unsigned long long)seed,
+          err.what);
+    if (!plan) break;
+    check_lifetimes(r.g, plan, reuse, seed);
+    play(r.g, plan, seed);
+    regions += reuse;
+    vkd__plan_destroy(&plan);
+  }
   vkd_graph_destroy(&r.g);
 }
 
@@ -470,9 +491,12 @@ int main(void) {
   if (check_failed) return check_done();
   for (uint64_t seed = 1; seed <= GRAPHS; seed++) test_storage(seed);
   for (uint64_t seed = 1; seed <= GRAPHS; seed++) test_barriers(seed, seed % 2);
+  rg_regions = true;
+  for (uint64_t seed = 1; seed <= GRAPHS; seed++) test_regions(seed);
   // A property that no graph exercises is not tested.
-  CHECK(many_chunks > GRAPHS / 10 && saved > GRAPHS / 2 && pairs_seen > 1000,
-        "%d plans of several chunks, %d smaller by reuse, %u pairs", many_chunks, saved, pairs_seen);
+  CHECK(many_chunks > GRAPHS / 10 && saved > GRAPHS / 2 && pairs_seen > 1000 && regions > GRAPHS / 2,
+        "%d plans of several chunks, %d smaller by reuse, %u pairs, %d with regions", many_chunks, saved, pairs_seen,
+        regions);
   test_known_barriers();
   test_needed();
   test_graph_errors();
