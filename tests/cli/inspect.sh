@@ -1,48 +1,27 @@
 #!/bin/bash
 # profile, verify, selftest and devices: what they print without a device, and their error texts.
-set -u
-vkdit=$1
-failed=0
-temp=$(mktemp -d)
-trap 'rm -rf "$temp"' EXIT
+. "$(dirname "$0")/../cli.bash"
 
-# refuse WORDS ARGS...: exit 2 and WORDS in one line on stderr
-refuse() {
-  local words=$1 got
-  shift
-  "$vkdit" "$@" > "$temp/out" 2> "$temp/err"
-  got=$?
-  if [ $got -ne 2 ] || [ -s "$temp/out" ] || [ "$(wc -l < "$temp/err")" -ne 1 ] || ! grep -qF -- "$words" "$temp/err"; then
-    echo "vkdit $*: exit $got (want 2), want '$words' in:" >&2
-    cat "$temp/out" "$temp/err" >&2
-    failed=1
-  fi
-}
-say() {
-  echo "$*" >&2
-  failed=1
-}
-
-refuse "not both" profile tiny-video --train --sample
-refuse "uses no device" profile tiny-video --plan-only --runs 3
-refuse "nosuch.yaml: " profile nosuch.yaml --plan-only
-refuse "nosuch.vkd" profile tiny-video --plan-only data.path=nosuch.vkd
-refuse "model.heads" profile tiny-video --plan-only model.heads=14 model.dim=98
-refuse "give one of them" selftest --op gelu --compile-only
-refuse "too few arguments" verify
-refuse "too few arguments" profile
+refused 2 "not both" profile tiny-video --train --sample
+refused 2 "uses no device" profile tiny-video --plan-only --runs 3
+refused 2 "nosuch.yaml: " profile nosuch.yaml --plan-only
+refused 2 "nosuch.vkd" profile tiny-video --plan-only data.path=nosuch.vkd
+refused 2 "model.heads" profile tiny-video --plan-only model.heads=14 model.dim=98
+refused 2 "give one of them" selftest --op gelu --compile-only
+refused 2 "too few arguments" verify
+refused 2 "too few arguments" profile
 
 # The parts of the model add up to the whole, in FLOPs counted and in those of the formula; matmuls of self-attention and the
 # feed-forward layer are what the formula counts.
-cat > "$temp/model.yaml" << 'END'
+cat > "$folder/model.yaml" << 'END'
 model: {dim: 48, depth: 3, heads: 2, ffn_ratio: 4, patch: [1, 2, 2]}
 data: {frames: 4, size: [12, 8]}
 train: {steps: 1, batch: 6, micro_batch: 3}
 END
-if ! "$vkdit" profile "$temp/model.yaml" --plan-only --json > "$temp/profile.json" 2> "$temp/err"; then
-  say "profile --plan-only: $(cat "$temp/err")"
+if ! "$vkdit" profile "$folder/model.yaml" --plan-only --json > "$folder/profile.json" 2> "$folder/err"; then
+  fail "profile --plan-only: $(cat "$folder/err")"
 elif command -v python3 > /dev/null; then
-  python3 - "$temp/profile.json" << 'END' || failed=1
+  python3 - "$folder/profile.json" << 'END'
 import json, sys
 p = json.load(open(sys.argv[1]))
 parts = {x["part"]: x for x in p["parts"]}
@@ -66,26 +45,26 @@ assert m["weights"] == m["gradients"] == m["gradient_sums"] == m["ema"] == m["mo
 assert 0 < m["activations"] < m["activations_raw"]
 assert m["total"] == sum(v for k, v in m.items() if k not in ("total", "activations_raw"))
 END
-  [ $failed -eq 0 ] || say "profile --plan-only --json: numbers that do not add up"
+  note $? "profile --plan-only --json: numbers that do not add up"
 else
   echo "not checked without python3: that the parts of a profile add up"
 fi
-if ! "$vkdit" profile "$temp/model.yaml" --plan-only --sample --nodes > "$temp/out" 2> "$temp/err" || ! grep -q "block2/ffn" "$temp/out"; then
-  say "profile --sample --nodes: $(cat "$temp/out" "$temp/err")"
+if ! "$vkdit" profile "$folder/model.yaml" --plan-only --sample --nodes > "$folder/out" 2> "$folder/err" || ! grep -q "block2/ffn" "$folder/out"; then
+  fail "profile --sample --nodes: $(cat "$folder/out" "$folder/err")"
 fi
 
 # Where there is a device: one line per device and per case, and broken cases.
-if "$vkdit" devices > "$temp/out" 2> "$temp/err" && grep -q "^0: " "$temp/out"; then
-  "$vkdit" selftest --op gelu > "$temp/out" 2> "$temp/err" && grep -q "^ok *gelu" "$temp/out" || say "selftest --op gelu: $(cat "$temp/out" "$temp/err")"
-  refuse "no self-test of an op 'nosuch'" selftest --op nosuch
-  refuse "no such folder" verify "$temp/none"
-  mkdir "$temp/case"
-  refuse "case.json" verify "$temp/case"
-  echo '{"family": "other"}' > "$temp/case/case.json"
-  refuse 'family "other" is not supported' verify "$temp/case"
-  echo '{"family": "wan_t2v", "naming": "wan"}' > "$temp/case/case.json"
-  refuse '"model": an object wanted' verify "$temp/case"
+if "$vkdit" devices > "$folder/out" 2> "$folder/err" && grep -q "^0: " "$folder/out"; then
+  "$vkdit" selftest --op gelu > "$folder/out" 2> "$folder/err" && grep -q "^ok *gelu" "$folder/out" || fail "selftest --op gelu: $(cat "$folder/out" "$folder/err")"
+  refused 2 "no self-test of an op 'nosuch'" selftest --op nosuch
+  refused 2 "no such folder" verify "$folder/none"
+  mkdir "$folder/case"
+  refused 2 "case.json" verify "$folder/case"
+  echo '{"family": "other"}' > "$folder/case/case.json"
+  refused 2 'family "other" is not supported' verify "$folder/case"
+  echo '{"family": "wan_t2v", "naming": "wan"}' > "$folder/case/case.json"
+  refused 2 '"model": an object wanted' verify "$folder/case"
 else
   echo "no device: selftest and verify are not looked at"
 fi
-exit $failed
+finish 8

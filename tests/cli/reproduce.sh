@@ -58,5 +58,4 @@ refused 2 "choose another folder" reproduce smoke -o "$folder/a"
 "$vkdit" plan "$folder/a/law.json" --params 1e4 --tokens 1e5 >/dev/null
 note $? "the law cannot be planned from"
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ] && [ "$passed" -gt 20 ]
+finish 20

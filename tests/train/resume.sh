@@ -1,12 +1,8 @@
 #!/bin/bash
 # A run that is killed at any moment and resumed gives the numbers and the weights of one that was not, to the bit; so do the
 # same seed twice and nothing else.
-set -u
-vkdit=$(realpath "$1")
-failed=0
-temp=$(mktemp -d)
-trap 'rm -rf "$temp"' EXIT
-cd "$temp" || exit 1
+. "$(dirname "$0")/../cli.bash"
+cd "$folder" || exit 1
 
 cat > tiny.yaml << 'YAML'
 model: {dim: 32, depth: 1, heads: 2, patch: [1, 2, 2]}
@@ -16,19 +12,10 @@ eval: {every: 6, holdout: 4}
 checkpoint: {every: 4, keep: 2}
 YAML
 
-fail() {
-  echo "$*" >&2
-  failed=1
-}
-check() { # check WHAT COMMAND...: the command succeeds
-  local what=$1
-  shift
-  "$@" || fail "$what"
-}
 train() { "$vkdit" train tiny.yaml "$@" > out 2> err || { cat err >&2 && return 1; }; }
 
 if ! train -o whole 2> /dev/null; then
-  grep -q "no Vulkan d\|no usable device" err && echo "skipped: $(cat err)" && exit 77
+  skip_without_device err
   fail "the uninterrupted run: $(cat err)"
 fi
 
@@ -118,5 +105,4 @@ check "the clips of the old run were kept" [ "$("$vkdit" data info killed/data.v
 check "the same seed again" train -o killed --overwrite
 same "the same seed" killed whole
 
-[ $failed -eq 0 ] && echo "resumed runs are equal to the bit"
-exit $failed
+finish
