@@ -57,6 +57,30 @@ static bool differentiate(struct differentiated *d, uint64_t seed, bool regions)
   return d->values != NULL;
 }
 
+static bool of_gradient(const struct vkd_node *n) {
+  return starts(n->label, "grad/") || starts(n->label, "recompute/");
+}
+
+// The gradient reads of a region what it hands on to the rest of the forward pass, and parts of what it was given.
+static void check_reads(const struct vkd_graph *g, uint64_t seed) {
+  uint8_t *handed_on = calloc(g->tensor_count, 1);
+  uint64_t offset;
+  for (uint32_t i = 0; i < g->node_count; i++)
+    for (int k = 0; k < g->nodes[i].nin; k++) {
+      vkd_tensor x = g->nodes[i].in[k];
+      const struct vkd_tensor_info *t = vkd__info(g, x);
+      if (!x.id || !g->nodes[t->node].region) continue;
+      const struct vkd_node *root = &g->nodes[vkd__info(g, vkd__view_root(g, x, &offset))->node];
+      if (!of_gradient(&g->nodes[i]))
+        handed_on[x.id] |= t->output || g->nodes[i].region != g->nodes[t->node].region;
+      else // after the forward pass in the order of nodes
+        CHECK(handed_on[x.id] || t->output || root->op == VKD_OP_leaf || root->region != g->nodes[t->node].region,
+              "seed %llu: node %u (%s) keeps tensor %u of a region", (unsigned long long)seed, i,
+              vkd__ops[g->nodes[i].op].name, x.id);
+    }
+  free(handed_on);
+}
+
 // Nodes know their place, read only what was made before them, and are copied only where somebody needs the copy.
 static void check_nodes(const struct vkd_graph *g, uint64_t seed) {
   uint8_t *needed = calloc(g->node_count, 1);
@@ -105,6 +129,7 @@ static void test_random(uint64_t seed) {
             "seed %llu: gradient %d differs", (unsigned long long)seed, i);
     check_nodes(a, seed);
     check_nodes(b, seed);
+    check_reads(b, seed);
   }
   free(plain.values);
   free(again.values);
@@ -165,6 +190,29 @@ static void test_chain(void) {
   again = chain(true, true, &loss, grads, &count);
   CHECK(copies_of(again) == DEPTH, "%d copies with frozen weights, not %d", copies_of(again), DEPTH);
   vkd_graph_destroy(&again);
+}
+
+// What is handed on is there: nobody computes it again.
+static void test_handed_on(bool to_host) {
+  struct vkd_graph *g;
+  vkd_tensor none = {0}, wrt[2], grads[2];
+  CHECK(vkd_graph_create(&g, NULL) == VKD_OK, "no graph");
+  vkd_tensor x = vkd_input(g, "x", VKD_F32, VKD_SHAPE(ROWS, WIDTH));
+  wrt[0] = vkd_input(g, "w", VKD_F32, VKD_SHAPE(WIDE, WIDTH));
+  wrt[1] = vkd_input(g, "v", VKD_F32, VKD_SHAPE(WIDTH, WIDE));
+  vkd_graph_recompute_begin(g);
+  vkd_tensor h = vkd_gelu(g, vkd_matmul(g, x, wrt[0], false, true, none, none));
+  vkd_tensor y = vkd_matmul(g, h, wrt[1], false, true, none, x);
+  vkd_graph_recompute_end(g);
+  vkd_tensor loss = vkd_mse(g, y, x);
+  if (to_host)
+    vkd_output(g, h);
+  else
+    loss = vkd_add(g, loss, vkd_mse(g, vkd_silu(g, h), vkd_input(g, "target", VKD_F32, VKD_SHAPE(ROWS, WIDE))));
+  vkd_grad(g, loss, wrt, 2, grads);
+  expect(g, VKD_OK, "");
+  CHECK(copies_of(g) == 1, "%d copies, not 1", copies_of(g)); // the product that gelu's gradient reads
+  vkd_graph_destroy(&g);
 }
 
 #define X(...) vkd_input(g, "x", VKD_F32, VKD_SHAPE(__VA_ARGS__))
@@ -231,6 +279,8 @@ static void test_mistakes(void) {
 
 int main(void) {
   test_chain();
+  test_handed_on(false);
+  test_handed_on(true);
   test_mistakes();
   for (uint64_t seed = 1; seed <= GRAPHS; seed++) test_random(seed);
   CHECK(compared > GRAPHS / 3 && copied > 3 * compared, "%d graphs compared, %d nodes copied", compared, copied);
