@@ -3,22 +3,16 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "stream.h"
 #include "vkd/log.h"
 #include "vkd/ops.h"
 #include "vkd/profile.h"
 #include "vkd/random.h"
+#include "vkdm/clock.h"
 
 enum { TABLE = 65521, PIECE = 1 << 20, PEAK_FIRST = 512, PEAK_LAST = 8192, PEAK_RUNS = 5, SEED = 1 };
 static const double peak_enough_s = 0.02; // a matmul of that length has no launch overhead to speak of
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void draw(float *dst, size_t n, uint32_t which) {
   for (size_t i = 0; i < n; i += 4) {
@@ -199,9 +193,9 @@ static int by_value(const void *a, const void *b) {
 static enum vkd_status time_steps(const struct bench *b, double *seconds, struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
   for (int i = 0; i < b->p->steps && st == VKD_OK; i++) {
-    double start = now();
+    double start = clock_seconds();
     st = denoiser_run(b->denoiser, 1000.0 * (b->p->steps - i) / (b->p->steps + 1), err);
-    seconds[i] = now() - start;
+    seconds[i] = clock_seconds() - start;
   }
   qsort(seconds, (size_t)b->p->steps, sizeof *seconds, by_value);
   return st;

@@ -4,41 +4,10 @@
 
 #include "dit_internal.h"
 
-enum outer_row {
-#define OUTER(id, ...) id,
-#define BLOCK(id, ...)
-#include "class_dit_params.def"
-#undef OUTER
-#undef BLOCK
-  OUTER_ROWS
-};
-
-enum block_row {
-#define OUTER(id, ...)
-#define BLOCK(id, ...) id,
-#include "class_dit_params.def"
-#undef OUTER
-#undef BLOCK
-  BLOCK_ROWS
-};
-
+#define DIT_ROWS_FILE "class_dit_params.def"
 #define ROW(id, meta, diffusers, init, ...)                                                                            \
   {{[DIT_NAMING_META] = meta, [DIT_NAMING_DIFFUSERS] = diffusers}, DIT_INIT_##init, 0.02f, {DIMS(__VA_ARGS__)}},
-#define NO_ROW(id, ...)
-static const struct dit_row outer_rows[] = {
-#define OUTER ROW
-#define BLOCK NO_ROW
-#include "class_dit_params.def"
-#undef OUTER
-#undef BLOCK
-};
-static const struct dit_row block_rows[] = {
-#define OUTER NO_ROW
-#define BLOCK ROW
-#include "class_dit_params.def"
-#undef OUTER
-#undef BLOCK
-};
+#include "dit_rows.h"
 
 // What lies between the stages.
 enum { Z, CONDITION, HIDDEN };

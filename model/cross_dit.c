@@ -5,41 +5,10 @@
 
 #include "dit_internal.h"
 
-enum outer_row {
-#define OUTER(id, ...) id,
-#define BLOCK(id, ...)
-#include "cross_dit_params.def"
-#undef OUTER
-#undef BLOCK
-  OUTER_ROWS
-};
-
-enum block_row {
-#define OUTER(id, ...)
-#define BLOCK(id, ...) id,
-#include "cross_dit_params.def"
-#undef OUTER
-#undef BLOCK
-  BLOCK_ROWS
-};
-
+#define DIT_ROWS_FILE "cross_dit_params.def"
 #define ROW(id, wan, diffusers, init, scale, ...)                                                                      \
   {{[DIT_NAMING_WAN] = wan, [DIT_NAMING_DIFFUSERS] = diffusers}, DIT_INIT_##init, scale, {DIMS(__VA_ARGS__)}},
-#define NO_ROW(id, ...)
-static const struct dit_row outer_rows[] = {
-#define OUTER ROW
-#define BLOCK NO_ROW
-#include "cross_dit_params.def"
-#undef OUTER
-#undef BLOCK
-};
-static const struct dit_row block_rows[] = {
-#define OUTER NO_ROW
-#define BLOCK ROW
-#include "cross_dit_params.def"
-#undef OUTER
-#undef BLOCK
-};
+#include "dit_rows.h"
 
 // What lies between the stages.
 enum { Z, E, E6, CONTEXT, ROPE, HIDDEN };

@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "fill.h"
 #include "vkd/profile.h"
 #include "vkd/upload.h"
+#include "vkdm/clock.h"
 
 enum { SLOTS = 2, ALIGN = 64, PIECE = 1 << 20, NONE = -1 };
 
@@ -48,12 +48,6 @@ struct stream {
   bool keep;
   struct stream_info info;
 };
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static uint64_t bytes_of(const struct params *p, int row) {
   return (uint64_t)p->rows[row].numel * vkd_dtype_bytes(params_dtype(p, row));
@@ -136,7 +130,7 @@ static enum vkd_status fill_slot(struct stream *s, struct slot *slot, int block,
   if (slot->block == block || (s->keep && slot->block != NONE)) return VKD_OK;
   enum vkd_status st = vkd_upload_wait(slot->upload, &map, err);
   if (st != VKD_OK) return st;
-  double start = now();
+  double start = clock_seconds();
   for (int i = 0; i < s->part_count; i++) {
     const struct part *part = &s->parts[i];
     s->fills[i] = (struct fill){.index = part->row + block * part->stride,
@@ -146,7 +140,7 @@ static enum vkd_status fill_slot(struct stream *s, struct slot *slot, int block,
     s->info.uploaded += bytes_of(p, part->row);
   }
   st = fill_run(p->reader, s->fills, s->part_count, err);
-  s->info.fill_s += now() - start;
+  s->info.fill_s += clock_seconds() - start;
   slot->block = st == VKD_OK ? block : NONE;
   return st == VKD_OK ? vkd_upload_flush(slot->upload, err) : st;
 }

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "metrics.h"
 #include "step.h"
 #include "vkd/log.h"
+#include "vkdm/clock.h"
 #include "vkdm/base.h"
 #include "vkdm/ckpt.h"
 #include "vkdm/data_build.h"
@@ -123,12 +123,6 @@ struct run {
   double last_heldout;
   struct train_result *result;
 };
-
-static double seconds_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static enum vkd_status add_point(struct train_result *r, int64_t step, double loss, struct vkd_error *err) {
   struct train_point *more = realloc(r->points, ((size_t)r->point_count + 1) * sizeof *more);
@@ -440,13 +434,13 @@ enum vkd_status train_run(const struct train_params *params, struct train_result
   *result = (struct train_result){.heldout = NAN, .heldout_zero = NAN};
   struct run r = {.p = params, .config = params->config, .result = result, .last_heldout = NAN};
   enum vkd_status st = open_run(&r, err);
-  double begin = seconds_now();
+  double begin = clock_seconds();
   if (st == VKD_OK) {
     result->steps = r.done;
     st = loop(&r, err);
   }
   if (st == VKD_OK) {
-    result->seconds = seconds_now() - begin;
+    result->seconds = clock_seconds() - begin;
     result->tokens_per_second = (double)(result->steps - r.done) * (double)result->tokens_per_step / result->seconds;
     result->loss = r.tail_count ? r.tail_sum / (double)r.tail_count : NAN;
     vkd_device_allocated(params->device, &result->device_bytes);

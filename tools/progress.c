@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "vkdm/clock.h"
 
 #define BAR_SECONDS 0.1   // redraw on a terminal
 #define PLAIN_SECONDS 5.0 // a line elsewhere
@@ -14,12 +15,6 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct progress *active;
 static bool silent;
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void format_time(double seconds, char text[24]) {
   if (!(seconds >= 0 && seconds < 360000)) {
@@ -69,7 +64,7 @@ static void draw(struct progress *p, double t, const char *note, bool last) {
 void progress_set_quiet(bool quiet) { silent = quiet; }
 
 void progress_begin(struct progress *p, const char *label, const char *unit, uint64_t start, uint64_t total) {
-  *p = (struct progress){.start = start, .done = start, .total = total, .began = now()};
+  *p = (struct progress){.start = start, .done = start, .total = total, .began = clock_seconds()};
   snprintf(p->label, sizeof p->label, "%s", label);
   snprintf(p->unit, sizeof p->unit, "%s", unit);
   p->drawn = p->began;
@@ -81,7 +76,7 @@ void progress_begin(struct progress *p, const char *label, const char *unit, uin
 }
 
 void progress_update(struct progress *p, uint64_t done, const char *note) {
-  double t = now();
+  double t = clock_seconds();
   pthread_mutex_lock(&lock);
   p->done = done < p->start ? p->start : done > p->total ? p->total : done;
   if (!silent && t - p->drawn >= (p->terminal ? BAR_SECONDS : PLAIN_SECONDS)) {
@@ -93,7 +88,7 @@ void progress_update(struct progress *p, uint64_t done, const char *note) {
 
 void progress_end(struct progress *p, const char *note) {
   pthread_mutex_lock(&lock);
-  if (!silent) draw(p, now(), note, true);
+  if (!silent) draw(p, clock_seconds(), note, true);
   active = NULL;
   pthread_mutex_unlock(&lock);
 }
