@@ -6,35 +6,10 @@
 #include <string.h>
 
 #include "check.h"
+#include "models.h"
 #include "vkdm/naming.h"
 #include "vkdm/safetensors.h"
 #include "xorshift.h"
-
-static const struct dit_config weight_files_cross = {.family = DIT_CROSS,
-                                                     .dim = 24,
-                                                     .depth = 2,
-                                                     .heads = 2,
-                                                     .ffn = 40,
-                                                     .freq_dim = 16,
-                                                     .text_dim = 9,
-                                                     .text_len = 3,
-                                                     .in_channels = 2,
-                                                     .out_channels = 2,
-                                                     .patch = {1, 2, 2},
-                                                     .latent = {2, 6, 4},
-                                                     .eps = 1e-6f};
-static const struct dit_config weight_files_class = {.family = DIT_CLASS,
-                                                     .dim = 16,
-                                                     .depth = 3,
-                                                     .heads = 2,
-                                                     .ffn = 40,
-                                                     .freq_dim = 12,
-                                                     .class_rows = 5,
-                                                     .in_channels = 3,
-                                                     .out_channels = 6,
-                                                     .patch = {1, 2, 2},
-                                                     .latent = {1, 8, 8},
-                                                     .eps = 1e-6f};
 
 struct weight_file {
   struct st_entry *entries;

@@ -144,7 +144,7 @@ static void damage_shard(const char *path, int rounds) {
 static size_t make_files(char **text) {
   struct weight_file f;
   struct vkd_error err = {0};
-  weight_file_make(&f, &weight_files_cross, DIT_NAMING_DIFFUSERS, "", ST_BF16, true, 1);
+  weight_file_make(&f, &small_cross, DIT_NAMING_DIFFUSERS, "", ST_BF16, true, 1);
   char *map = malloc(f.count * 160), *all = malloc(f.count * 160 + sizeof index_text);
   if (!map || !all) exit(1);
   size_t used = 0, half = f.count / 2;

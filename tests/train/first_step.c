@@ -5,22 +5,11 @@
 
 #include "../../model/step.h"
 #include "device.h"
+#include "models.h"
 #include "normal.h"
 
 enum { BATCH = 4, SEED = 12, STEP = 1 };
 
-static const struct dit_config video = {.dim = 24,
-                                        .depth = 2,
-                                        .heads = 2,
-                                        .ffn = 40,
-                                        .freq_dim = 16,
-                                        .text_dim = 9,
-                                        .text_len = 3,
-                                        .in_channels = 2,
-                                        .out_channels = 2,
-                                        .patch = {1, 2, 2},
-                                        .latent = {2, 6, 4},
-                                        .eps = 1e-6f};
 static const struct dit_config image = {.family = DIT_CLASS,
                                         .dim = 24,
                                         .depth = 2,
@@ -40,7 +29,7 @@ static const struct trial {
   const struct dit_config *model;
   enum config_objective objective;
   const char *output_layer;
-} trials[] = {{"video, flow", &video, CONFIG_FLOW, "head.head."},
+} trials[] = {{"video, flow", &small_cross, CONFIG_FLOW, "head.head."},
               {"image, hybrid", &image, CONFIG_HYBRID, "final_layer.linear."}};
 
 static float latents[BATCH * NUMEL], text[BATCH * TEXT];

@@ -78,7 +78,7 @@ static void check_round_trip(const struct dit_config *c, enum dit_naming from, e
 static void test_prefix(void) {
   struct weight_file f;
   struct vkd_error err;
-  weight_file_make(&f, &weight_files_cross, DIT_NAMING_WAN, "", ST_BF16, true, 6);
+  weight_file_make(&f, &small_cross, DIT_NAMING_WAN, "", ST_BF16, true, 6);
   weight_file_write(&f, path, NULL, 0);
   CHECK(convert(path, there, DIT_NAMING_WAN, NAMING_COMFYUI, CONVERT_KEEP, &err) == VKD_OK, "%s", err.what);
   struct st_file *file = open_file(there);
@@ -115,7 +115,7 @@ static void check_nearest(float x, enum st_dtype dtype, uint16_t got) {
 static void test_narrowing(void) {
   struct weight_file f;
   struct vkd_error err;
-  weight_file_make(&f, &weight_files_cross, DIT_NAMING_WAN, "", ST_F32, true, 9);
+  weight_file_make(&f, &small_cross, DIT_NAMING_WAN, "", ST_F32, true, 9);
   float *x = (float *)weight_file_find(&f, "patch_embedding.weight")->data;
   // ties, subnormals, zeros, the largest, infinities, NaN
   static const float edges[] = {1.00048828125f, 1.00146484375f, 1.00390625f, 1.01171875f, 0x1p-24f, 0x1.8p-24f,
@@ -158,7 +158,7 @@ static void test_narrowing(void) {
   weight_file_free(&f);
 
   // Widening is exact, and back it is the same.
-  weight_file_make(&f, &weight_files_class, DIT_NAMING_META, "", ST_BF16, true, 10);
+  weight_file_make(&f, &small_class, DIT_NAMING_META, "", ST_BF16, true, 10);
   weight_file_write(&f, path, NULL, 0);
   CHECK(convert(path, there, DIT_NAMING_META, NULL, CONVERT_F32, &err) == VKD_OK, "%s", err.what);
   CHECK(convert(there, back, DIT_NAMING_META, NULL, CONVERT_BF16, &err) == VKD_OK, "%s", err.what);
@@ -170,7 +170,7 @@ static void test_narrowing(void) {
 static void test_mixed(void) {
   struct weight_file f;
   struct vkd_error err;
-  const struct dit_config *c = &weight_files_class;
+  const struct dit_config *c = &small_class;
   weight_file_make(&f, c, DIT_NAMING_DIFFUSERS, "", ST_F16, false, 11);
   weight_file_find(&f, "transformer_blocks.1.attn1.to_k.weight")->dtype = ST_BF16;
   const struct st_meta meta[] = {{"vkdit.latent", "1,8,8"}};
@@ -191,10 +191,10 @@ int main(void) {
   snprintf(back, sizeof back, "%s/back.safetensors", folder);
   static const enum st_dtype dtypes[] = {ST_F32, ST_F16, ST_BF16, ST_F8_E4M3, ST_F8_E5M2, ST_F64};
   for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
-    check_round_trip(&weight_files_cross, DIT_NAMING_WAN, DIT_NAMING_DIFFUSERS, dtypes[i], false);
-    check_round_trip(&weight_files_cross, DIT_NAMING_DIFFUSERS, DIT_NAMING_WAN, dtypes[i], false);
-    check_round_trip(&weight_files_class, DIT_NAMING_META, DIT_NAMING_DIFFUSERS, dtypes[i], false);
-    check_round_trip(&weight_files_class, DIT_NAMING_META, DIT_NAMING_DIFFUSERS, dtypes[i], true);
+    check_round_trip(&small_cross, DIT_NAMING_WAN, DIT_NAMING_DIFFUSERS, dtypes[i], false);
+    check_round_trip(&small_cross, DIT_NAMING_DIFFUSERS, DIT_NAMING_WAN, dtypes[i], false);
+    check_round_trip(&small_class, DIT_NAMING_META, DIT_NAMING_DIFFUSERS, dtypes[i], false);
+    check_round_trip(&small_class, DIT_NAMING_META, DIT_NAMING_DIFFUSERS, dtypes[i], true);
   }
   test_prefix();
   test_narrowing();

@@ -57,7 +57,7 @@ static void refused(const struct derive_options *o, const char *word) {
 static const struct derive_options none = {0};
 
 static void test_shapes(void) {
-  struct dit_config labelled = weight_files_cross, plain = weight_files_class;
+  struct dit_config labelled = small_cross, plain = small_class;
   labelled.class_rows = 4;
   labelled.text_len = 1;
   plain.out_channels = plain.in_channels; // no learned variance
@@ -66,14 +66,14 @@ static void test_shapes(void) {
     const struct dit_config *config;
     enum dit_naming naming;
     const char *prefix;
-  } cases[] = {{&weight_files_cross, DIT_NAMING_WAN, ""},
-               {&weight_files_cross, DIT_NAMING_WAN, NAMING_COMFYUI},
-               {&weight_files_cross, DIT_NAMING_DIFFUSERS, ""},
+  } cases[] = {{&small_cross, DIT_NAMING_WAN, ""},
+               {&small_cross, DIT_NAMING_WAN, NAMING_COMFYUI},
+               {&small_cross, DIT_NAMING_DIFFUSERS, ""},
                {&labelled, DIT_NAMING_WAN, ""},
                {&labelled, DIT_NAMING_DIFFUSERS, ""},
-               {&weight_files_class, DIT_NAMING_META, ""},
-               {&weight_files_class, DIT_NAMING_META, NAMING_COMFYUI},
-               {&weight_files_class, DIT_NAMING_DIFFUSERS, ""},
+               {&small_class, DIT_NAMING_META, ""},
+               {&small_class, DIT_NAMING_META, NAMING_COMFYUI},
+               {&small_class, DIT_NAMING_DIFFUSERS, ""},
                {&plain, DIT_NAMING_META, ""}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const struct dit_config *c = cases[i].config;
@@ -172,7 +172,7 @@ static void test_json(void) {
   struct weight_file f;
   struct derived d;
   struct vkd_error err;
-  weight_file_make(&f, &weight_files_cross, DIT_NAMING_WAN, "", ST_F32, true, 2);
+  weight_file_make(&f, &small_cross, DIT_NAMING_WAN, "", ST_F32, true, 2);
   weight_file_write(&f, path, NULL, 0);
   refused(&none, "give it with --heads");
   CHECK(derive(&(struct derive_options){.any_heads = true}, &d, &err) == VKD_OK && d.config.heads == 1 &&
@@ -182,7 +182,7 @@ static void test_json(void) {
   "{\"_class_name\":\"WanModel\",\"dim\":24,\"eps\":1e-05,\"ffn_dim\":40,\"freq_dim\":16,\"in_dim\":2,\"model_type\":" \
   "\"t2v\",\"num_heads\":3,\"num_layers\":2,\"out_dim\":2,\"text_len\":77" rest "}"
   write_json(WAN_JSON(""));
-  struct dit_config want = weight_files_cross;
+  struct dit_config want = small_cross;
   want.heads = 3;
   want.text_len = 77;
   want.eps = 1e-5f;
@@ -240,13 +240,13 @@ static void test_json(void) {
   check_config(&d.config, &want, "WanTransformer3DModel");
   weight_file_free(&f);
 
-  weight_file_make(&f, &weight_files_class, DIT_NAMING_DIFFUSERS, "", ST_F32, false, 2);
+  weight_file_make(&f, &small_class, DIT_NAMING_DIFFUSERS, "", ST_F32, false, 2);
   weight_file_write(&f, path, NULL, 0);
   write_json("{\"_class_name\":\"DiTTransformer2DModel\",\"num_attention_heads\":2,\"attention_head_dim\":8,"
              "\"in_channels\":3,\"out_channels\":6,\"num_layers\":3,\"patch_size\":2,\"sample_size\":8,"
              "\"num_embeds_ada_norm\":4,\"norm_type\":\"ada_norm_zero\",\"norm_eps\":1e-05}");
   CHECK(derive(&none, &d, &err) == VKD_OK, "%s", err.what);
-  check_config(&d.config, &weight_files_class, "DiTTransformer2DModel"); // eps 1e-6, whatever norm_eps says
+  check_config(&d.config, &small_class, "DiTTransformer2DModel"); // eps 1e-6, whatever norm_eps says
   CHECK(d.latent_known, "sample_size");
   write_json("{\"num_attention_heads\":2,\"sample_size\":1000000}");
   refused(&none, "a position table of 250000000000 tokens");
@@ -260,7 +260,7 @@ static void test_json(void) {
 
 static void test_metadata(void) {
   struct weight_file f;
-  struct derived d = {.config = weight_files_cross,
+  struct derived d = {.config = small_cross,
                       .heads_known = true,
                       .text_known = true,
                       .latent_known = true,
@@ -270,7 +270,7 @@ static void test_metadata(void) {
   struct derive_meta meta;
   struct vkd_error err;
   d.config.eps = 3e-6f;
-  weight_file_make(&f, &weight_files_cross, DIT_NAMING_DIFFUSERS, "", ST_F32, true, 3);
+  weight_file_make(&f, &small_cross, DIT_NAMING_DIFFUSERS, "", ST_F32, true, 3);
   derive_metadata(&d, &meta);
   CHECK(meta.count == DERIVE_META, "%zu rows", meta.count);
   for (size_t i = 0; i < meta.count; i++) CHECK(derive_is_metadata(meta.rows[i].key), "%s", meta.rows[i].key);
@@ -311,7 +311,7 @@ static void test_foreign(void) {
   struct derived d;
   struct vkd_error err;
   static const float zero[4096];
-  weight_file_make(&f, &weight_files_cross, DIT_NAMING_WAN, "", ST_F32, true, 4);
+  weight_file_make(&f, &small_cross, DIT_NAMING_WAN, "", ST_F32, true, 4);
   struct st_entry *e = &f.entries[f.count++];
   for (size_t i = 0; i < sizeof extra / sizeof extra[0]; i++) {
     *e = (struct st_entry){.name = extra[i].name, .dtype = ST_F32, .ndim = 1, .shape = {4}, .data = zero};
@@ -377,7 +377,7 @@ static void test_table(void) {
   struct weight_file f;
   struct derived d;
   struct vkd_error err;
-  struct dit_config wide = weight_files_class;
+  struct dit_config wide = small_class;
   wide.latent[2] = 12;
   weight_file_make(&f, &wide, DIT_NAMING_META, "", ST_F32, true, 5);
   weight_file_write(&f, path, NULL, 0);

@@ -100,7 +100,7 @@ static const struct naming_tensor *named(const struct naming_tensor *list, int c
 static void test_rows(void) {
   struct naming_tensor *wan = NULL, *other = NULL, *meta = NULL, *parts = NULL;
   int n[4];
-  const struct dit_config *x = &weight_files_cross, *c = &weight_files_class;
+  const struct dit_config *x = &small_cross, *c = &small_class;
   CHECK(!naming_tensors(x, DIT_NAMING_WAN, &wan, &n[0], NULL) &&
             !naming_tensors(x, DIT_NAMING_DIFFUSERS, &other, &n[1], NULL) &&
             !naming_tensors(c, DIT_NAMING_META, &meta, &n[2], NULL) &&
@@ -133,7 +133,7 @@ static void test_rows(void) {
 }
 
 int main(void) {
-  const struct dit_config *x = &weight_files_cross, *c = &weight_files_class;
+  const struct dit_config *x = &small_cross, *c = &small_class;
   struct dit_config labelled = *x;
   labelled.class_rows = 4;
   labelled.text_len = 1;

@@ -63,7 +63,7 @@ done:
 
 // A parameter of three parts is read across them; a table that no file has is computed.
 static void test_parts(void) {
-  const struct dit_config *c = &weight_files_class;
+  const struct dit_config *c = &small_class;
   struct weight_file f;
   struct weights *w = NULL;
   struct source *s = NULL;
@@ -107,7 +107,7 @@ static void check_refused(const struct weight_file *f, const struct dit_config *
   check_refused(f, c, (const char *const[]){__VA_ARGS__}, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *))
 
 static void test_misfits(void) {
-  const struct dit_config *x = &weight_files_cross, *c = &weight_files_class;
+  const struct dit_config *x = &small_cross, *c = &small_class;
   struct weight_file f;
   // All four kinds in one message.
   weight_file_make(&f, x, DIT_NAMING_WAN, NAMING_COMFYUI, ST_BF16, true, 1);
@@ -164,10 +164,10 @@ int main(void) {
   snprintf(path, sizeof path, "%s/w.safetensors", folder);
   static const enum st_dtype dtypes[] = {ST_F32, ST_F16, ST_BF16, ST_F8_E4M3, ST_F8_E5M2};
   for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
-    check_values(&weight_files_cross, DIT_NAMING_WAN, i % 2 ? NAMING_COMFYUI : "", dtypes[i]);
-    check_values(&weight_files_cross, DIT_NAMING_DIFFUSERS, "", dtypes[i]);
-    check_values(&weight_files_class, DIT_NAMING_META, "", dtypes[i]);
-    check_values(&weight_files_class, DIT_NAMING_DIFFUSERS, "", dtypes[i]);
+    check_values(&small_cross, DIT_NAMING_WAN, i % 2 ? NAMING_COMFYUI : "", dtypes[i]);
+    check_values(&small_cross, DIT_NAMING_DIFFUSERS, "", dtypes[i]);
+    check_values(&small_class, DIT_NAMING_META, "", dtypes[i]);
+    check_values(&small_class, DIT_NAMING_DIFFUSERS, "", dtypes[i]);
   }
   test_parts();
   test_misfits();
