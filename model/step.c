@@ -117,24 +117,28 @@ static int fitting_micro(struct step *s, bool recompute, uint64_t *need) {
   return 0;
 }
 
-// Adds to a "does not fit" error what would.  A graph of tensors with too many elements counts as one where a smaller
-// micro-batch helps.
+// Adds "SETTINGS would fit (N MiB)" to a list; micro 0: passes stay as they are.
+static void offer(char list[256], bool recompute, int micro, uint64_t bytes) {
+  size_t at = strlen(list);
+  char size[48] = "";
+  if (micro) snprintf(size, sizeof size, "%strain.micro_batch=%d", recompute ? " with " : "", micro);
+  snprintf(list + at, 256 - at, "%s%s%s %s(%.1f MiB)", at ? ", or " : "", recompute ? "train.recompute=true" : "", size,
+           at ? "" : "would fit ", (double)bytes / 1048576);
+}
+
+// Adds to a "does not fit" error what would: blocks computed again, smaller passes, or both where that leaves them
+// larger.  A graph of tensors with too many elements counts as one where a smaller micro-batch helps.
 static enum vkd_status explain_memory(struct step *s, struct vkd_error *err) {
-  uint64_t again_bytes = 0, micro_bytes = 0;
-  bool does = s->params->config.recompute, again = !does && pass_fits(s, s->micro, true, &again_bytes);
-  int micro = fitting_micro(s, does, &micro_bytes);
-  bool both = !does && !again && !micro && (micro = fitting_micro(s, true, &micro_bytes)) > 0;
-  double again_mib = (double)again_bytes / 1048576, micro_mib = (double)micro_bytes / 1048576;
-  char fits[160] = "no micro-batch fits: lower model.dim, depth or the clip's size";
-  if (!again && !micro && err->status != VKD_ERR_DEVICE_MEMORY) return err->status;
-  if (again && micro)
-    snprintf(fits, sizeof fits, "train.recompute=true would fit (%.1f MiB), or train.micro_batch=%d (%.1f MiB)",
-             again_mib, micro, micro_mib);
-  else if (again)
-    snprintf(fits, sizeof fits, "train.recompute=true would fit (%.1f MiB)", again_mib);
-  else if (micro)
-    snprintf(fits, sizeof fits, "%strain.micro_batch=%d would fit (%.1f MiB)", both ? "train.recompute=true with " : "",
-             micro, micro_mib);
+  bool does = s->params->config.recompute;
+  char fits[256] = "";
+  uint64_t bytes, bytes_both = 0;
+  bool again = !does && pass_fits(s, s->micro, true, &bytes);
+  if (again) offer(fits, true, 0, bytes);
+  int micro = fitting_micro(s, does, &bytes), both = does || again ? 0 : fitting_micro(s, true, &bytes_both);
+  if (both > micro) offer(fits, true, both, bytes_both);
+  if (micro) offer(fits, false, micro, bytes);
+  if (!*fits && err->status != VKD_ERR_DEVICE_MEMORY) return err->status;
+  if (!*fits) snprintf(fits, sizeof fits, "no micro-batch fits: lower model.dim, depth or the clip's size");
   struct vkd_error whole = {0};
   vkd_fail(&whole, VKD_ERR_DEVICE_MEMORY, "train.batch %d in passes of %d: %.700s; %s", s->config->train.batch,
            s->micro, err->what, fits);
