@@ -32,10 +32,7 @@ samples: {count: 3, steps: 2, cfg: 2}
 X
 "$vkdit" reproduce "$folder/micro.yaml" -o "$folder/a" >"$folder/out" 2>"$folder/stderr"
 status=$?
-if grep -q "no usable device\|no Vulkan" "$folder/stderr"; then
-  echo "skipped: $(cat "$folder/stderr")"
-  exit 77
-fi
+skip_without_device "$folder/stderr"
 note $status "micro pipeline: $(cat "$folder/out" "$folder/stderr")"
 for words in "compute-optimal size" "error of the law" "held-out loss" "report: $folder/a/report.html"; do
   grep -qF "$words" "$folder/out"

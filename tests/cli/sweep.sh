@@ -53,10 +53,7 @@ note $? "a refused sweep left files"
 # The reference.
 "$vkdit" sweep "$micro" -o "$folder/a" -q 2>"$folder/stderr" >"$folder/out"
 status=$?
-if grep -q "no usable device\|no Vulkan" "$folder/stderr"; then
-  echo "skipped: $(cat "$folder/stderr")"
-  exit 77
-fi
+skip_without_device "$folder/stderr"
 note $status "sweep: $(cat "$folder/stderr")"
 grep -q "4 of 4 runs done" "$folder/out"
 note $? "summary: $(cat "$folder/out")"

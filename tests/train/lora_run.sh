@@ -52,8 +52,10 @@ sample base --lora whole -o merged.safetensors
 sample base --lora whole,whole:-1 -o undone.safetensors
 sample base -o plain.safetensors
 check "run.safetensors differs" cmp run.safetensors apply.safetensors
-cmp -s plain.safetensors apply.safetensors && fail "the adapters change nothing"
-cmp -s plain.safetensors merged.safetensors && fail "merged, the adapters change nothing"
+! cmp -s plain.safetensors apply.safetensors
+note $? "the adapters change nothing"
+! cmp -s plain.safetensors merged.safetensors
+note $? "merged, the adapters change nothing"
 sample base --lora whole:0 --lora-mode apply -o off.safetensors
 check "plain.safetensors differs" cmp plain.safetensors off.safetensors
 

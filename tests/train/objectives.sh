@@ -26,7 +26,8 @@ for objective in flow ddpm v hybrid; do
   awk -v a="$loss" -v b="$zeros" 'BEGIN { exit !(a > 0 && a < 0.8 * b) }'
   note $? "$objective: $loss has not fallen below $zeros"
 done
-cmp -s ddpm/metrics.jsonl hybrid/metrics.jsonl && fail "the learned variance adds nothing to the loss"
+! cmp -s ddpm/metrics.jsonl hybrid/metrics.jsonl
+note $? "the learned variance adds nothing to the loss"
 
 cp -r hybrid half
 rm -r half/checkpoints/step-000000040

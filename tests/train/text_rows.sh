@@ -1,12 +1,8 @@
 #!/bin/bash
 # Texts shorter than model.text_len are padded with zeros, as public models were trained: a run on short texts is, to the
 # bit, the run on the same texts stored with the zeros.
-set -u
-vkdit=$(realpath "$1")
-failed=0
-temp=$(mktemp -d)
-trap 'rm -rf "$temp"' EXIT
-cd "$temp" || exit 1
+. "$(dirname "$0")/../cli.bash"
+cd "$folder" || exit 1
 command -v python3 > /dev/null || { echo "skipped: no python3 to write texts with"; exit 77; }
 
 python3 - << 'PY'
@@ -35,25 +31,28 @@ cat > run.yaml << 'YAML'
 model: {dim: 16, depth: 1, heads: 2, patch: [1, 2, 2]}
 train: {steps: 3, batch: 2, lr: 1e-2, cond_drop: 0.3}
 YAML
-fail() {
-  echo "$*" >&2
-  failed=1
-}
 for texts in short padded; do
-  "$vkdit" data build c?.safetensors -o $texts.vkd --text $texts.safetensors --holdout 0.3 -q > out 2> err || fail "$(cat err)"
+  "$vkdit" data build c?.safetensors -o $texts.vkd --text $texts.safetensors --holdout 0.3 -q > out 2> err
+  note $? "$(cat err)"
 done
 if ! "$vkdit" train run.yaml -o padded data.path=padded.vkd > out 2> err; then
-  grep -q "no Vulkan d\|no usable device" err && echo "skipped: $(cat err)" && exit 77
+  skip_without_device err
   fail "stored zeros: $(cat err)"
 fi
-"$vkdit" train run.yaml -o short data.path=short.vkd model.text_len=7 > out 2> err || fail "short texts: $(cat err)"
-"$vkdit" train run.yaml -o other data.path=short.vkd > out 2> err || fail "texts as they are: $(cat err)"
+"$vkdit" train run.yaml -o short data.path=short.vkd model.text_len=7 > out 2> err
+note $? "short texts: $(cat err)"
+"$vkdit" train run.yaml -o other data.path=short.vkd > out 2> err
+note $? "texts as they are: $(cat err)"
 weights=checkpoints/step-000000003/weights.safetensors
-cmp short/$weights padded/$weights || failed=1
-cmp -s other/$weights padded/$weights && fail "the zeros make no difference"
-"$vkdit" eval short --data short.vkd > a 2> err || fail "eval: $(cat err)"
-"$vkdit" eval padded --data short.vkd > b 2> err || fail "eval: $(cat err)"
-cmp a b || failed=1
+check "stored zeros make other weights" cmp short/$weights padded/$weights
+! cmp -s other/$weights padded/$weights
+note $? "the zeros make no difference"
+"$vkdit" eval short --data short.vkd > a 2> err
+note $? "eval: $(cat err)"
+"$vkdit" eval padded --data short.vkd > b 2> err
+note $? "eval: $(cat err)"
+check "stored zeros give another loss" cmp a b
 "$vkdit" train run.yaml -o x data.path=short.vkd model.text_len=3 > out 2> err
-[ $? -eq 2 ] && grep -q "the data's text is 4 x 5" err || fail "texts that are too long: $(cat err)"
-exit $failed
+[ $? -eq 2 ] && grep -q "the data's text is 4 x 5" err
+note $? "texts that are too long: $(cat err)"
+finish

@@ -1,12 +1,8 @@
 #!/bin/bash
 # vkdit verify on variants of a reference case: names under ComfyUI's prefix, no samples, and a wrong number in each file.
-set -u
-vkdit=$(realpath "$1")
+. "$(dirname "$0")/../cli.bash"
 case=$PWD/../shared/oracle/wan_hd24
-failed=0
-temp=$(mktemp -d)
-trap 'rm -rf "$temp"' EXIT
-cd "$temp" || exit 1
+cd "$folder" || exit 1
 [ -d "$case" ] || { echo "skipped: no reference cases in ../shared/oracle"; exit 77; }
 command -v python3 > /dev/null || { echo "skipped: no python3 to change a case with"; exit 77; }
 
@@ -43,17 +39,15 @@ PY
 }
 for name in prefix without_sample; do
   variant $name
-  if ! "$vkdit" verify $name > out 2> err; then
-    grep -q "no Vulkan d\|no usable device" err && echo "skipped: $(cat err)" && exit 77
-    echo "$name: $(cat err)" >&2
-    failed=1
-  fi
+  "$vkdit" verify $name > out 2> err
+  status=$?
+  skip_without_device err
+  note $status "$name: $(cat err)"
 done
 for name in weights io grads adamw1 sample trace; do
   variant $name
   "$vkdit" verify $name > out 2> err
-  [ $? -eq 1 ] && grep -q MISS out && grep -q "comparisons missed" err && continue
-  echo "a wrong number in $name.safetensors: $(cat err)" >&2
-  failed=1
+  [ $? -eq 1 ] && grep -q MISS out && grep -q "comparisons missed" err
+  note $? "a wrong number in $name.safetensors: $(cat err)"
 done
-exit $failed
+finish
