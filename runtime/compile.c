@@ -1,4 +1,6 @@
 // Kernel rows made into pipelines without running them.
+#include <string.h>
+
 #include "device_internal.h"
 #include "vkd/selftest.h"
 
@@ -7,5 +9,14 @@ enum vkd_status vkd_kernel_compile(struct vkd_device *dev, uint32_t row, struct 
   if (dev->caps.fake) return vkd_fail(err, VKD_ERR_UNSUPPORTED, "a fake device compiles no kernels");
   VkPipeline pipeline;
   struct vkd_dispatch d = {.kernel = (enum vkd_kernel_id)row, .spec = {dev->caps.subgroup_size}, .spec_count = 1};
+  if (vkd_kernel_blobs[row].needs & NEEDS_COOPMAT) {
+    const struct vkd_coopmat *shape =
+        vkd__coopmat_for(&dev->caps, vkd_kernel_blobs[row].needs & NEEDS_BF16 ? VKD_BF16 : VKD_F16);
+    if (shape) {
+      const uint32_t spec[] = {4 * dev->caps.subgroup_size, 0, 0, shape->m, shape->n, shape->k};
+      memcpy(d.spec, spec, sizeof spec);
+      d.spec_count = sizeof spec / sizeof spec[0];
+    }
+  }
   return vkd__pipeline(dev, &d, &pipeline, err);
 }

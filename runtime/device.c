@@ -67,7 +67,7 @@ static enum vkd_status create_instance(VkInstance *out, bool validate, struct vk
       err, r, validate ? "a Vulkan instance with the validation layer (is it installed?)" : "a Vulkan instance");
 }
 
-static bool has_extension(VkPhysicalDevice physical, const char *name) {
+bool vkd__has_extension(VkPhysicalDevice physical, const char *name) {
   uint32_t n = 0;
   bool found = false;
   vkEnumerateDeviceExtensionProperties(physical, NULL, &n, NULL);
@@ -81,7 +81,7 @@ static bool has_extension(VkPhysicalDevice physical, const char *name) {
 static void read_memory_caps(VkPhysicalDevice physical, struct vkd_device_caps *caps) {
   VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
-  bool has_budget = has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  bool has_budget = vkd__has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   VkPhysicalDeviceMemoryProperties2 m = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
                                          .pNext = has_budget ? &budget : NULL};
   vkGetPhysicalDeviceMemoryProperties2(physical, &m);
@@ -93,7 +93,7 @@ static void read_memory_caps(VkPhysicalDevice physical, struct vkd_device_caps *
   }
 }
 
-static void read_caps(VkPhysicalDevice physical, uint32_t index, struct vkd_device_caps *caps) {
+static void read_caps(VkInstance instance, VkPhysicalDevice physical, uint32_t index, struct vkd_device_caps *caps) {
   VkPhysicalDeviceVulkan11Properties p11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
   VkPhysicalDeviceVulkan12Properties p12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES,
                                             .pNext = &p11};
@@ -142,8 +142,7 @@ static void read_caps(VkPhysicalDevice physical, uint32_t index, struct vkd_devi
   caps->storage_16bit = f11.storageBuffer16BitAccess;
   caps->buffer_device_address = f12.bufferDeviceAddress;
   caps->timeline_semaphore = f12.timelineSemaphore;
-  caps->coopmat = has_extension(physical, "VK_KHR_cooperative_matrix");
-  caps->bf16 = has_extension(physical, "VK_KHR_shader_bfloat16");
+  vkd__coopmat_read(instance, physical, caps);
   read_memory_caps(physical, caps);
   const char *lacks = !caps->buffer_device_address ? "bufferDeviceAddress"
                       : !caps->timeline_semaphore  ? "timelineSemaphore"
@@ -164,7 +163,7 @@ static enum vkd_status enumerate(VkInstance instance, VkPhysicalDevice **physica
     return vkd_fail(err, VKD_ERR_NO_DEVICE,
                     "no Vulkan device: a driver is installed but offers none (see VK_DRIVER_FILES)");
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "listing Vulkan devices");
-  for (uint32_t i = 0; i < *count; i++) read_caps((*physical)[i], i, &(*caps)[i]);
+  for (uint32_t i = 0; i < *count; i++) read_caps(instance, (*physical)[i], i, &(*caps)[i]);
   return VKD_OK;
 }
 
@@ -269,9 +268,16 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
                                           .pNext = &f11,
                                           .bufferDeviceAddress = VK_TRUE,
                                           .timelineSemaphore = VK_TRUE,
-                                          .shaderFloat16 = dev->caps.shader_f16};
+                                          .shaderFloat16 = dev->caps.shader_f16,
+                                          .vulkanMemoryModel = dev->caps.coopmat};
+  struct vkd__coopmat_features coopmat;
+  const char *extensions[2];
+  void *next = &f12;
+  uint32_t extension_count = vkd__coopmat_enable(&dev->caps, &coopmat, &next, extensions);
   VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-                             .pNext = &f12,
+                             .pNext = next,
+                             .enabledExtensionCount = extension_count,
+                             .ppEnabledExtensionNames = extensions,
                              .queueCreateInfoCount = 1,
                              .pQueueCreateInfos = &queue};
   VkResult r = vkCreateDevice(dev->physical, &info, NULL, &dev->handle);

@@ -6,6 +6,7 @@
 
 #include "lower.h"
 #include "vkd/device.h"
+#include "vulkan_newer.h"
 
 struct vkd_pipeline; // kernel.c
 
@@ -35,6 +36,18 @@ struct vkd_device {
 
 // "vkCreateBuffer for 12.0 MiB of temporaries": fails with the VkResult's name.
 enum vkd_status vkd__vk_fail(struct vkd_error *err, VkResult result, const char *fmt, ...) VKD_PRINTF(3, 4);
+
+bool vkd__has_extension(VkPhysicalDevice physical, const char *name);
+
+// coopmat.c: fills caps->bf16 and the coopmat* members, the others being known.
+void vkd__coopmat_read(VkInstance instance, VkPhysicalDevice physical, struct vkd_device_caps *caps);
+// What a logical device enables for them: chains `f` before *next, and gives 0 to 2 names of extensions.
+struct vkd__coopmat_features {
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat;
+  VkPhysicalDeviceShaderBfloat16FeaturesKHR bf16;
+};
+uint32_t vkd__coopmat_enable(const struct vkd_device_caps *caps, struct vkd__coopmat_features *f, void **next,
+                             const char **names);
 
 // A mapped, coherent buffer for transfers.
 struct vkd__host_buffer {

@@ -28,6 +28,8 @@ const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_ke
   if ((blob->needs & (NEEDS_COOPMAT | NEEDS_COOPMAT2)) && !caps->coopmat)
     return "the device lacks VK_KHR_cooperative_matrix";
   if ((blob->needs & NEEDS_BF16) && !caps->bf16) return "the device lacks VK_KHR_shader_bfloat16";
+  if ((blob->needs & NEEDS_COOPMAT) && !vkd__coopmat_for(caps, blob->needs & NEEDS_BF16 ? VKD_BF16 : VKD_F16))
+    return "the device lists no cooperative matrices of that type with fp32 sums that the kernel can use";
   if ((blob->needs & NEEDS_CPU_LANES) && !caps->cpu_lanes)
     return "the device is no CPU with subgroups of 8 (lavapipe of Mesa 26)";
   return NULL;

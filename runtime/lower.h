@@ -13,7 +13,7 @@
 #include "vkd/device.h"
 #include "vkd_kernels.h"
 
-enum { VKD_MAX_SPEC = 6 };
+enum { VKD_MAX_SPEC = 10 };
 
 struct vkd_dispatch {
   enum vkd_kernel_id kernel;
@@ -41,6 +41,11 @@ void vkd__dispatch(struct vkd_lower *l, const struct vkd_dispatch *d);
 
 // groups for n items, `per` of them to a workgroup
 static inline uint64_t vkd__groups(uint64_t n, uint64_t per) { return (n + per - 1) / per; }
+
+// coopmat.c: the largest shape of 16-bit operands with fp32 sums that matmul_cm.comp can use; NULL: none
+const struct vkd_coopmat *vkd__coopmat_for(const struct vkd_device_caps *caps, enum vkd_dtype dtype);
+// Bytes of shared memory that matmul_cm.comp takes, with blocks of rows x cols matrices.
+uint32_t vkd__coopmat_shared(const struct vkd_coopmat *shape, uint32_t rows, uint32_t cols);
 
 // Lanes of a workgroup for kernels with one lane per item, and for kernels with one workgroup per row.
 uint32_t vkd__wg_items(const struct vkd_lower *l);

@@ -281,7 +281,8 @@ done:
   return st == VKD_OK ? VKD_OK : vkd_error_prefix(err, "case %s/%s", cases[index].op, cases[index].name);
 }
 
-// Cases that run once more with the portable rows where the device had rows of its own (caps.cpu_lanes).
+// Cases that run once more with the portable rows where the device had rows of its own (caps.cpu_lanes,
+// coopmat_matmul).
 static bool has_portable_rows(int index) {
   static const char *const names[][2] = {{"matmul", "nn"},         {"matmul", "tt"},     {"matmul", "epilogue"},
                                          {"matmul", "narrow"},     {"matmul", "one"},    {"matmul", "nn_f16"},
@@ -293,30 +294,55 @@ static bool has_portable_rows(int index) {
   return false;
 }
 
+// Products of 16-bit operands, which run once more with cooperative matrices where the device has but does not prefer
+// them.
+static bool has_coopmat_rows(int index) {
+  const char *suffix = strrchr(cases[index].name, '_');
+  return strcmp(cases[index].op, "matmul") == 0 && suffix &&
+         (strcmp(suffix, "_f16") == 0 || strcmp(suffix, "_bf16") == 0);
+}
+
+// The cases of `only` (NULL: all) that `again` names, with the device's own choice of rows replaced for the time.
+static enum vkd_status run_again(struct vkd_device *dev, bool (*again)(int index), bool coopmat, const char *only,
+                                 uint8_t *kernels_run, vkd_selftest_fn fn, void *user, uint32_t *failed,
+                                 struct vkd_error *err) {
+  bool cpu_lanes = dev->caps.cpu_lanes, coopmat_matmul = dev->caps.coopmat_matmul;
+  enum vkd_status st = VKD_OK;
+  dev->caps.cpu_lanes = false;
+  dev->caps.coopmat_matmul = coopmat;
+  for (int i = 0; i < CASE_COUNT && st == VKD_OK; i++) {
+    struct vkd_selftest_result r;
+    if (!again(i) || (only && strcmp(only, cases[i].op) != 0)) continue;
+    st = run_case(i, dev, kernels_run, &r, err);
+    if (st != VKD_OK) break;
+    *failed += !r.pass;
+    fn(user, &r);
+  }
+  dev->caps.cpu_lanes = cpu_lanes;
+  dev->caps.coopmat_matmul = coopmat_matmul;
+  return st;
+}
+
 enum vkd_status vkd_selftest_run(struct vkd_device *dev, const char *only, vkd_selftest_fn fn, void *user,
                                  uint32_t *failed, struct vkd_error *err) {
   uint8_t kernels_run[VKD_K_COUNT] = {0};
   bool any = false;
+  enum vkd_status st = VKD_OK;
   *failed = 0;
   for (int i = 0; i < CASE_COUNT; i++) {
     struct vkd_selftest_result r;
     if (only && strcmp(only, cases[i].op) != 0) continue;
     any = true;
-    enum vkd_status st = run_case(i, dev, kernels_run, &r, err);
+    st = run_case(i, dev, kernels_run, &r, err);
     if (st != VKD_OK) return st;
     *failed += !r.pass;
     fn(user, &r);
   }
-  for (int i = 0; i < CASE_COUNT && dev->caps.cpu_lanes; i++) {
-    struct vkd_selftest_result r;
-    if (!has_portable_rows(i) || (only && strcmp(only, cases[i].op) != 0)) continue;
-    dev->caps.cpu_lanes = false;
-    enum vkd_status st = run_case(i, dev, kernels_run, &r, err);
-    dev->caps.cpu_lanes = true;
-    if (st != VKD_OK) return st;
-    *failed += !r.pass;
-    fn(user, &r);
-  }
+  if (dev->caps.cpu_lanes || dev->caps.coopmat_matmul)
+    st = run_again(dev, has_portable_rows, false, only, kernels_run, fn, user, failed, err);
+  if (st == VKD_OK && dev->caps.coopmat && !dev->caps.coopmat_matmul)
+    st = run_again(dev, has_coopmat_rows, true, only, kernels_run, fn, user, failed, err);
+  if (st != VKD_OK) return st;
   if (only && !any) return vkd_fail(err, VKD_ERR_USAGE, "no self-test of an op '%s'", only);
   for (int k = 0; !only && k < VKD_K_COUNT; k++) {
     if (kernels_run[k] || vkd__kernel_unusable(&dev->caps, (enum vkd_kernel_id)k)) continue;

@@ -24,19 +24,27 @@ static const struct cmd_opt opts[] = {
     {0},
 };
 
-// One graph to time.  Matmul: n, m, k are its dimensions; attention: batch, heads, n queries, m keys, head size k.
+// One graph to time.  Matmul: n, m, k are its dimensions, dtype its operands'; attention: batch, heads, n queries, m
+// keys, head size k.
 struct bench {
   const char *form; // of a matmul: "nn", "nt", "tn"
   int64_t batch, heads, m, n, k;
+  enum vkd_dtype dtype;
 };
 
 static const struct bench matmuls[] = {
-    {"nn", .m = 512, .n = 512, .k = 512},    {"nt", .m = 512, .n = 512, .k = 512},
-    {"tn", .m = 512, .n = 512, .k = 512},    {"nn", .m = 1024, .n = 1024, .k = 1024},
-    {"nt", .m = 1024, .n = 1024, .k = 1024}, {"tn", .m = 1024, .n = 1024, .k = 1024},
-    {"nt", .m = 512, .n = 4096, .k = 512},   {"nn", .m = 512, .n = 512, .k = 4096},
-    {"tn", .m = 4096, .n = 512, .k = 512},   {"nt", .m = 2048, .n = 384, .k = 96},
-    {"nt", .m = 8, .n = 2304, .k = 384},     {"nt", .m = 511, .n = 509, .k = 503},
+    {"nn", .m = 512, .n = 512, .k = 512},       {"nt", .m = 512, .n = 512, .k = 512},
+    {"tn", .m = 512, .n = 512, .k = 512},       {"nn", .m = 1024, .n = 1024, .k = 1024},
+    {"nt", .m = 1024, .n = 1024, .k = 1024},    {"tn", .m = 1024, .n = 1024, .k = 1024},
+    {"nt", .m = 512, .n = 4096, .k = 512},      {"nn", .m = 512, .n = 512, .k = 4096},
+    {"tn", .m = 4096, .n = 512, .k = 512},      {"nt", .m = 2048, .n = 384, .k = 96},
+    {"nt", .m = 8, .n = 2304, .k = 384},        {"nt", .m = 511, .n = 509, .k = 503},
+#define HALVES(...)                                                                                                    \
+  {__VA_ARGS__, .dtype = VKD_F16}, { __VA_ARGS__, .dtype = VKD_BF16 }
+    HALVES("nn", .m = 512, .n = 512, .k = 512), HALVES("nt", .m = 512, .n = 512, .k = 512),
+    HALVES("tn", .m = 512, .n = 512, .k = 512), HALVES("nt", .m = 1024, .n = 1024, .k = 1024),
+    HALVES("nt", .m = 2048, .n = 384, .k = 96), HALVES("nt", .m = 511, .n = 509, .k = 503),
+#undef HALVES
 };
 static const struct bench attentions[] = {
     {.batch = 4, .heads = 4, .m = 256, .n = 256, .k = 24},   {.batch = 1, .heads = 6, .m = 512, .n = 512, .k = 64},
@@ -57,6 +65,8 @@ static void build_matmul(struct vkd_graph *g, const struct bench *b, struct inpu
   bool ta = b->form[0] == 't', tb = b->form[1] == 't';
   vkd_tensor x = input(g, in, ta ? VKD_SHAPE(b->k, b->m) : VKD_SHAPE(b->m, b->k));
   vkd_tensor y = input(g, in, tb ? VKD_SHAPE(b->n, b->k) : VKD_SHAPE(b->k, b->n));
+  x = vkd_cast(g, x, b->dtype);
+  y = vkd_cast(g, y, b->dtype);
   vkd_output(g, vkd_matmul(g, x, y, ta, tb, (vkd_tensor){0}, (vkd_tensor){0}));
 }
 
@@ -87,14 +97,15 @@ static void print_row(const struct bench *b, const struct vkd_op_profile *row, j
     json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:f}", "op", row->op, "m", (json_int_t)b->m, "n", (json_int_t)b->n,
                           "k", (json_int_t)b->k, "flops", row->flops, "ms", row->ns * 1e-6, "gflops", rate);
     if (b->form)
-      json_object_set_new(o, "form", json_string(b->form));
+      json_object_update_new(o, json_pack("{s:s,s:s}", "form", b->form, "dtype", vkd_dtype_name(b->dtype)));
     else
       json_object_update_new(o, json_pack("{s:I,s:I}", "batch", (json_int_t)b->batch, "heads", (json_int_t)b->heads));
     json_array_append_new(list, o);
     return;
   }
   if (b->form)
-    printf("%-16s %s m %5lld  n %5lld  k %5lld", row->op, b->form, (long long)b->m, (long long)b->n, (long long)b->k);
+    printf("%-16s %s %s m %5lld  n %5lld  k %5lld", row->op, b->form, vkd_dtype_name(b->dtype), (long long)b->m,
+           (long long)b->n, (long long)b->k);
   else
     printf("%-16s batch %lld  heads %lld  queries %5lld  keys %5lld  head size %4lld", row->op, (long long)b->batch,
            (long long)b->heads, (long long)b->n, (long long)b->m, (long long)b->k);
@@ -122,7 +133,7 @@ static enum vkd_status run_one(struct vkd_device *dev, const struct bench *b, in
   st = vkd_program_run(program, err); // a driver may compile at the first run
   if (st == VKD_OK) st = vkd_program_profile(program, runs, &rows, &count, err);
   for (uint32_t i = 0; i < count && st == VKD_OK; i++)
-    if (b->form || strncmp(rows[i].op, "attention", 9) == 0) print_row(b, &rows[i], list);
+    if (strncmp(rows[i].op, b->form ? "matmul" : "attention", b->form ? 6 : 9) == 0) print_row(b, &rows[i], list);
 done:
   free(rows);
   vkd_program_destroy(&program);

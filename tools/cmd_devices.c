@@ -36,6 +36,17 @@ static void print_abilities(const struct vkd_device_caps *c, bool wanted) {
   puts(*separator ? "" : "none");
 }
 
+// Cooperative matrices at subgroup scope, as m x n x k.
+static void print_coopmats(const struct vkd_device_caps *c) {
+  for (uint32_t i = 0; i < c->coopmat_count; i++) {
+    const struct vkd_coopmat *s = &c->coopmats[i];
+    printf("   matrices     %ux%ux%u: %s x %s + %s -> %s\n", s->m, s->n, s->k, vkd_coopmat_type_name(s->a),
+           vkd_coopmat_type_name(s->b), vkd_coopmat_type_name(s->c), vkd_coopmat_type_name(s->result));
+  }
+  if (c->coopmat)
+    printf("   products     of 16-bit operands %s cooperative matrices\n", c->coopmat_matmul ? "with" : "without");
+}
+
 static enum vkd_status print_kernels(const struct vkd_device_caps *c, struct vkd_error *err) {
   const char **names = NULL, **reasons = NULL;
   uint32_t count = 0, usable = 0;
@@ -73,6 +84,7 @@ static enum vkd_status print_device(const struct vkd_device_caps *c, struct vkd_
   print_abilities(c, true);
   printf("   lacks        ");
   print_abilities(c, false);
+  print_coopmats(c);
   return print_kernels(c, err);
 }
 
@@ -90,7 +102,14 @@ static json_t *device_json(const struct vkd_device_caps *c, struct vkd_error *er
     free(reasons);
     return NULL;
   }
-  json_t *kernels = json_array(), *abilities = json_object();
+  json_t *kernels = json_array(), *abilities = json_object(), *coopmats = json_array();
+  for (uint32_t i = 0; i < c->coopmat_count; i++) {
+    const struct vkd_coopmat *s = &c->coopmats[i];
+    json_array_append_new(coopmats, json_pack("{s:I,s:I,s:I,s:s,s:s,s:s,s:s}", "m", (json_int_t)s->m, "n",
+                                              (json_int_t)s->n, "k", (json_int_t)s->k, "a", vkd_coopmat_type_name(s->a),
+                                              "b", vkd_coopmat_type_name(s->b), "c", vkd_coopmat_type_name(s->c),
+                                              "result", vkd_coopmat_type_name(s->result)));
+  }
   for (uint32_t i = 0; i < count; i++)
     json_array_append_new(kernels,
                           json_pack("{s:s,s:b,s:s*}", "name", names[i], "usable", !reasons[i], "reason", reasons[i]));
@@ -108,6 +127,10 @@ static json_t *device_json(const struct vkd_device_caps *c, struct vkd_error *er
       (json_int_t)c->max_allocation, "subgroup_size", (json_int_t)c->subgroup_size, "max_workgroup_invocations",
       (json_int_t)c->max_workgroup_invocations, "max_shared_bytes", (json_int_t)c->max_shared_bytes, "max_push_bytes",
       (json_int_t)c->max_push_bytes, "timestamp_ns", c->timestamp_ns, "abilities", abilities, "kernels", kernels);
+  if (o)
+    json_object_update_new(
+        o, json_pack("{s:O,s:b}", "cooperative_matrices", coopmats, "coopmat_matmul", c->coopmat_matmul));
+  json_decref(coopmats);
   if (o) {
     json_object_set_new(o, "max_workgroup_size", triple(c->max_workgroup_size));
     json_object_set_new(o, "max_workgroup_count", triple(c->max_workgroup_count));

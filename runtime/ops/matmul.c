@@ -116,13 +116,51 @@ static void lower_uniform(struct vkd_lower *l, const struct vkd_node *node, stru
                                           .groups = {vkd__groups(push->m, ROWS) * vkd__groups(push->n, COLS)}});
 }
 
+// matmul_cm.comp: one subgroup to each of 2 x 2 blocks of `rows` x `cols` matrices.
+static void lower_coopmat(struct vkd_lower *l, const struct vkd_node *node, struct matmul_push *push,
+                          const struct vkd_coopmat *shape, enum vkd_kernel_id kernel) {
+  // most sums that a lane holds; fewest workgroups that large blocks are used for: estimates, measured on no GPU
+  enum { SUMS = 128, GROUPS = 128 };
+  const struct vkd_device_caps *caps = vkd__lower_caps(l);
+  bool ta = node->p.matmul.ta, tb = node->p.matmul.tb;
+  push->a = vkd__read(l, node->in[0]);
+  push->b = vkd__read(l, node->in[1]);
+  push->bias = vkd__read(l, node->in[2]);
+  push->add = vkd__read(l, node->in[3]);
+  push->c = vkd__write(l, node->out[0]);
+  uint32_t rows = 4, cols = 4;
+  while (rows > 1 &&
+         (vkd__coopmat_shared(shape, rows, cols) > caps->max_shared_bytes ||
+          rows * cols * shape->m * shape->n > SUMS * caps->subgroup_size ||
+          (rows > 2 && vkd__groups(push->m, 2 * rows * shape->m) * vkd__groups(push->n, 2 * cols * shape->n) < GROUPS)))
+    rows = cols = rows / 2;
+  bool vec_a = push->a % 16 == 0 && (ta ? push->m : push->k) % 8 == 0;
+  bool vec_b = push->b % 16 == 0 && (tb ? push->k : push->n) % 8 == 0;
+  vkd__dispatch(l,
+                &(struct vkd_dispatch){
+                    .kernel = kernel,
+                    .push = push,
+                    .push_size = sizeof *push,
+                    .spec = {4 * caps->subgroup_size, ta, tb, shape->m, shape->n, shape->k, rows, cols, vec_a, vec_b},
+                    .spec_count = 10,
+                    .groups = {vkd__groups(push->m, 2 * rows * shape->m) * vkd__groups(push->n, 2 * cols * shape->n)}});
+}
+
 void matmul_lower(struct vkd_lower *l, const struct vkd_node *node) {
   enum { TILE = 64, LANES = 64 }; // as in matmul.comp
   struct dims d = dims_of(vkd__lower_graph(l), node);
   struct matmul_push push = {.m = (uint32_t)d.m, .n = (uint32_t)d.n, .k = (uint32_t)d.k};
   if (vkd_some(node->in[2])) push.has |= MATMUL_HAS_BIAS;
   if (vkd_some(node->in[3])) push.has |= MATMUL_HAS_ADD;
-  if (vkd__lower_caps(l)->cpu_lanes) {
+  const struct vkd_device_caps *caps = vkd__lower_caps(l);
+  enum vkd_dtype dtype = vkd_tensor_dtype(vkd__lower_graph(l), node->in[0]);
+  const struct vkd_coopmat *shape = caps->coopmat_matmul ? vkd__coopmat_for(caps, dtype) : NULL;
+  enum vkd_kernel_id cm = dtype == VKD_F16 ? VKD_K_matmul_cm_f16 : VKD_K_matmul_cm_bf16;
+  if (shape && vkd_kernel_blobs[cm].code) {
+    lower_coopmat(l, node, &push, shape, cm);
+    return;
+  }
+  if (caps->cpu_lanes) {
     lower_uniform(l, node, &push);
     return;
   }
@@ -131,13 +169,12 @@ void matmul_lower(struct vkd_lower *l, const struct vkd_node *node) {
   push.bias = vkd__read(l, node->in[2]);
   push.add = vkd__read(l, node->in[3]);
   push.c = vkd__write(l, node->out[0]);
-  vkd__dispatch(l,
-                &(struct vkd_dispatch){.kernel = KERNEL_OF(vkd_tensor_dtype(vkd__lower_graph(l), node->in[0]), matmul),
-                                       .push = &push,
-                                       .push_size = sizeof push,
-                                       .spec = {LANES, node->p.matmul.ta, node->p.matmul.tb},
-                                       .spec_count = 3,
-                                       .groups = {vkd__groups(push.m, TILE) * vkd__groups(push.n, TILE)}});
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = KERNEL_OF(dtype, matmul),
+                                          .push = &push,
+                                          .push_size = sizeof push,
+                                          .spec = {LANES, node->p.matmul.ta, node->p.matmul.tb},
+                                          .spec_count = 3,
+                                          .groups = {vkd__groups(push.m, TILE) * vkd__groups(push.n, TILE)}});
 }
 
 void matmul_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {

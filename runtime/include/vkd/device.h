@@ -9,6 +9,25 @@
 
 #include "vkd/status.h"
 
+// A cooperative matrix product at subgroup scope: result [m,n] = a [m,k] b [k,n] + c.
+enum vkd_coopmat_type {
+  VKD_COOPMAT_F16,
+  VKD_COOPMAT_BF16,
+  VKD_COOPMAT_F32,
+  VKD_COOPMAT_F64,
+  VKD_COOPMAT_S8,
+  VKD_COOPMAT_U8,
+  VKD_COOPMAT_S32,
+  VKD_COOPMAT_U32,
+  VKD_COOPMAT_OTHER
+};
+struct vkd_coopmat {
+  uint32_t m, n, k;
+  enum vkd_coopmat_type a, b, c, result;
+};
+enum { VKD_COOPMAT_MAX = 64 };
+const char *vkd_coopmat_type_name(enum vkd_coopmat_type type); // "f16", "bf16", "f32", ...
+
 enum vkd_device_kind { VKD_DEVICE_DISCRETE, VKD_DEVICE_INTEGRATED, VKD_DEVICE_SOFTWARE, VKD_DEVICE_OTHER };
 
 struct vkd_device_caps {
@@ -26,8 +45,11 @@ struct vkd_device_caps {
   uint64_t memory_budget;  // what of it may be used now, or memory_bytes where the driver does not say
   double timestamp_ns;     // nanoseconds per tick; 0: no timestamps
   bool shader_f16, storage_16bit, coopmat, bf16, subgroup_arithmetic, buffer_device_address, timeline_semaphore;
-  bool cpu_lanes;     // a subgroup is 8 lanes of a CPU's vector registers, and loads at one address are cheap there
-  char unusable[160]; // empty: usable; else what is lacking
+  bool cpu_lanes;         // a subgroup is 8 lanes of a CPU's vector registers, and loads at one address are cheap there
+  bool coopmat_matmul;    // 16-bit products take cooperative matrices where they can; $VKD_COOPMAT (0, 1) overrides
+  uint32_t coopmat_count; // those without saturation, the first VKD_COOPMAT_MAX of them
+  struct vkd_coopmat coopmats[VKD_COOPMAT_MAX]; // as the driver lists them
+  char unusable[160];                           // empty: usable; else what is lacking
 };
 
 struct vkd_device_params {
