@@ -132,6 +132,7 @@ static enum profile_share_id share_of(const struct profile_row *row) {
   bool matmul = strcmp(row->op, "matmul") == 0, attention = strncmp(row->op, "attention", 9) == 0;
   if (strncmp(row->label, "optim", 5) == 0 || strcmp(row->op, "accumulate") == 0 || strcmp(row->op, "zero") == 0)
     return PROFILE_OPTIMISER;
+  if (strncmp(row->label, "recompute/", 10) == 0) return PROFILE_RECOMPUTED;
   if (!matmul && !attention) return PROFILE_ELEMENTWISE;
   if (strstr(row->label, "/self_attn")) return matmul ? PROFILE_SELF_PROJ : PROFILE_SELF_ATTENTION;
   if (strstr(row->label, "/cross_attn")) return matmul ? PROFILE_CROSS_PROJ : PROFILE_CROSS_ATTENTION;

@@ -45,6 +45,7 @@ struct profile_memory {
   X(CROSS_ATTENTION, "cross-attention", "4 n m d per clip, and its recomputation, are left out")                       \
   X(FFN, "feed-forward", "4 d ffn per token, layer and pass: as counted")                                              \
   X(MODULATION, "modulation per sample", "adaLN of family dit, 12 d^2 per sample, layer and pass, is left out")        \
+  X(RECOMPUTED, "recomputed blocks", "train.recompute: blocks run forward twice, which is left out")                   \
   X(EMBEDDINGS, "embeddings and head", "patches, time, text or label, output layer are left out")                      \
   X(ELEMENTWISE, "norms and elementwise", "norms, rotary, gates, biases, noise, loss are left out")                    \
   X(OPTIMISER, "optimiser", "gradient norm, AdamW, EMA are left out")
