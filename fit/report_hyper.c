@@ -131,16 +131,6 @@ static void add_share(struct fit_text *t, double share, const struct fit_interva
   fit__text_add(t, "</td>");
 }
 
-static void add_size(struct fit_text *t, double params, const struct fit_interval *i) {
-  fit__text_add(t, "<td>%.5g", params);
-  if (isfinite(i->low)) {
-    fit__text_add(t, "<br><small>");
-    fit__range(t, i, 1, "");
-    fit__text_add(t, "</small>");
-  }
-  fit__text_add(t, "</td>");
-}
-
 void fit__part_compare(struct fit_text *t, const struct fit_report *r) {
   static const struct fit_interval none = {NAN, NAN, NAN};
   const struct fit_compare *c = r->compare;
@@ -175,8 +165,8 @@ void fit__part_compare(struct fit_text *t, const struct fit_report *r) {
       fit__text_add(t, "<td colspan=\"4\" class=\"why\">one of the laws has no optimum</td></tr>\n");
       continue;
     }
-    add_size(t, b->optimal.params, c->has_intervals ? &b->optimal_params : &none);
-    add_size(t, b->fixed.params, c->has_intervals ? &b->fixed_params : &none);
+    fit__size_cell(t, b->optimal.params, c->has_intervals ? &b->optimal_params : &none);
+    fit__size_cell(t, b->fixed.params, c->has_intervals ? &b->fixed_params : &none);
     add_share(t, b->saved, c->has_intervals ? &b->saved_interval : &none);
     add_share(t, b->saved_at_equal_loss, c->has_intervals ? &b->equal_interval : &none);
     fit__text_add(t, "</tr>\n");

@@ -16,5 +16,7 @@ void fit__flops(struct fit_text *t, double flops);
 
 // "a to b"; nothing where it is none.
 void fit__range(struct fit_text *t, const struct fit_interval *i, double scale, const char *unit);
+// A cell of a table: a size and its interval below it; a dash for NaN.
+void fit__size_cell(struct fit_text *t, double params, const struct fit_interval *i);
 
 #endif

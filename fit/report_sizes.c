@@ -19,6 +19,20 @@ void fit__range(struct fit_text *t, const struct fit_interval *i, double scale, 
   if (isfinite(i->low) && isfinite(i->high)) fit__text_add(t, "%.4g to %.4g%s", scale * i->low, scale * i->high, unit);
 }
 
+void fit__size_cell(struct fit_text *t, double params, const struct fit_interval *i) {
+  if (isnan(params)) {
+    fit__text_add(t, "<td>&ndash;</td>");
+    return;
+  }
+  fit__text_add(t, "<td>%.5g", params);
+  if (isfinite(i->low)) {
+    fit__text_add(t, "<br><small>");
+    fit__range(t, i, 1, "");
+    fit__text_add(t, "</small>");
+  }
+  fit__text_add(t, "</td>");
+}
+
 static void add_size_law(struct fit_text *t, const char *what, const struct fit_size_law *law, double level) {
   fit__text_add(t, "<p>%s: N<sub>opt</sub> = %.5g&thinsp;C<sup>%.5f</sup>", what, law->k, law->a);
   if (isfinite(law->a_interval.low))
@@ -57,20 +71,6 @@ void fit__part_budgets(struct fit_text *t, const struct fit_report *r) {
                 FIT_ISOFLOP_SIZES);
 }
 
-static void add_way(struct fit_text *t, double params, const struct fit_interval *i) {
-  if (isnan(params)) {
-    fit__text_add(t, "<td>&ndash;</td>");
-    return;
-  }
-  fit__text_add(t, "<td>%.5g", params);
-  if (isfinite(i->low)) {
-    fit__text_add(t, "<br><small>");
-    fit__range(t, i, 1, "");
-    fit__text_add(t, "</small>");
-  }
-  fit__text_add(t, "</td>");
-}
-
 void fit__part_sizes(struct fit_text *t, const struct fit_report *r) {
   const struct fit_family *f = fit__report_family(r);
   struct fit_sample sample = {0};
@@ -99,14 +99,14 @@ void fit__part_sizes(struct fit_text *t, const struct fit_report *r) {
     fit__flops(t, row.compute);
     fit__text_add(t, "</td>");
     if (s.joint) {
-      add_way(t, row.joint, &row.joint_interval);
-      add_way(t, row.closed, &none);
+      fit__size_cell(t, row.joint, &row.joint_interval);
+      fit__size_cell(t, row.closed, &none);
     }
-    if (isoflop) add_way(t, row.isoflop, &row.isoflop_interval);
-    if (r->envelope) add_way(t, row.envelope, &row.envelope_interval);
+    if (isoflop) fit__size_cell(t, row.isoflop, &row.isoflop_interval);
+    if (r->envelope) fit__size_cell(t, row.envelope, &row.envelope_interval);
     if (s.joint) {
-      add_way(t, row.tokens, &row.tokens_interval);
-      add_way(t, row.loss, &row.loss_interval);
+      fit__size_cell(t, row.tokens, &row.tokens_interval);
+      fit__size_cell(t, row.loss, &row.loss_interval);
     }
     fit__text_add(t, "</tr>\n");
   }
