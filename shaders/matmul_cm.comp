@@ -16,6 +16,7 @@
 #endif
 #include "half.glsl"
 #include "matmul_store.glsl"
+layout(constant_id = 0) const uint LANES = 128;
 layout(constant_id = 1) const uint TA = 0;
 layout(constant_id = 2) const uint TB = 0;
 layout(constant_id = 3) const uint MM = 16; // multiples of 8, all three
@@ -55,17 +56,27 @@ uvec4 fetch(Addr x, uint outer, uint inner, uint outers, uint inners, bool vec) 
   return v;
 }
 
+// Loads of a lane, up to BATCH of each tile, are under way before the first is stored.
+const uint A_CHUNKS = A_OUTER * A_INNER, B_CHUNKS = B_OUTER * B_INNER, CHUNKS = A_CHUNKS > B_CHUNKS ? A_CHUNKS : B_CHUNKS;
+const uint SHARE = (CHUNKS + LANES - 1) / LANES, BATCH = SHARE < 4 ? SHARE : 4;
+
 void stage(uint row0, uint col0, uint k0) {
-  uint lane = gl_LocalInvocationID.x;
-  [[dont_unroll]] for (uint i = lane; i < A_OUTER * A_INNER; i += gl_WorkGroupSize.x) {
-    uint o = i / A_INNER, z = i % A_INNER;
-    tile[o * A_PITCH + z] = TA != 0 ? fetch(p.a, k0 + o, row0 + 8 * z, p.k, p.m, VEC_A != 0)
-                                    : fetch(p.a, row0 + o, k0 + 8 * z, p.m, p.k, VEC_A != 0);
-  }
-  [[dont_unroll]] for (uint i = lane; i < B_OUTER * B_INNER; i += gl_WorkGroupSize.x) {
-    uint o = i / B_INNER, z = i % B_INNER;
-    tile[A_SIZE + o * B_PITCH + z] = TB != 0 ? fetch(p.b, col0 + o, k0 + 8 * z, p.n, p.k, VEC_B != 0)
-                                                        : fetch(p.b, k0 + o, col0 + 8 * z, p.k, p.n, VEC_B != 0);
+  [[dont_unroll]] for (uint first = gl_LocalInvocationID.x; first < CHUNKS; first += BATCH * LANES) {
+    uvec4 a[BATCH], b[BATCH];
+    [[unroll]] for (uint j = 0; j < BATCH; j++) {
+      uint i = first + j * LANES, o = i / A_INNER, z = i % A_INNER * 8;
+      a[j] = TA != 0 ? fetch(p.a, k0 + o, row0 + z, p.k, p.m, VEC_A != 0)
+                     : fetch(p.a, row0 + o, k0 + z, p.m, p.k, VEC_A != 0);
+      o = i / B_INNER;
+      z = i % B_INNER * 8;
+      b[j] = TB != 0 ? fetch(p.b, col0 + o, k0 + z, p.n, p.k, VEC_B != 0)
+                     : fetch(p.b, k0 + o, col0 + z, p.k, p.n, VEC_B != 0);
+    }
+    [[unroll]] for (uint j = 0; j < BATCH; j++) {
+      uint i = first + j * LANES;
+      if (i < A_CHUNKS) tile[i / A_INNER * A_PITCH + i % A_INNER] = a[j];
+      if (i < B_CHUNKS) tile[A_SIZE + i / B_INNER * B_PITCH + i % B_INNER] = b[j];
+    }
   }
 }
 
