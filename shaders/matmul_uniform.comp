@@ -8,8 +8,10 @@
 #include "half.glsl"
 #include "matmul_store.glsl"
 layout(constant_id = 1) const uint NARROW = 0;
+// Rows of a (columns with TA) and of b begin at whole vectors of four.
+layout(constant_id = 2) const uint WHOLE = 0;
 
-const int TM = 8, TN = 2, KU = 8; // rows and 8-column blocks of a workgroup's tile; steps of k per round
+const int TM = 8, TN = 2; // rows and 8-column blocks of a workgroup's tile
 #define lane gl_SubgroupInvocationID
 
 // b[k][col + lane]
@@ -29,6 +31,21 @@ float spread(uint k, uint col) {
   return value(x);
 }
 
+// The same where rows are whole vectors: two loads in place of eight.
+float spread4(uint k, uint col) {
+  uint i = (k * p.n + col) >> 2;
+  vec4 u = operand4(p.b, i), v = operand4(p.b, i + 1);
+  float x = u.x;
+  x = lane == 1 ? u.y : x;
+  x = lane == 2 ? u.z : x;
+  x = lane == 3 ? u.w : x;
+  x = lane == 4 ? v.x : x;
+  x = lane == 5 ? v.y : x;
+  x = lane == 6 ? v.z : x;
+  x = lane == 7 ? v.w : x;
+  return x;
+}
+
 #ifdef TA
 uint a_index(uint row, uint k) { return k * p.m + row; }
 #else
@@ -45,6 +62,34 @@ uint a_index(uint row, uint k) { return row * p.k + k; }
     }                                                                                                                  \
   }
 
+// Four steps of k.
+#ifdef TA
+#define STEP4(at)                                                                                                      \
+  [[unroll]] for (uint s = 0; s < 4; s++) {                                                                            \
+    uint i4 = a_index(arow[0], (at) + s) >> 2;                                                                         \
+    vec4 lo = operand4(p.a, i4), hi = operand4(p.a, i4 + 1);                                                           \
+    float b[TN];                                                                                                       \
+    [[unroll]] for (int j = 0; j < TN; j++) b[j] = spread4((at) + s, col0 + 8 * j);                                    \
+    [[unroll]] for (int i = 0; i < TM; i++) {                                                                          \
+      float a = i < 4 ? lo[i & 3] : hi[i & 3];                                                                         \
+      [[unroll]] for (int j = 0; j < TN; j++) acc[i][j] = fma(a, b[j], acc[i][j]);                                     \
+    }                                                                                                                  \
+  }
+#else
+#define STEP4(at)                                                                                                      \
+  {                                                                                                                    \
+    vec4 a4[TM];                                                                                                       \
+    [[unroll]] for (int i = 0; i < TM; i++) a4[i] = operand4(p.a, (arow[i] + (at)) >> 2);                              \
+    [[unroll]] for (uint s = 0; s < 4; s++) {                                                                          \
+      float b[TN];                                                                                                     \
+      [[unroll]] for (int j = 0; j < TN; j++) b[j] = spread4((at) + s, col0 + 8 * j);                                  \
+      [[unroll]] for (int i = 0; i < TM; i++) {                                                                        \
+        [[unroll]] for (int j = 0; j < TN; j++) acc[i][j] = fma(a4[i][s], b[j], acc[i][j]);                            \
+      }                                                                                                                \
+    }                                                                                                                  \
+  }
+#endif
+
 void main() {
   uint row_tiles = (p.m + TM - 1) / TM, tile = flat_group();
   uint row0 = tile % row_tiles * TM, begin = tile / row_tiles * (8 * TN);
@@ -57,12 +102,17 @@ void main() {
   [[unroll]] for (int i = 0; i < TM; i++) {
     [[unroll]] for (int j = 0; j < TN; j++) acc[i][j] = 0.0;
   }
-  uint k = 0, whole = p.k / KU * KU;
-  if (whole != 0) {
+  const uint steps = WHOLE != 0 ? 16 : 8; // of k in a round
+  uint k = 0, rounds = p.k / steps * steps;
+  if (rounds != 0) {
     do {
-      [[unroll]] for (int u = 0; u < KU; u++) STEP(k + u);
-      k += KU;
-    } while (k < whole);
+      if (WHOLE != 0) {
+        [[unroll]] for (uint u = 0; u < 16; u += 4) STEP4(k + u);
+      } else {
+        [[unroll]] for (uint u = 0; u < 8; u++) STEP(k + u);
+      }
+      k += steps;
+    } while (k < rounds);
   }
   if (k < p.k) {
     do {

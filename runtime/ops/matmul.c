@@ -107,12 +107,15 @@ static void lower_uniform(struct vkd_lower *l, const struct vkd_node *node, stru
   push->bias = vkd__read(l, node->in[2]);
   push->add = vkd__read(l, node->in[3]);
   push->c = vkd__write(l, node->out[0]);
+  // rows of both operands begin at whole vectors of four
+  bool narrow = push->n < COLS, aligned = (push->a | push->b) % (4 * vkd_dtype_bytes(dtype)) == 0;
+  bool whole = !narrow && aligned && push->n % 4 == 0 && (node->p.matmul.ta ? push->m % ROWS : push->k % 4) == 0;
   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = node->p.matmul.ta ? KERNEL_OF(dtype, matmul_uniform_ta)
                                                                       : KERNEL_OF(dtype, matmul_uniform),
                                           .push = push,
                                           .push_size = sizeof *push,
-                                          .spec = {LANES, push->n < COLS},
-                                          .spec_count = 2,
+                                          .spec = {LANES, narrow, whole},
+                                          .spec_count = 3,
                                           .groups = {vkd__groups(push->m, ROWS) * vkd__groups(push->n, COLS)}});
 }
 
