@@ -146,6 +146,18 @@ static enum vkd_status explain_memory(struct step *s, struct vkd_error *err) {
   return whole.status;
 }
 
+// FLOPs of a graph without what recomputation adds: the work that the model asks for, whatever memory it has.
+static enum vkd_status model_flops(const struct vkd_graph *g, double *flops, struct vkd_error *err) {
+  struct vkd_op_profile *rows = NULL;
+  uint32_t count = 0;
+  enum vkd_status st = vkd_graph_profile(g, &rows, &count, err);
+  *flops = 0;
+  for (uint32_t i = 0; i < count && st == VKD_OK; i++)
+    if (strncmp(rows[i].label, "recompute/", 10) != 0) *flops += rows[i].flops;
+  free(rows);
+  return st;
+}
+
 static enum vkd_status create_programs(struct step *s, struct vkd_error *err) {
   struct vkd_device *dev = s->params->dev;
   enum vkd_status st = vkd_program_create(
@@ -169,8 +181,8 @@ static enum vkd_status create(struct step **out, const struct config *config, st
   enum vkd_status st = build_pass(s, s->micro, params->config.recompute, &s->graph, &why);
   if (st == VKD_ERR_SHAPE) st = explain_memory(s, &why);
   if (st == VKD_OK && s->passes > 1) st = build_update(s, &why);
-  if (st == VKD_OK)
-    s->flops = vkd_graph_flops(s->graph) * s->passes + (s->update_graph ? vkd_graph_flops(s->update_graph) : 0);
+  if (st == VKD_OK) st = model_flops(s->graph, &s->flops, &why);
+  s->flops = s->flops * s->passes + (s->update_graph ? vkd_graph_flops(s->update_graph) : 0);
   if (st == VKD_OK && programs) st = create_programs(s, &why);
   if (st != VKD_OK) {
     step_destroy(out);

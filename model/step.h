@@ -28,7 +28,7 @@ enum vkd_status step_create_plan(struct step **out, const struct config *config,
 // The state of fp16's loss scaling, which a checkpoint keeps: complete after step_flush().  scale 0: none is used.
 struct loss_scale *step_loss_scale(struct step *step);
 
-double step_flops(const struct step *step); // of one update, as the op table counts
+double step_flops(const struct step *step); // of one update, as the op table counts, without recomputation
 
 // What one update runs: a pass `repeats` times, and the update of its own where several passes make a step.
 struct step_part {

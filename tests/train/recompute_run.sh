@@ -25,6 +25,9 @@ fi
 weights=checkpoints/step-000000002/weights.safetensors
 cmp plain/$weights again/$weights || failed=1
 
+flops() { sed -n 's/.*"flops_per_step": *\([0-9.e+]*\).*/\1/p' "$1/summary.json"; }
+[ -n "$(flops plain)" ] && [ "$(flops plain)" = "$(flops again)" ] || fail "the model's FLOPs: $(flops plain) and $(flops again)"
+
 peak() { sed -n 's/.*peak device memory \([0-9]*\)\.[0-9]* MiB.*/\1/p' "$1"; }
 [ "$(peak again.out)" -lt "$(peak plain.out)" ] || fail "memory: $(peak plain.out) and $(peak again.out) MiB"
 
