@@ -103,8 +103,9 @@ static enum vkd_status find_format(const char *path, enum format *out, struct vk
 static enum vkd_status check_folder(const char *path, struct vkd_error *err) {
   const char *slash = strrchr(path, '/');
   char *folder = slash && slash > path ? strndup(path, (size_t)(slash - path)) : strdup(slash ? "/" : ".");
-  enum vkd_status st = folder ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
-  if (st == VKD_OK && !fileio_is_dir(folder)) st = vkd_fail(err, VKD_ERR_INPUT, "%s: no such folder: %s", path, folder);
+  enum vkd_status st = VKD_OK;
+  if (!folder) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  if (!fileio_is_dir(folder)) st = vkd_fail(err, VKD_ERR_INPUT, "%s: no such folder: %s", path, folder);
   if (st == VKD_OK && access(folder, W_OK | X_OK) != 0)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: cannot write in its folder: %s", path, strerror(errno));
   free(folder);
