@@ -74,10 +74,6 @@ void vkd__coopmat_read(VkInstance instance, VkPhysicalDevice physical, struct vk
   // lavapipe (Mesa 26.1) lists shapes for subgroups of 16 too, and crashes when it compiles any use of them
   if (caps->kind == VKD_DEVICE_SOFTWARE && caps->subgroup_size != 8) caps->coopmat = false;
   if (caps->coopmat) read_shapes(instance, physical, bf16.shaderBFloat16CooperativeMatrix, caps);
-  // A CPU has no units for them: measured there, the kernels for its lanes are faster (docs/performance.md).
-  caps->coopmat_matmul = caps->coopmat && caps->kind != VKD_DEVICE_SOFTWARE;
-  const char *wanted = getenv("VKD_COOPMAT");
-  if (wanted && *wanted) caps->coopmat_matmul = caps->coopmat && strcmp(wanted, "0") != 0;
 }
 
 uint32_t vkd__coopmat_enable(const struct vkd_device_caps *caps, struct vkd__coopmat_features *f, void **next,

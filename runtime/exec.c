@@ -28,6 +28,10 @@ static void fill_info(struct vkd_plan_info *info, const struct vkd_graph *g, con
   }
 }
 
+static struct vkd_form_choice choice_of(const struct vkd_program_params *params) {
+  return (struct vkd_form_choice){.caps = vkd_device_get_caps(params->device), .forced = params->form};
+}
+
 static int slot_count(const struct vkd_program_params *params) { return params->slots > 0 ? params->slots : 1; }
 
 // Records with made-up addresses, for what can be known without memory.
@@ -49,8 +53,9 @@ static enum vkd_status dry_record(const struct vkd_plan *plan, const struct vkd_
 enum vkd_status vkd_plan_query(const struct vkd_program_params *params, struct vkd_plan_info *info,
                                struct vkd_error *err) {
   const struct vkd_device_caps *caps = vkd_device_get_caps(params->device);
+  struct vkd_form_choice choice = choice_of(params);
   struct vkd_plan *plan;
-  enum vkd_status st = vkd__plan_create(&plan, params->graph, caps->max_allocation, !params->no_reuse, err);
+  enum vkd_status st = vkd__plan_create(&plan, params->graph, &choice, caps->max_allocation, !params->no_reuse, err);
   if (st == VKD_OK) st = dry_record(plan, params->graph, caps, slot_count(params), info, err);
   vkd__plan_destroy(&plan);
   return st;
@@ -185,9 +190,11 @@ enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_pr
   p->dev = params->device;
   p->graph = params->graph;
   p->slot_count = slot_count(params);
+  struct vkd_form_choice choice = choice_of(params);
   enum vkd_status st = VKD_OK;
   if (p->dev->caps.fake) st = vkd_fail(err, VKD_ERR_UNSUPPORTED, "a fake device plans, it does not run");
-  if (st == VKD_OK) st = vkd__plan_create(&p->plan, p->graph, p->dev->caps.max_allocation, !params->no_reuse, err);
+  if (st == VKD_OK)
+    st = vkd__plan_create(&p->plan, p->graph, &choice, p->dev->caps.max_allocation, !params->no_reuse, err);
   if (st == VKD_OK) st = dry_record(p->plan, p->graph, &p->dev->caps, p->slot_count, &p->info, err);
   if (st == VKD_OK) st = borrow(p, params->beside, err);
   if (st == VKD_OK) st = check_memory(p, err);

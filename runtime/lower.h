@@ -39,6 +39,9 @@ bool vkd__placed_in(const struct vkd_lower *l, vkd_tensor part, vkd_tensor whole
 // flat_group() of shaders/lib/common.glsl.  Dispatches that use groups[1] or [2] themselves keep below the limits.
 void vkd__dispatch(struct vkd_lower *l, const struct vkd_dispatch *d);
 
+// What the form chosen for the node does.
+void vkd__lower_form(struct vkd_lower *l, const struct vkd_node *node);
+
 // groups for n items, `per` of them to a workgroup
 static inline uint64_t vkd__groups(uint64_t n, uint64_t per) { return (n + per - 1) / per; }
 

@@ -55,6 +55,7 @@ static vkd_tensor owner(const struct vkd_graph *g, vkd_tensor x, const vkd_tenso
 
 struct work {
   uint8_t *needed;
+  const struct vkd_form **forms;
   vkd_tensor *joined;
   uint64_t *at;
   struct vkd_lifetime *lives;
@@ -64,6 +65,7 @@ struct work {
 
 static void work_free(struct work *w) {
   free(w->needed);
+  free(w->forms);
   free(w->joined);
   free(w->at);
   free(w->lives);
@@ -84,13 +86,15 @@ static void touch(struct work *w, const struct vkd_graph *g, vkd_tensor x, uint3
   if (vkd__info(g, x)->output) life->last = g->node_count;
 }
 
-static enum vkd_status find_lifetimes(struct work *w, const struct vkd_graph *g, struct vkd_error *err) {
+static enum vkd_status find_lifetimes(struct work *w, const struct vkd_graph *g, const struct vkd_form_choice *choice,
+                                      struct vkd_error *err) {
   w->needed = calloc(g->node_count + 1, 1);
+  w->forms = calloc(g->node_count + 1, sizeof *w->forms);
   w->joined = calloc(g->tensor_count, sizeof *w->joined);
   w->at = calloc(g->tensor_count, sizeof *w->at);
   w->life_of = calloc(g->tensor_count, sizeof *w->life_of);
   w->lives = calloc((size_t)g->tensor_count + g->node_count, sizeof *w->lives);
-  if (!w->needed || !w->joined || !w->at || !w->life_of || !w->lives)
+  if (!w->needed || !w->forms || !w->joined || !w->at || !w->life_of || !w->lives)
     return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to plan %u nodes", g->node_count);
   vkd__graph_needed(g, w->needed);
   join_concats(g, w->needed, w->joined, w->at);
@@ -100,9 +104,11 @@ static enum vkd_status find_lifetimes(struct work *w, const struct vkd_graph *g,
     for (int k = 0; k < n->nin; k++)
       if (n->in[k].id) touch(w, g, n->in[k], i);
     for (int o = 0; o < n->nout; o++) touch(w, g, n->out[o], i);
-    if (n->scratch) {
+    w->forms[i] = vkd__form_choose(choice, g, n);
+    uint64_t scratch = n->scratch + (w->forms[i] ? w->forms[i]->scratch(choice->caps, g, n) : 0);
+    if (scratch) {
       w->lives[w->life_count] = (struct vkd_lifetime){.first = i, .last = i};
-      w->lives[w->life_count++].place.bytes = n->scratch;
+      w->lives[w->life_count++].place.bytes = scratch;
     }
   }
   return VKD_OK;
@@ -208,8 +214,8 @@ static void place_leaves(struct vkd_plan *plan, const struct vkd_graph *g) {
   }
 }
 
-enum vkd_status vkd__plan_create(struct vkd_plan **out, const struct vkd_graph *g, uint64_t max_chunk, bool reuse,
-                                 struct vkd_error *err) {
+enum vkd_status vkd__plan_create(struct vkd_plan **out, const struct vkd_graph *g, const struct vkd_form_choice *choice,
+                                 uint64_t max_chunk, bool reuse, struct vkd_error *err) {
   enum vkd_status st = vkd_graph_status(g, err);
   struct work w = {0};
   struct vkd_plan *plan = *out = NULL;
@@ -224,10 +230,12 @@ enum vkd_status vkd__plan_create(struct vkd_plan **out, const struct vkd_graph *
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to plan %u nodes", g->node_count);
     goto fail;
   }
-  if ((st = find_lifetimes(&w, g, err)) != VKD_OK) goto fail;
+  if ((st = find_lifetimes(&w, g, choice, err)) != VKD_OK) goto fail;
   if ((st = place_lives(plan, &w, max_chunk / ALIGN * ALIGN, reuse, err)) != VKD_OK) goto fail;
   plan->needed = w.needed;
+  plan->forms = w.forms;
   w.needed = NULL;
+  w.forms = NULL;
   place_leaves(plan, g);
   for (uint32_t i = 1; i < g->tensor_count; i++) place_tensor(plan, g, &w, i);
   for (uint32_t i = 0; i < w.life_count; i++)
@@ -250,6 +258,7 @@ void vkd__plan_destroy(struct vkd_plan **pplan) {
   struct vkd_plan *plan = *pplan;
   if (!plan) return;
   free(plan->needed);
+  free(plan->forms);
   free(plan->tensors);
   free(plan->scratch);
   free(plan->chunk_bytes);
@@ -258,10 +267,10 @@ void vkd__plan_destroy(struct vkd_plan **pplan) {
   *pplan = NULL;
 }
 
-enum vkd_status vkd__plan_lifetimes(const struct vkd_graph *g, struct vkd_lifetime **out, uint32_t *count,
-                                    struct vkd_error *err) {
+enum vkd_status vkd__plan_lifetimes(const struct vkd_graph *g, const struct vkd_form_choice *choice,
+                                    struct vkd_lifetime **out, uint32_t *count, struct vkd_error *err) {
   struct work w = {0};
-  enum vkd_status st = find_lifetimes(&w, g, err);
+  enum vkd_status st = find_lifetimes(&w, g, choice, err);
   *out = NULL;
   *count = 0;
   if (st == VKD_OK) {

@@ -2,6 +2,7 @@
 #ifndef VKD_PLAN_H
 #define VKD_PLAN_H
 
+#include "form.h"
 #include "graph_internal.h"
 #include "vkd/exec.h"
 
@@ -20,19 +21,21 @@ struct vkd_copy {
 };
 
 struct vkd_plan {
-  uint8_t *needed;           // per node
-  struct vkd_place *tensors; // per tensor
-  struct vkd_place *scratch; // per node
-  uint64_t *chunk_bytes;     // temporaries
+  uint8_t *needed;               // per node
+  const struct vkd_form **forms; // per node; NULL: its op has one way alone
+  struct vkd_place *tensors;     // per tensor
+  struct vkd_place *scratch;     // per node
+  uint64_t *chunk_bytes;         // temporaries
   uint32_t chunks;
   uint64_t temporaries_raw, input_bytes, constant_bytes, output_bytes;
   struct vkd_copy *outputs;
   uint32_t output_count;
 };
 
-// max_chunk: most bytes of one allocation.  Without reuse every temporary has storage of its own.
-enum vkd_status vkd__plan_create(struct vkd_plan **out, const struct vkd_graph *g, uint64_t max_chunk, bool reuse,
-                                 struct vkd_error *err);
+// choice: of forms, which tell the scratch they want.  max_chunk: most bytes of one allocation.  Without reuse every
+// temporary has storage of its own.
+enum vkd_status vkd__plan_create(struct vkd_plan **out, const struct vkd_graph *g, const struct vkd_form_choice *choice,
+                                 uint64_t max_chunk, bool reuse, struct vkd_error *err);
 void vkd__plan_destroy(struct vkd_plan **plan);
 
 // First and last node between which a temporary must keep its storage.  Tests check that no two live ranges overlap.
@@ -41,7 +44,7 @@ struct vkd_lifetime {
   uint32_t first, last;
   struct vkd_place place;
 };
-enum vkd_status vkd__plan_lifetimes(const struct vkd_graph *g, struct vkd_lifetime **out, uint32_t *count,
-                                    struct vkd_error *err);
+enum vkd_status vkd__plan_lifetimes(const struct vkd_graph *g, const struct vkd_form_choice *choice,
+                                    struct vkd_lifetime **out, uint32_t *count, struct vkd_error *err);
 
 #endif

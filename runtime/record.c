@@ -78,6 +78,8 @@ bool vkd__placed_in(const struct vkd_lower *l, vkd_tensor part, vkd_tensor whole
   return p->space == w->space && address_of(l, p) == address_of(l, w) + byte_offset;
 }
 
+void vkd__lower_form(struct vkd_lower *l, const struct vkd_node *node) { l->plan->forms[l->node]->lower(l, node); }
+
 // Read after write, write after read, write after write since the last barrier.
 static bool conflicts(const struct vkd_lower *l) {
   for (uint32_t i = 0; i < l->next_count; i++)

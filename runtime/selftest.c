@@ -8,6 +8,7 @@
 
 #include "case.h"
 #include "exec_internal.h"
+#include "form.h"
 
 enum { GUARD = 256 }; // bytes before and after every result
 
@@ -248,12 +249,24 @@ static bool has_16bit(const struct vkd_graph *g) {
   return false;
 }
 
-static enum vkd_status run_case(int index, struct vkd_device *dev, uint8_t *kernels_run, struct vkd_selftest_result *r,
-                                struct vkd_error *err) {
+// Whether a needed node of the graph can take the form and would not take it by itself.
+static bool other_form(const struct vkd_graph *g, const struct vkd_device *dev, const struct vkd_form *form) {
+  struct vkd_form_choice usual = {.caps = &dev->caps};
+  for (uint32_t i = 0; i < g->node_count; i++)
+    if (g->nodes[i].op == form->op && form->rank(&dev->caps, g, &g->nodes[i]) != VKD_FORM_NEVER &&
+        vkd__form_choose(&usual, g, &g->nodes[i]) != form)
+      return true;
+  return false;
+}
+
+// form: NULL, or the one that nodes take where they can; *r stays as it is where none would take it for that.
+static enum vkd_status run_case(int index, struct vkd_device *dev, const struct vkd_form *form, uint8_t *kernels_run,
+                                struct vkd_selftest_result *r, struct vkd_error *err) {
   struct built b;
   struct vkd_program *program = NULL;
   enum vkd_status st = build(&b, index, dev, err);
-  if (st == VKD_OK) st = place_results(&b, err);
+  if (st != VKD_OK || (form && !other_form(b.c.g, dev, form))) goto done;
+  st = place_results(&b, err);
   if (st == VKD_OK) st = vkd_graph_ref_alloc(b.c.g, &b.values, err);
   if (st != VKD_OK) goto done;
   if (has_16bit(b.c.g) && !dev->caps.storage_16bit) {
@@ -264,11 +277,13 @@ static enum vkd_status run_case(int index, struct vkd_device *dev, uint8_t *kern
   draw_leaves(&b);
   *r = (struct vkd_selftest_result){
       .op = cases[index].op, .name = cases[index].name, .pass = true, .tolerance = b.c.tolerance};
+  r->form = form ? form->name : NULL;
   r->backward = b.grad_count ? 0 : -1;
   for (int i = 0; i < b.c.leaf_count && st == VKD_OK; i++)
     if (b.c.leaves[i].buffer) st = fill_guarded(b.c.leaves[i].buffer, b.values[b.c.leaves[i].tensor.id], err);
   for (int i = 0; i < b.buffer_count && st == VKD_OK; i++) st = fill_guarded(b.result_buffers[i], NULL, err);
-  if (st == VKD_OK) st = vkd_program_create(&program, &(struct vkd_program_params){.device = dev, .graph = b.c.g}, err);
+  if (st == VKD_OK)
+    st = vkd_program_create(&program, &(struct vkd_program_params){.device = dev, .graph = b.c.g, .form = form}, err);
   if (st != VKD_OK) goto done;
   for (uint32_t i = 0; i < program->tape.count; i++) kernels_run[program->tape.entries[i].kernel] = 1;
   write_inputs(&b, program);
@@ -281,46 +296,20 @@ done:
   return st == VKD_OK ? VKD_OK : vkd_error_prefix(err, "case %s/%s", cases[index].op, cases[index].name);
 }
 
-// Cases that run once more with the portable rows where the device had rows of its own (caps.cpu_lanes,
-// coopmat_matmul).
-static bool has_portable_rows(int index) {
-  static const char *const names[][2] = {{"matmul", "nn"},         {"matmul", "tt"},     {"matmul", "epilogue"},
-                                         {"matmul", "narrow"},     {"matmul", "one"},    {"matmul", "nn_f16"},
-                                         {"matmul", "nn_bf16"},    {"matmul", "tt_f16"}, {"matmul", "tt_bf16"},
-                                         {"attention", "hd24"},    {"attention", "hd6"}, {"attention", "hd24_f16"},
-                                         {"attention", "hd6_bf16"}};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (strcmp(names[i][0], cases[index].op) == 0 && strcmp(names[i][1], cases[index].name) == 0) return true;
-  return false;
-}
-
-// Products of 16-bit operands, which run once more with cooperative matrices where the device has but does not prefer
-// them.
-static bool has_coopmat_rows(int index) {
-  const char *suffix = strrchr(cases[index].name, '_');
-  return strcmp(cases[index].op, "matmul") == 0 && suffix &&
-         (strcmp(suffix, "_f16") == 0 || strcmp(suffix, "_bf16") == 0);
-}
-
-// The cases of `only` (NULL: all) that `again` names, with the device's own choice of rows replaced for the time.
-static enum vkd_status run_again(struct vkd_device *dev, bool (*again)(int index), bool coopmat, const char *only,
-                                 uint8_t *kernels_run, vkd_selftest_fn fn, void *user, uint32_t *failed,
-                                 struct vkd_error *err) {
-  bool cpu_lanes = dev->caps.cpu_lanes, coopmat_matmul = dev->caps.coopmat_matmul;
-  enum vkd_status st = VKD_OK;
-  dev->caps.cpu_lanes = false;
-  dev->caps.coopmat_matmul = coopmat;
-  for (int i = 0; i < CASE_COUNT && st == VKD_OK; i++) {
-    struct vkd_selftest_result r;
-    if (!again(i) || (only && strcmp(only, cases[i].op) != 0)) continue;
-    st = run_case(i, dev, kernels_run, &r, err);
-    if (st != VKD_OK) break;
-    *failed += !r.pass;
-    fn(user, &r);
-  }
-  dev->caps.cpu_lanes = cpu_lanes;
-  dev->caps.coopmat_matmul = coopmat_matmul;
-  return st;
+// Every case whose nodes can take another form than the usual one, once with each.
+static enum vkd_status run_forms(struct vkd_device *dev, const char *only, uint8_t *kernels_run, vkd_selftest_fn fn,
+                                 void *user, uint32_t *failed, struct vkd_error *err) {
+  for (int f = 0; f < VKD_FORM_COUNT; f++)
+    for (int i = 0; i < CASE_COUNT; i++) {
+      struct vkd_selftest_result r = {.op = NULL};
+      if (only && strcmp(only, cases[i].op) != 0) continue;
+      enum vkd_status st = run_case(i, dev, &vkd__forms[f], kernels_run, &r, err);
+      if (st != VKD_OK) return st;
+      if (!r.op) continue;
+      *failed += !r.pass;
+      fn(user, &r);
+    }
+  return VKD_OK;
 }
 
 enum vkd_status vkd_selftest_run(struct vkd_device *dev, const char *only, vkd_selftest_fn fn, void *user,
@@ -333,15 +322,12 @@ enum vkd_status vkd_selftest_run(struct vkd_device *dev, const char *only, vkd_s
     struct vkd_selftest_result r;
     if (only && strcmp(only, cases[i].op) != 0) continue;
     any = true;
-    st = run_case(i, dev, kernels_run, &r, err);
+    st = run_case(i, dev, NULL, kernels_run, &r, err);
     if (st != VKD_OK) return st;
     *failed += !r.pass;
     fn(user, &r);
   }
-  if (dev->caps.cpu_lanes || dev->caps.coopmat_matmul)
-    st = run_again(dev, has_portable_rows, false, only, kernels_run, fn, user, failed, err);
-  if (st == VKD_OK && dev->caps.coopmat && !dev->caps.coopmat_matmul)
-    st = run_again(dev, has_coopmat_rows, true, only, kernels_run, fn, user, failed, err);
+  st = run_forms(dev, only, kernels_run, fn, user, failed, err);
   if (st != VKD_OK) return st;
   if (only && !any) return vkd_fail(err, VKD_ERR_USAGE, "no self-test of an op '%s'", only);
   for (int k = 0; !only && k < VKD_K_COUNT; k++) {

@@ -43,8 +43,6 @@ static void print_coopmats(const struct vkd_device_caps *c) {
     printf("   matrices     %ux%ux%u: %s x %s + %s -> %s\n", s->m, s->n, s->k, vkd_coopmat_type_name(s->a),
            vkd_coopmat_type_name(s->b), vkd_coopmat_type_name(s->c), vkd_coopmat_type_name(s->result));
   }
-  if (c->coopmat)
-    printf("   products     of 16-bit operands %s cooperative matrices\n", c->coopmat_matmul ? "with" : "without");
 }
 
 static enum vkd_status print_kernels(const struct vkd_device_caps *c, struct vkd_error *err) {
@@ -127,9 +125,7 @@ static json_t *device_json(const struct vkd_device_caps *c, struct vkd_error *er
       (json_int_t)c->max_allocation, "subgroup_size", (json_int_t)c->subgroup_size, "max_workgroup_invocations",
       (json_int_t)c->max_workgroup_invocations, "max_shared_bytes", (json_int_t)c->max_shared_bytes, "max_push_bytes",
       (json_int_t)c->max_push_bytes, "timestamp_ns", c->timestamp_ns, "abilities", abilities, "kernels", kernels);
-  if (o)
-    json_object_update_new(
-        o, json_pack("{s:O,s:b}", "cooperative_matrices", coopmats, "coopmat_matmul", c->coopmat_matmul));
+  if (o) json_object_set(o, "cooperative_matrices", coopmats);
   json_decref(coopmats);
   if (o) {
     json_object_set_new(o, "max_workgroup_size", triple(c->max_workgroup_size));

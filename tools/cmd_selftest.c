@@ -21,12 +21,13 @@ static void print_case(void *user, const struct vkd_selftest_result *r) {
   char backward[16] = "-";
   t->cases++;
   if (r->skipped) {
-    printf("skip %-18s %-24s the device lacks 16-bit storage\n", r->op, r->name);
+    printf("skip %-18s %-16s the device lacks 16-bit storage\n", r->op, r->name);
     return;
   }
   if (r->backward >= 0 || r->backward != r->backward) snprintf(backward, sizeof backward, "%.2e", r->backward);
-  printf("%-4s %-18s %-24s forward %.2e  backward %8s  at most %.1e%s%s\n", r->pass ? "ok" : "MISS", r->op, r->name,
-         r->forward, backward, r->tolerance, r->pass ? "" : "  ", r->pass ? "" : r->what);
+  printf("%-4s %-18s %-16s %-8s forward %.2e  backward %8s  at most %.1e%s%s\n", r->pass ? "ok" : "MISS", r->op,
+         r->name, r->form ? r->form : "", r->forward, backward, r->tolerance, r->pass ? "" : "  ",
+         r->pass ? "" : r->what);
   fflush(stdout);
 }
 

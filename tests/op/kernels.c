@@ -6,8 +6,9 @@
 
 static void report(void *user, const struct vkd_selftest_result *r) {
   (void)user;
-  printf("%-20s %-20s forward %8.2e backward %8.2e\n", r->op, r->name, r->forward, r->backward);
-  CHECK(r->pass, "%s/%s: %s", r->op, r->name, r->what);
+  const char *form = r->form ? r->form : "";
+  printf("%-20s %-20s %-8s forward %8.2e backward %8.2e\n", r->op, r->name, form, r->forward, r->backward);
+  CHECK(r->pass, "%s/%s %s: %s", r->op, r->name, form, r->what);
 }
 
 int main(int argc, char **argv) {

@@ -18,8 +18,7 @@ static struct vkd_device_caps device(uint32_t subgroup) {
                                   .shader_f16 = true,
                                   .storage_16bit = true,
                                   .bf16 = true,
-                                  .coopmat = true,
-                                  .coopmat_matmul = true};
+                                  .coopmat = true};
 }
 static void add(struct vkd_device_caps *caps, uint32_t m, uint32_t n, uint32_t k, enum vkd_coopmat_type operand,
                 enum vkd_coopmat_type sums) {
@@ -40,7 +39,10 @@ static struct vkd_tape_entry product(const struct vkd_device_caps *caps, enum vk
   vkd_tensor a = vkd_cast(g, vkd_input(g, "a", VKD_F32, VKD_SHAPE(m, k)), dtype);
   vkd_tensor b = vkd_cast(g, vkd_input(g, "b", VKD_F32, VKD_SHAPE(n, k)), dtype);
   vkd_output(g, vkd_matmul(g, a, b, false, true, (vkd_tensor){0}, (vkd_tensor){0}));
-  CHECK(vkd__plan_create(&plan, g, caps->max_allocation, true, &err) == VKD_OK && plan->chunks <= 4, "%s", err.what);
+  CHECK(vkd__plan_create(&plan, g, &(struct vkd_form_choice){.caps = caps}, caps->max_allocation, true, &err) ==
+                VKD_OK &&
+            plan->chunks <= 4,
+        "%s", err.what);
   CHECK(vkd__record(&tape, g, plan, caps, &(struct vkd_bases){(uint64_t)1 << 50, (uint64_t)2 << 50, chunks}, &err) ==
             VKD_OK,
         "%s", err.what);
@@ -78,9 +80,9 @@ static void test_choice(void) {
   add(&caps, 16, 16, 16, VKD_COOPMAT_BF16, VKD_COOPMAT_F32);
   expect("bf16", &caps, VKD_BF16, bf16);
   expect("fp32 operands", &caps, VKD_F32, VKD_K_matmul);
-  caps.coopmat_matmul = false;
+  caps.kind = VKD_DEVICE_SOFTWARE;
   expect("not preferred", &caps, VKD_F16, VKD_K_matmul_f16);
-  caps.coopmat_matmul = true;
+  caps.kind = VKD_DEVICE_DISCRETE;
   caps.coopmat = false;
   expect("not supported", &caps, VKD_F16, VKD_K_matmul_f16);
   caps.coopmat = true;

@@ -19,6 +19,7 @@ static const struct vkd_device_caps limits = {.name = "fake",
                                               .max_allocation = (uint64_t)1 << 40,
                                               .memory_bytes = (uint64_t)1 << 40,
                                               .memory_budget = (uint64_t)1 << 40};
+static const struct vkd_form_choice choice = {.caps = &limits};
 static struct vkd_device *fake;
 static struct vkd_buffer *state;
 
@@ -185,7 +186,7 @@ static void check_lifetimes(const struct vkd_graph *g, const struct vkd_plan *pl
   struct vkd_lifetime *lives;
   uint32_t count;
   struct vkd_error err = {0};
-  CHECK(vkd__plan_lifetimes(g, &lives, &count, &err) == VKD_OK, "%s", err.what);
+  CHECK(vkd__plan_lifetimes(g, &choice, &lives, &count, &err) == VKD_OK, "%s", err.what);
   for (uint32_t i = 0; i < count; i++) {
     uint64_t bytes = lives[i].place.bytes;
     lives[i].place = lives[i].tensor.id ? plan->tensors[lives[i].tensor.id] : plan->scratch[lives[i].first];
@@ -226,7 +227,8 @@ static void test_limits(const struct vkd_graph *g, const struct vkd_plan *whole,
   if (!most) return;
   for (int i = 0; i < 2; i++) {
     uint64_t limit = most + (uint64_t)i * 100; // what is not a multiple of the alignment is a limit too
-    CHECK(vkd__plan_create(&plan, g, limit, true, &err) == VKD_OK, "seed %llu: %s", (unsigned long long)seed, err.what);
+    CHECK(vkd__plan_create(&plan, g, &choice, limit, true, &err) == VKD_OK, "seed %llu: %s", (unsigned long long)seed,
+          err.what);
     if (!plan) return;
     for (uint32_t k = 0; k < plan->chunks; k++)
       CHECK(plan->chunk_bytes[k] <= limit, "seed %llu: chunk %u is too large", (unsigned long long)seed, k);
@@ -235,7 +237,7 @@ static void test_limits(const struct vkd_graph *g, const struct vkd_plan *whole,
     play(g, plan, seed);
     vkd__plan_destroy(&plan);
   }
-  CHECK(vkd__plan_create(&plan, g, most - 64, true, &err) == VKD_ERR_DEVICE_MEMORY && !plan,
+  CHECK(vkd__plan_create(&plan, g, &choice, most - 64, true, &err) == VKD_ERR_DEVICE_MEMORY && !plan,
         "seed %llu: a tensor above the limit is taken", (unsigned long long)seed);
   CHECK(strstr(err.what, "MiB") && strstr(err.what, "at once"), "%s", err.what);
 }
@@ -253,8 +255,8 @@ static void test_storage(uint64_t seed) {
     vkd_place(r.g, vkd_concat(r.g, &part, 1), r.states[3]);
     vkd_output(r.g, before);
   }
-  CHECK(vkd__plan_create(&plan, r.g, 1 << 30, true, &err) == VKD_OK &&
-            vkd__plan_create(&apart, r.g, 1 << 30, false, &err) == VKD_OK,
+  CHECK(vkd__plan_create(&plan, r.g, &choice, 1 << 30, true, &err) == VKD_OK &&
+            vkd__plan_create(&apart, r.g, &choice, 1 << 30, false, &err) == VKD_OK,
         "seed %llu: %s", (unsigned long long)seed, err.what);
   if (err.status == VKD_OK) {
     check_lifetimes(r.g, plan, true, seed);
@@ -283,8 +285,8 @@ static void test_regions(uint64_t seed) {
         (unsigned long long)seed, err.what);
   rg_gradients(&r, rg_loss(&r, 6), (vkd_tensor){0}, wrt, grads);
   for (int reuse = 0; reuse < 2 && !rg_overlaps(&r); reuse++) {
-    CHECK(vkd__plan_create(&plan, r.g, 1 << 30, reuse, &err) == VKD_OK, "seed %llu: %s", (unsigned long long)seed,
-          err.what);
+    CHECK(vkd__plan_create(&plan, r.g, &choice, 1 << 30, reuse, &err) == VKD_OK, "seed %llu: %s",
+          (unsigned long long)seed, err.what);
     if (!plan) break;
     check_lifetimes(r.g, plan, reuse, seed);
     play(r.g, plan, seed);
@@ -305,7 +307,7 @@ struct touched {
 };
 
 static struct touched touched_by(const struct vkd_graph *g, const struct vkd_plan *plan, const struct vkd_tape *tape,
-                                 uint32_t node, bool cpu_lanes) {
+                                 uint32_t node) {
   struct touched t = {.count = 0};
   const struct vkd_node *n = &g->nodes[node];
   for (uint32_t e = 0; e < tape->count; e++) {
@@ -327,8 +329,7 @@ static struct touched touched_by(const struct vkd_graph *g, const struct vkd_pla
     t.write[t.count] = true;
     t.at[t.count++] = plan->tensors[n->out[o].id];
   }
-  // A product transposes into its scratch only where the lanes are a CPU's.
-  if (n->scratch && (n->op != VKD_OP_matmul || cpu_lanes)) {
+  if (plan->scratch[node].bytes) {
     t.write[t.count] = true;
     t.at[t.count++] = plan->scratch[node];
   }
@@ -342,14 +343,12 @@ static bool conflict(const struct touched *a, const struct touched *b) {
   return false;
 }
 
-static enum vkd_status record(const struct vkd_graph *g, const struct vkd_plan *plan, bool cpu_lanes,
-                              struct vkd_tape *tape, struct vkd_error *err) {
+static enum vkd_status record(const struct vkd_graph *g, const struct vkd_plan *plan, struct vkd_tape *tape,
+                              struct vkd_error *err) {
   uint64_t chunks[64];
-  struct vkd_device_caps caps = limits;
-  caps.cpu_lanes = cpu_lanes;
   for (uint64_t i = 0; i < 64; i++) chunks[i] = (i + 8) << 50;
   CHECK(plan->chunks <= 64, "%u chunks", plan->chunks);
-  return vkd__record(tape, g, plan, &caps, &(struct vkd_bases){(uint64_t)1 << 50, (uint64_t)2 << 50, chunks}, err);
+  return vkd__record(tape, g, plan, &limits, &(struct vkd_bases){(uint64_t)1 << 50, (uint64_t)2 << 50, chunks}, err);
 }
 
 static uint32_t pairs_seen;
@@ -364,15 +363,18 @@ static void test_barriers(uint64_t seed, bool cpu_lanes) {
   CHECK(rg_build(&r, seed, 24, seed % 4 ? 20 : 3000, false, seed % 3 ? state : NULL, &err) == VKD_OK, "seed %llu: %s",
         (unsigned long long)seed, err.what);
   choose_outputs(&r);
-  CHECK(vkd__plan_create(&plan, r.g, 1 << 30, seed % 5 != 0, &err) == VKD_OK, "%s", err.what);
-  if (plan)
-    CHECK(record(r.g, plan, cpu_lanes, &tape, &err) == VKD_OK, "seed %llu: %s", (unsigned long long)seed, err.what);
+  // Forms for a CPU's lanes write panels into scratch before they multiply.
+  struct vkd_device_caps caps = limits;
+  caps.cpu_lanes = cpu_lanes;
+  CHECK(vkd__plan_create(&plan, r.g, &(struct vkd_form_choice){.caps = &caps}, 1 << 30, seed % 5 != 0, &err) == VKD_OK,
+        "%s", err.what);
+  if (plan) CHECK(record(r.g, plan, &tape, &err) == VKD_OK, "seed %llu: %s", (unsigned long long)seed, err.what);
   struct touched *t = calloc(r.g->node_count, sizeof *t);
   uint32_t *barriers = calloc(tape.count + 1, sizeof *barriers); // before entry e and at it
   for (uint32_t e = 0; e < tape.count; e++) barriers[e] = (e ? barriers[e - 1] : 0) + tape.entries[e].barrier;
   for (uint32_t i = 0; i < r.g->node_count && plan; i++) {
     if (!works(r.g, plan, i)) continue;
-    t[i] = touched_by(r.g, plan, &tape, i, cpu_lanes);
+    t[i] = touched_by(r.g, plan, &tape, i);
     for (uint32_t k = 0; k < i && t[i].any; k++) {
       if (!t[k].any || !conflict(&t[k], &t[i])) continue;
       pairs_seen++;
@@ -397,7 +399,7 @@ static void expect_barriers(const char *what, struct vkd_graph *g, const char *w
   struct vkd_tape tape = {0};
   struct vkd_error err = {0};
   char got[32] = "";
-  CHECK(vkd__plan_create(&plan, g, 1 << 30, false, &err) == VKD_OK && record(g, plan, false, &tape, &err) == VKD_OK,
+  CHECK(vkd__plan_create(&plan, g, &choice, 1 << 30, false, &err) == VKD_OK && record(g, plan, &tape, &err) == VKD_OK,
         "%s: %s", what, err.what);
   for (uint32_t e = 0; e < tape.count && e < sizeof got - 1; e++) got[e] = tape.entries[e].barrier ? '|' : '.';
   CHECK(strcmp(got, want) == 0, "%s: barriers %s, not %s", what, got, want);

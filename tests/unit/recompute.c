@@ -17,7 +17,9 @@ static uint64_t storage_of(const struct vkd_graph *g) {
   struct vkd_plan *plan;
   struct vkd_error err = {0};
   uint64_t sum = 0;
-  CHECK(vkd__plan_create(&plan, g, (uint64_t)1 << 40, true, &err) == VKD_OK, "%s", err.what);
+  CHECK(vkd__plan_create(&plan, g, &(struct vkd_form_choice){.caps = &(struct vkd_device_caps){.name = "fake"}},
+                         (uint64_t)1 << 40, true, &err) == VKD_OK,
+        "%s", err.what);
   for (uint32_t i = 0; plan && i < plan->chunks; i++) sum += plan->chunk_bytes[i];
   vkd__plan_destroy(&plan);
   return sum;

@@ -46,7 +46,6 @@ struct vkd_device_caps {
   double timestamp_ns;     // nanoseconds per tick; 0: no timestamps
   bool shader_f16, storage_16bit, coopmat, bf16, subgroup_arithmetic, buffer_device_address, timeline_semaphore;
   bool cpu_lanes;         // a subgroup is 8 lanes of a CPU's vector registers, and loads at one address are cheap there
-  bool coopmat_matmul;    // 16-bit products take cooperative matrices where they can; $VKD_COOPMAT (0, 1) overrides
   uint32_t coopmat_count; // those without saturation, the first VKD_COOPMAT_MAX of them
   struct vkd_coopmat coopmats[VKD_COOPMAT_MAX]; // as the driver lists them
   char unusable[160];                           // empty: usable; else what is lacking

@@ -6,6 +6,7 @@
 
 struct vkd_selftest_result {
   const char *op, *name;
+  const char *form;         // the one of several ways to run the op that was asked for; NULL: the usual one
   double forward, backward; // ‖got - want‖ / ‖want‖, the worst of the outputs and of the gradients; backward < 0: none
   double tolerance;
   bool pass, skipped; // skipped: the device has not what the case needs

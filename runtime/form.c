@@ -1,0 +1,47 @@
+#include "form.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FORM(op, name)                                                                                                 \
+  enum vkd_form_rank op##_##name##_rank(const struct vkd_device_caps *caps, const struct vkd_graph *g,                 \
+                                        const struct vkd_node *node);                                                  \
+  uint64_t op##_##name##_scratch(const struct vkd_device_caps *caps, const struct vkd_graph *g,                        \
+                                 const struct vkd_node *node);                                                         \
+  void op##_##name##_lower(struct vkd_lower *l, const struct vkd_node *node);
+#include "forms.def"
+#undef FORM
+
+const struct vkd_form vkd__forms[VKD_FORM_COUNT] = {
+#define FORM(op, name) {VKD_OP_##op, #name, op##_##name##_rank, op##_##name##_scratch, op##_##name##_lower},
+#include "forms.def"
+#undef FORM
+};
+
+// Whether a list such as "matmul=tile,attention=lanes" names the form.
+static bool listed(const char *list, const struct vkd_form *form) {
+  const char *op = vkd__ops[form->op].name;
+  size_t op_length = strlen(op), name_length = strlen(form->name);
+  for (const char *at = list; at && *at; at = strchr(at, ','), at = at ? at + 1 : NULL)
+    if (strncmp(at, op, op_length) == 0 && at[op_length] == '=' &&
+        strncmp(at + op_length + 1, form->name, name_length) == 0 &&
+        (at[op_length + 1 + name_length] == ',' || !at[op_length + 1 + name_length]))
+      return true;
+  return false;
+}
+
+const struct vkd_form *vkd__form_choose(const struct vkd_form_choice *choice, const struct vkd_graph *g,
+                                        const struct vkd_node *node) {
+  const char *wanted = choice->forced ? NULL : getenv("VKD_FORM");
+  const struct vkd_form *best = NULL;
+  enum vkd_form_rank best_rank = VKD_FORM_NEVER;
+  for (int i = 0; i < VKD_FORM_COUNT; i++) {
+    const struct vkd_form *f = &vkd__forms[i];
+    if (f->op != node->op) continue;
+    enum vkd_form_rank rank = f->rank(choice->caps, g, node);
+    if (rank == VKD_FORM_NEVER) continue;
+    if (f == choice->forced || listed(wanted, f)) return f;
+    if (rank > best_rank) best = f, best_rank = rank;
+  }
+  return best;
+}

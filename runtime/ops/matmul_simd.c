@@ -1,0 +1,98 @@
+// matmul_panels.comp: for drivers that run a subgroup of 8 in the vector registers of a CPU.  An operand that does not
+// lie as the product reads it is copied into panels first, in fp32 whatever its dtype.
+#include "graph_internal.h"
+#include "matmul.h"
+
+enum { LANES = 8 };
+
+static uint64_t steps_of(int64_t k) { return vkd__groups((uint64_t)k, PANEL_STEPS) * PANEL_STEPS; }
+
+// How an operand is read: `by_step` where one step of k is a row of it.
+struct operand {
+  vkd_tensor x;
+  bool by_step;
+  int64_t count, k;
+  uint64_t width; // of a panel
+  uint32_t form;  // MATMUL_PANELS, _ROWS, _STEPWISE
+};
+struct operands {
+  struct operand a, b;
+};
+
+static uint64_t bytes_of(const struct operand *o) {
+  uint64_t filled = vkd__groups((uint64_t)o->count, o->width) * o->width;
+  return o->form == MATMUL_PANELS ? filled * steps_of(o->k) * sizeof(float) : 0;
+}
+
+// An operand is read where it lies if whole tiles and rounds of it are there, in the order the kernel reads, and rows
+// that follow each other do not fall into the same few lines of a cache.
+static void choose(const struct vkd_graph *g, struct operand *o, bool rows) {
+  enum { NEAR = 512 }; // floats between rows; measured: docs/performance.md
+  uint64_t offset;     // of a view; what it looks into lies at a whole vector
+  vkd__view_root(g, o->x, &offset);
+  bool whole = vkd_tensor_dtype(g, o->x) == VKD_F32 && o->k % PANEL_STEPS == 0 && offset % 16 == 0;
+  o->form = MATMUL_PANELS;
+  if (whole && !o->by_step && rows) o->form = MATMUL_ROWS;
+  if (whole && o->by_step && o->count % (int64_t)o->width == 0 && o->count <= NEAR) o->form = MATMUL_STEPWISE;
+}
+
+static struct operands operands_of(const struct vkd_graph *g, const struct vkd_node *node) {
+  struct matmul_dims d = vkd__matmul_dims(g, node);
+  struct operands o = {{node->in[0], node->p.matmul.ta, d.m, d.k, PANEL_ROWS, 0},
+                       {node->in[1], !node->p.matmul.tb, d.n, d.k, PANEL_COLS, 0}};
+  choose(g, &o.a, true);
+  choose(g, &o.b, false);
+  return o;
+}
+
+enum vkd_form_rank matmul_simd_rank(const struct vkd_device_caps *caps, const struct vkd_graph *g,
+                                    const struct vkd_node *node) {
+  (void)node, (void)g;
+  return caps->cpu_lanes ? VKD_FORM_BEST : VKD_FORM_NEVER;
+}
+
+uint64_t matmul_simd_scratch(const struct vkd_device_caps *caps, const struct vkd_graph *g,
+                             const struct vkd_node *node) {
+  (void)caps;
+  struct operands o = operands_of(g, node);
+  return bytes_of(&o.a) + bytes_of(&o.b);
+}
+
+// Writes the panels of an operand at `offset` of the scratch, where it wants them.
+static void pack(struct vkd_lower *l, const struct operand *o, uint64_t offset) {
+  if (o->form != MATMUL_PANELS) return;
+  enum vkd_dtype dtype = vkd_tensor_dtype(vkd__lower_graph(l), o->x);
+  struct pack_push push = {.x = vkd__read(l, o->x),
+                           .y = vkd__scratch(l, offset, bytes_of(o), true),
+                           .count = (uint32_t)o->count,
+                           .k = (uint32_t)o->k,
+                           .steps = (uint32_t)steps_of(o->k)};
+  bool vec4 = o->by_step && o->count % 4 == 0 && push.x % (4 * vkd_dtype_bytes(dtype)) == 0;
+  uint32_t lanes = vkd__wg_items(l);
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = KERNEL_OF(dtype, pack),
+                                          .push = &push,
+                                          .push_size = sizeof push,
+                                          .spec = {lanes, (uint32_t)o->width, !o->by_step, vec4},
+                                          .spec_count = 4,
+                                          .groups = {vkd__groups(bytes_of(o) / sizeof(float[4]), lanes)}});
+}
+
+static uint64_t address_of(struct vkd_lower *l, const struct operand *o, uint64_t offset) {
+  return o->form == MATMUL_PANELS ? vkd__scratch(l, offset, bytes_of(o), false) : vkd__read(l, o->x);
+}
+
+void matmul_simd_lower(struct vkd_lower *l, const struct vkd_node *node) {
+  struct operands o = operands_of(vkd__lower_graph(l), node);
+  pack(l, &o.a, 0);
+  pack(l, &o.b, bytes_of(&o.a));
+  struct matmul_push push = vkd__matmul_push(l, node);
+  push.a = address_of(l, &o.a, 0);
+  push.b = address_of(l, &o.b, bytes_of(&o.a));
+  vkd__dispatch(l,
+                &(struct vkd_dispatch){.kernel = VKD_K_matmul_panels,
+                                       .push = &push,
+                                       .push_size = sizeof push,
+                                       .spec = {LANES, o.a.form, o.b.form},
+                                       .spec_count = 3,
+                                       .groups = {vkd__groups(push.m, PANEL_ROWS) * vkd__groups(push.n, PANEL_COLS)}});
+}
