@@ -1,0 +1,30 @@
+// vkdit bench: what its parts share.
+#ifndef VKDIT_BENCH_H
+#define VKDIT_BENCH_H
+
+#include <jansson.h>
+
+#include "cmd.h"
+#include "vkd/device.h"
+
+struct bench_run {
+  const struct cmd_args *args;
+  struct vkd_device_params wanted;
+  struct vkd_device *dev;
+  const struct vkd_device_caps *caps;
+  int runs;
+  json_t *root, *rows; // of --json; NULL: text is printed
+};
+
+// Whether a row is to be timed: --only names a part of its name; without it, software devices leave out what takes more
+// than `small` FLOPs, unless --all is given.
+bool bench_wanted(const struct bench_run *run, const char *name, double flops, double small);
+
+// Parts, each of which prints its rows or appends them.
+enum vkd_status bench_matmul(struct bench_run *run, struct vkd_error *err);
+enum vkd_status bench_attention(struct bench_run *run, struct vkd_error *err);
+enum vkd_status bench_memory(struct bench_run *run, struct vkd_error *err);
+enum vkd_status bench_train_rows(struct bench_run *run, struct vkd_error *err);
+enum vkd_status bench_scaling(struct bench_run *run, struct vkd_error *err);
+
+#endif
