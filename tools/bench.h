@@ -14,7 +14,11 @@ struct bench_run {
   const struct vkd_device_caps *caps;
   int runs;
   json_t *root, *rows; // of --json; NULL: text is printed
+  bool begun;
 };
+
+// Before a row of text: prints the device's name before the first, where it is true.
+bool bench_begin(struct bench_run *run);
 
 // Whether a row is to be timed: --only names a part of its name; without it, software devices leave out what takes more
 // than `small` FLOPs, unless --all is given.

@@ -35,6 +35,7 @@ enum vkd_status bench_kernel(struct bench_run *run, const struct bench_kernel *k
   }
   if (st == VKD_OK) st = vkd_program_run(program, err); // a driver may compile at the first run
   if (st == VKD_OK) st = vkd_program_profile(program, run->runs, &rows, &count, err);
+  if (!run->rows) bench_begin(run);
   for (uint32_t i = 0; i < count && st == VKD_OK; i++) k->print(run, k->user, &rows[i]);
   if (!run->rows) fflush(stdout);
   free(rows);

@@ -70,6 +70,8 @@ static enum vkd_status measure(struct scaling *s, int tokens, int batch, bool at
     json_array_append_new(s->run->rows, o);
     return VKD_OK;
   }
+  if (bench_begin(s->run))
+    printf("%6s %5s %10s %10s %9s %9s %11s\n", "tokens", "batch", "ms", "us/token", "MiB", "KiB/token", "attention %");
   printf("%6lld %5d %10.2f %10.2f %9.1f %9.1f", (long long)result.tokens, result.batch, result.seconds * 1e3,
          row->seconds / all * 1e6, row->bytes / 1048576, row->bytes / all / 1024);
   if (isfinite(row->attention)) printf(" %11.1f", 100 * row->attention);
@@ -102,8 +104,6 @@ enum vkd_status bench_scaling(struct bench_run *run, struct vkd_error *err) {
   s->run = run;
   s->config = calloc(1, sizeof *s->config);
   if (!s->config) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "bench: out of memory");
-  if (!run->rows)
-    printf("%6s %5s %10s %10s %9s %9s %11s\n", "tokens", "batch", "ms", "us/token", "MiB", "KiB/token", "attention %");
   for (int64_t n = FIRST; n <= cmd_int(run->args, "max-tokens") && st == VKD_OK; n *= 2)
     st = measure(s, (int)n, 1, true, err);
   s->split = s->count;

@@ -63,6 +63,9 @@ static void print(struct bench_run *run, const char *name, const struct bench_tr
     json_array_append_new(run->rows, bench_steps_json(name, b));
     return;
   }
+  if (bench_begin(run))
+    printf("%-16s %8s %6s %5s %10s %10s %10s %8s %9s %6s %8s %8s\n", "step of", "M params", "tokens", "batch", "ms",
+           "least", "most", "GFLOP/s", "MiB", "host %", "start s", "first s");
   printf("%-16s %8.2f %6lld %5d %10.2f %10.2f %10.2f %8.2f %9.1f %6.2f %8.2f %8.2f\n", name, (double)b->params * 1e-6,
          (long long)b->tokens, b->batch, b->seconds * 1e3, b->fastest * 1e3, b->slowest * 1e3,
          b->formula / b->seconds * 1e-9, (double)b->peak_bytes / 1048576, 100 * b->host, b->startup_s, b->first_s);
@@ -81,9 +84,6 @@ enum vkd_status bench_train_rows(struct bench_run *run, struct vkd_error *err) {
   const char *named = cmd_string(run->args, "config");
   struct config *config = calloc(1, sizeof *config);
   enum vkd_status st = config ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "bench: out of memory");
-  if (!run->rows)
-    printf("%-16s %8s %6s %5s %10s %10s %10s %8s %9s %6s %8s %8s\n", "step of", "M params", "tokens", "batch", "ms",
-           "least", "most", "GFLOP/s", "MiB", "host %", "start s", "first s");
   for (int i = 0; i < (named ? 1 : ROWS) && st == VKD_OK; i++) {
     if (!named && !bench_wanted(run, rows[i].name, flops_of(&rows[i].shape), small)) continue;
     st = named ? config_arg_named(named, run->args->pos + 1, (size_t)run->args->count - 1, config, err)
@@ -91,7 +91,7 @@ enum vkd_status bench_train_rows(struct bench_run *run, struct vkd_error *err) {
     if (st == VKD_OK) st = bench_steps(run, config, &result, err);
     if (st == VKD_OK) print(run, named ? named : rows[i].name, &result);
   }
-  if (st == VKD_OK && !run->rows)
+  if (st == VKD_OK && run->begun)
     printf("ms from submit to submit, median and range; GFLOP/s by C_token; MiB of the device at most; host: share of "
            "the time\nin which it worked and did not wait; start: from nothing to the end of the first step, which "
            "alone takes `first`\n");

@@ -87,6 +87,12 @@ bool bench_wanted(const struct bench_run *run, const char *name, double flops, d
   return cmd_has(run->args, "all") || run->caps->kind != VKD_DEVICE_SOFTWARE || flops <= small;
 }
 
+bool bench_begin(struct bench_run *r) {
+  if (r->begun) return false;
+  printf("%s, %s\n", r->caps->name, r->caps->driver_info);
+  return r->begun = true;
+}
+
 static enum vkd_status run_parts(struct bench_run *r, const struct part *part, struct vkd_error *err) {
   enum vkd_status st = vkd_device_create(&r->dev, &r->wanted, err);
   if (st != VKD_OK) return st;
@@ -94,8 +100,6 @@ static enum vkd_status run_parts(struct bench_run *r, const struct part *part, s
   if (r->root)
     json_object_update_new(r->root, json_pack("{s:s,s:s,s:s,s:O}", "vkdit", VKDIT_VERSION, "device", r->caps->name,
                                               "driver", r->caps->driver_info, "rows", r->rows));
-  else
-    printf("%s, %s\n", r->caps->name, r->caps->driver_info);
   for (int i = 0; i < PARTS && st == VKD_OK; i++)
     if (part ? part == &parts[i] : !parts[i].alone) st = parts[i].run(r, err);
   if (st == VKD_OK && r->root && (json_dumpf(r->root, stdout, JSON_INDENT(2)) || printf("\n") < 0))
