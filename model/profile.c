@@ -159,7 +159,7 @@ static void fill_arenas(struct profile *p, unsigned kinds) {
   p->memory.ema = kinds >> PARAMS_EMA & 1 ? arena : 0;
 }
 
-static enum vkd_status measure_peaks(struct profile *p, struct vkd_device *dev, struct vkd_error *err) {
+enum vkd_status profile_peaks(struct profile *p, struct vkd_device *dev, struct vkd_error *err) {
   int size;
   enum vkd_status st = peak_products(dev, p->model.compute, &p->peak_flops, &size, err);
   return st == VKD_OK ? peak_copy(dev, &p->peak_bytes, err) : st;
@@ -188,7 +188,6 @@ enum vkd_status profile_create(struct profile **out, const struct profile_params
   st = params->sample ? profile_forward(p, params, err) : profile_step(p, params, err);
   if (st != VKD_OK) goto fail;
   fill_shares(p, params->sample);
-  if (params->runs > 0 && (st = measure_peaks(p, params->device, err)) != VKD_OK) goto fail;
   return VKD_OK;
 fail:
   profile_destroy(out);

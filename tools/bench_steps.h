@@ -15,9 +15,9 @@ struct bench_shape {
 enum vkd_status bench_shape_config(const struct bench_shape *shape, const struct cmd_args *args, struct config *config,
                                    struct vkd_error *err);
 
-// run->runs steps, or fewer where --runs is not given and they take long.
-enum vkd_status bench_steps(const struct bench_run *run, const struct config *config, struct bench_train *out,
-                            struct vkd_error *err);
+// run->runs steps, or fewer where --runs is not given and they take more than `budget` seconds.
+enum vkd_status bench_steps(const struct bench_run *run, const struct config *config, double budget,
+                            struct bench_train *out, struct vkd_error *err);
 json_t *bench_steps_json(const char *name, const struct bench_train *b);
 
 #endif

@@ -7,7 +7,6 @@
 #include "config_arg.h"
 
 static const double small = 2e11; // FLOPs of a step that two cores do in ten seconds
-static const double budget = 10;  // seconds of a row where --runs is not given
 
 // Three sizes of cross_dit at two lengths, batch 4; what is in latents of 16 channels makes 4 T H W / 4 tokens.
 static const struct {
@@ -34,8 +33,8 @@ enum vkd_status bench_shape_config(const struct bench_shape *s, const struct cmd
   return config_from_string("bench", text, (size_t)n, args->pos + 1, (size_t)args->count - 1, config, err);
 }
 
-enum vkd_status bench_steps(const struct bench_run *run, const struct config *config, struct bench_train *out,
-                            struct vkd_error *err) {
+enum vkd_status bench_steps(const struct bench_run *run, const struct config *config, double budget,
+                            struct bench_train *out, struct vkd_error *err) {
   return bench_train_run(&(struct bench_train_params){.device = &run->wanted,
                                                       .config = config,
                                                       .runs = run->runs,
@@ -88,7 +87,7 @@ enum vkd_status bench_train_rows(struct bench_run *run, struct vkd_error *err) {
     if (!named && !bench_wanted(run, rows[i].name, flops_of(&rows[i].shape), small)) continue;
     st = named ? config_arg_named(named, run->args->pos + 1, (size_t)run->args->count - 1, config, err)
                : bench_shape_config(&rows[i].shape, run->args, config, err);
-    if (st == VKD_OK) st = bench_steps(run, config, &result, err);
+    if (st == VKD_OK) st = bench_steps(run, config, 10, &result, err);
     if (st == VKD_OK) print(run, named ? named : rows[i].name, &result);
   }
   if (st == VKD_OK && run->begun)

@@ -326,6 +326,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                                   .sample = sample,
                                   .runs = runs};
   if ((st = profile_create(&profile, &params, err)) != VKD_OK) goto done;
+  if (runs > 0 && (st = profile_peaks(profile, dev, err)) != VKD_OK) goto done;
   st = cmd_has(args, "json") ? print_json(profile, sample, nodes, caps->name, err)
                              : print_text(profile, sample, nodes, caps->name, err);
 done:
