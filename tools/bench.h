@@ -13,8 +13,8 @@ struct bench_run {
   struct vkd_device *dev;
   const struct vkd_device_caps *caps;
   int runs;
-  json_t *root, *rows; // of --json; NULL: text is printed
-  bool begun;
+  json_t *root, *rows; // of --json or --save; NULL: neither was given
+  bool text, begun;    // text is printed; its first line was
 };
 
 // Before a row of text: prints the device's name before the first, where it is true.

@@ -35,9 +35,9 @@ enum vkd_status bench_kernel(struct bench_run *run, const struct bench_kernel *k
   }
   if (st == VKD_OK) st = vkd_program_run(program, err); // a driver may compile at the first run
   if (st == VKD_OK) st = vkd_program_profile(program, run->runs, &rows, &count, err);
-  if (!run->rows) bench_begin(run);
+  bench_begin(run);
   for (uint32_t i = 0; i < count && st == VKD_OK; i++) k->print(run, k->user, &rows[i]);
-  if (!run->rows) fflush(stdout);
+  if (run->text) fflush(stdout);
   free(rows);
   vkd_program_destroy(&program);
   vkd_graph_destroy(&b.g);
@@ -95,7 +95,7 @@ static void print_matmul(struct bench_run *run, const void *user, const struct v
                                                p->form, "dtype", vkd_dtype_name(p->dtype), "m", (json_int_t)p->m, "n",
                                                (json_int_t)p->n, "k", (json_int_t)p->k, "flops", row->flops, "bytes",
                                                row->bytes, "ms", row->ns * 1e-6, "gflops", rate_of(row)));
-  else
+  if (run->text)
     printf("%-16s %s %s m %5lld  n %5lld  k %5lld  %9.3f ms  %8.1f GFLOP/s\n", row->op, p->form,
            vkd_dtype_name(p->dtype), (long long)p->m, (long long)p->n, (long long)p->k, row->ns * 1e-6, rate_of(row));
 }
@@ -171,7 +171,7 @@ static void print_attention(struct bench_run *run, const void *user, const struc
                                                (json_int_t)p->heads, "n", (json_int_t)p->n, "m", (json_int_t)p->m, "k",
                                                (json_int_t)p->k, "flops", row->flops, "bytes", row->bytes, "ms",
                                                row->ns * 1e-6, "gflops", rate_of(row)));
-  else
+  if (run->text)
     printf("%-16s %s batch %lld  heads %lld  queries %5lld  keys %5lld  head size %4lld  %9.3f ms  %8.1f GFLOP/s\n",
            row->op, vkd_dtype_name(p->dtype), (long long)p->batch, (long long)p->heads, (long long)p->n,
            (long long)p->m, (long long)p->k, row->ns * 1e-6, rate_of(row));

@@ -113,7 +113,7 @@ static void print(struct bench_run *run, const void *user, const struct vkd_op_p
                                                "rows", (json_int_t)(m->batch * m->rows), "width", (json_int_t)m->width,
                                                "flops", row->flops, "bytes", row->bytes, "ms", row->ns * 1e-6, "gbytes",
                                                rate, "percent_of_copy", percent));
-  else
+  if (run->text)
     printf("%-18s of %-20s %5lld x %7lld  %9.3f ms  %8.2f GB/s  %5.1f %% of a copy\n", row->op, m->name,
            (long long)(m->batch * m->rows), (long long)m->width, row->ns * 1e-6, rate, percent);
 }
@@ -131,9 +131,7 @@ enum vkd_status bench_memory(struct bench_run *run, struct vkd_error *err) {
     if (st == VKD_OK) st = bench_kernel(run, &(struct bench_kernel){m.build, print, &m}, err);
   }
   if (st != VKD_OK || peak == 0) return st;
-  if (run->root)
-    json_object_set_new(run->root, "copy_gbytes", json_real(peak * 1e-9));
-  else
-    printf("a copy: %.2f GB/s, by a sum of two arrays of 64 MiB\n", peak * 1e-9);
+  if (run->root) json_object_set_new(run->root, "copy_gbytes", json_real(peak * 1e-9));
+  if (run->text) printf("a copy: %.2f GB/s, by a sum of two arrays of 64 MiB\n", peak * 1e-9);
   return VKD_OK;
 }

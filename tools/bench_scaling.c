@@ -68,8 +68,8 @@ static enum vkd_status measure(struct scaling *s, int tokens, int batch, bool at
                                         row->bytes / all, "attention_share",
                                         isfinite(row->attention) ? json_real(row->attention) : json_null()));
     json_array_append_new(s->run->rows, o);
-    return VKD_OK;
   }
+  if (!s->run->text) return VKD_OK;
   if (bench_begin(s->run))
     printf("%6s %5s %10s %10s %9s %9s %11s\n", "tokens", "batch", "ms", "us/token", "MiB", "KiB/token", "attention %");
   printf("%6lld %5d %10.2f %10.2f %9.1f %9.1f", (long long)result.tokens, result.batch, result.seconds * 1e3,
@@ -82,14 +82,13 @@ static enum vkd_status measure(struct scaling *s, int tokens, int batch, bool at
 
 static void report(const struct scaling *s) {
   const struct fit_scaling *l = &s->law;
-  if (s->run->root) {
+  if (s->run->root)
     json_object_set_new(s->run->root, "law",
                         json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "seconds_fixed", l->fixed, "seconds_per_token",
                                   l->per_token, "seconds_per_pair", l->per_pair, "seconds_worst", l->worst,
                                   "bytes_fixed", l->bytes_fixed, "bytes_per_token", l->bytes_per_token, "bytes_worst",
                                   l->bytes_worst));
-    return;
-  }
+  if (!s->run->text) return;
   printf("\ntime of a step = %.3f ms + %.3f us per token + %.3f ns per pair of tokens; the rows are within %.1f %%\n",
          l->fixed * 1e3, l->per_token * 1e6, l->per_pair * 1e9, 100 * l->worst);
   printf("memory of a step = %.1f MiB + %.1f KiB per token; the rows are within %.1f %%\n", l->bytes_fixed / 1048576,

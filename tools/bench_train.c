@@ -58,10 +58,8 @@ json_t *bench_steps_json(const char *name, const struct bench_train *b) {
 }
 
 static void print(struct bench_run *run, const char *name, const struct bench_train *b) {
-  if (run->rows) {
-    json_array_append_new(run->rows, bench_steps_json(name, b));
-    return;
-  }
+  if (run->rows) json_array_append_new(run->rows, bench_steps_json(name, b));
+  if (!run->text) return;
   if (bench_begin(run))
     printf("%-16s %8s %6s %5s %10s %10s %10s %8s %9s %6s %8s %8s\n", "step of", "M params", "tokens", "batch", "ms",
            "least", "most", "GFLOP/s", "MiB", "host %", "start s", "first s");

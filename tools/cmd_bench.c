@@ -6,6 +6,7 @@
 
 #include "bench.h"
 #include "bench_sample.h"
+#include "law_json.h"
 
 static const struct cmd_opt opts[] = {
     {.name = "runs",
@@ -31,6 +32,10 @@ static const struct cmd_opt opts[] = {
      .min = 1,
      .max = 4096,
      .help = "scaling: the most samples per step"},
+    {.name = "save",
+     .kind = CMD_STRING,
+     .metavar = "FILE",
+     .help = "not of sample: write the JSON there, and print text none the less"},
     {.name = "svg", .kind = CMD_STRING, .metavar = "FILE", .help = "scaling: plots of time and memory"},
     BENCH_SAMPLE_OPTS,
     CMD_OPT_JSON,
@@ -46,11 +51,11 @@ struct part {
   bool alone, overrides; // alone: only where it is asked for
 };
 static const struct part parts[] = {
-    {"matmul", bench_matmul, "runs only all ", false, false},
-    {"attention", bench_attention, "runs only all ", false, false},
-    {"memory", bench_memory, "runs only all ", false, false},
-    {"train", bench_train_rows, "runs only all config ", true, true},
-    {"scaling", bench_scaling, "runs max-tokens max-batch svg ", true, true},
+    {"matmul", bench_matmul, "runs only all save ", false, false},
+    {"attention", bench_attention, "runs only all save ", false, false},
+    {"memory", bench_memory, "runs only all save ", false, false},
+    {"train", bench_train_rows, "runs only all config save ", true, true},
+    {"scaling", bench_scaling, "runs max-tokens max-batch svg save ", true, true},
     // --runs is refused there, with what it has in its place
     {"sample", NULL, "runs config random-weights weights steps count cfg precision stream memory-limit blocks ", true,
      true},
@@ -88,7 +93,7 @@ bool bench_wanted(const struct bench_run *run, const char *name, double flops, d
 }
 
 bool bench_begin(struct bench_run *r) {
-  if (r->begun) return false;
+  if (!r->text || r->begun) return false;
   printf("%s, %s\n", r->caps->name, r->caps->driver_info);
   return r->begun = true;
 }
@@ -102,8 +107,9 @@ static enum vkd_status run_parts(struct bench_run *r, const struct part *part, s
                                               "driver", r->caps->driver_info, "rows", r->rows));
   for (int i = 0; i < PARTS && st == VKD_OK; i++)
     if (part ? part == &parts[i] : !parts[i].alone) st = parts[i].run(r, err);
-  if (st == VKD_OK && r->root && (json_dumpf(r->root, stdout, JSON_INDENT(2)) || printf("\n") < 0))
+  if (st == VKD_OK && r->root && !r->text && (json_dumpf(r->root, stdout, JSON_INDENT(2)) || printf("\n") < 0))
     st = vkd_fail(err, VKD_ERR_IO, "bench: cannot print JSON");
+  if (st == VKD_OK && r->text && r->root) st = law_json_write(cmd_string(r->args, "save"), json_incref(r->root), err);
   return st;
 }
 
@@ -122,7 +128,10 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (part && !part->run) return bench_sample_command(args, err);
   struct bench_run r = {
       .args = args, .wanted = {.select = cmd_string(args, "device")}, .runs = (int)cmd_int(args, "runs")};
-  if (cmd_has(args, "json")) {
+  r.text = !cmd_has(args, "json");
+  if (!r.text && cmd_has(args, "save"))
+    return vkd_fail(err, VKD_ERR_USAGE, "bench: --json prints what --save writes; give one of them");
+  if (!r.text || cmd_has(args, "save")) {
     r.root = json_object();
     r.rows = json_array();
   }

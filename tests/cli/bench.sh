@@ -9,6 +9,8 @@ refused 2 "--only is an option of \`vkdit bench\` matmul, attention, memory, tra
 refused 2 "--config is an option of \`vkdit bench\` train, sample" bench matmul --config dit-s-2
 refused 2 "--config is an option of" bench --config dit-s-2
 refused 2 "--all is an option of" bench sample --config dit-s-2 --all
+refused 2 "give one of them" bench matmul --json --save "$folder/x.json"
+refused 2 "--save is an option of" bench sample --config dit-s-2 --save "$folder/x.json"
 refused 2 "--max-tokens" bench scaling --max-tokens 7
 
 "$vkdit" devices > "$folder/out" 2> "$folder/stderr"
@@ -68,6 +70,11 @@ agrees '{r["op"] for r in rows} >= {"attention", "attention_dq", "attention_dkv"
   bench attention --only "fp16 4x4x1024x64" --runs 1
 agrees '{r["op"] for r in rows} == {"gate_add", "row_scale", "sum_rows"} and all(near(r["gbytes"] * r["ms"], r["bytes"] * 1e-6) for r in rows) and
         all(near(r["percent_of_copy"], 100 * r["gbytes"] / b["copy_gbytes"]) for r in rows)' bench memory --only gate_add --runs 1
+
+# --save: text as ever, and the JSON that --json would print
+"$vkdit" bench matmul --only 8x2304 --runs 1 --save "$folder/rows.json" > "$folder/out" 2> "$folder/stderr" && grep -q "^matmul .* k   384 " "$folder/out" &&
+  python3 -c 'import json, sys; assert len(json.load(open(sys.argv[1]))["rows"]) == 1' "$folder/rows.json"
+note $? "bench --save: $(cat "$folder/out" "$folder/stderr")"
 
 # The floors of a profile: FLOPs or bytes at the peaks, summed over nodes.
 cat > "$folder/model.yaml" << 'END'
