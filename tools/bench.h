@@ -15,14 +15,15 @@ struct bench_run {
   int runs;
   json_t *root, *rows; // of --json or --save; NULL: neither was given
   bool text, begun;    // text is printed; its first line was
+  int named, timed;    // rows that --only names, all of them without it; of these, rows that are not left out
 };
 
 // Before a row of text: prints the device's name before the first, where it is true.
 bool bench_begin(struct bench_run *run);
 
-// Whether a row is to be timed: --only names a part of its name; without it, software devices leave out what takes more
-// than `small` FLOPs, unless --all is given.
-bool bench_wanted(const struct bench_run *run, const char *name, double flops, double small);
+// Whether a row is to be timed: --only is a part of its name, and software devices leave out what takes more than
+// `small` FLOPs, unless --all is given.  Counts.
+bool bench_wanted(struct bench_run *run, const char *name, double flops, double small);
 
 // Parts, each of which prints its rows or appends them.
 enum vkd_status bench_matmul(struct bench_run *run, struct vkd_error *err);

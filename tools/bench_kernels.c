@@ -116,6 +116,7 @@ enum vkd_status bench_matmul(struct bench_run *run, struct vkd_error *err) {
     for (size_t w = 0; w < sizeof layer_widths / sizeof layer_widths[0]; w++)
       for (size_t l = 0; l < sizeof layers / sizeof layers[0]; l++) {
         int64_t rows = layer_tokens[t], in = layers[l].in * layer_widths[w], out = layers[l].out * layer_widths[w];
+        if (rows == in && in == out) continue; // above
         // y = x Wᵀ; dx = dy W; dW = dyᵀ x
         struct matmul passes[] = {
             {"nt", rows, out, in, VKD_F32}, {"nn", rows, in, out, VKD_F32}, {"tn", out, in, rows, VKD_F32}};

@@ -82,11 +82,12 @@ enum vkd_status bench_train_rows(struct bench_run *run, struct vkd_error *err) {
   struct config *config = calloc(1, sizeof *config);
   enum vkd_status st = config ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "bench: out of memory");
   for (int i = 0; i < (named ? 1 : ROWS) && st == VKD_OK; i++) {
-    if (!named && !bench_wanted(run, rows[i].name, flops_of(&rows[i].shape), small)) continue;
+    const char *name = named ? named : rows[i].name;
+    if (!bench_wanted(run, name, named ? 0 : flops_of(&rows[i].shape), small)) continue;
     st = named ? config_arg_named(named, run->args->pos + 1, (size_t)run->args->count - 1, config, err)
                : bench_shape_config(&rows[i].shape, run->args, config, err);
     if (st == VKD_OK) st = bench_steps(run, config, 10, &result, err);
-    if (st == VKD_OK) print(run, named ? named : rows[i].name, &result);
+    if (st == VKD_OK) print(run, name, &result);
   }
   if (st == VKD_OK && run->begun)
     printf("ms from submit to submit, median and range; GFLOP/s by C_token; MiB of the device at most; host: share of "

@@ -86,10 +86,21 @@ static enum vkd_status check_options(const struct cmd_args *args, const struct p
   return VKD_OK;
 }
 
-bool bench_wanted(const struct bench_run *run, const char *name, double flops, double small) {
+bool bench_wanted(struct bench_run *run, const char *name, double flops, double small) {
   const char *only = cmd_string(run->args, "only");
-  if (only) return strstr(name, only) != NULL;
-  return cmd_has(run->args, "all") || run->caps->kind != VKD_DEVICE_SOFTWARE || flops <= small;
+  if (only && !strstr(name, only)) return false;
+  run->named++;
+  if (!cmd_has(run->args, "all") && run->caps->kind == VKD_DEVICE_SOFTWARE && flops > small) return false;
+  run->timed++;
+  return true;
+}
+
+// --only that chose nothing
+static enum vkd_status check_chosen(const struct bench_run *r, struct vkd_error *err) {
+  const char *only = cmd_string(r->args, "only");
+  if (!only || r->timed) return VKD_OK;
+  if (!r->named) return vkd_fail(err, VKD_ERR_USAGE, "bench: no row's name contains '%s'", only);
+  return vkd_fail(err, VKD_ERR_USAGE, "bench: rows of '%s' take long on %s; --all runs them", only, r->caps->name);
 }
 
 bool bench_begin(struct bench_run *r) {
@@ -107,6 +118,7 @@ static enum vkd_status run_parts(struct bench_run *r, const struct part *part, s
                                               "driver", r->caps->driver_info, "rows", r->rows));
   for (int i = 0; i < PARTS && st == VKD_OK; i++)
     if (part ? part == &parts[i] : !parts[i].alone) st = parts[i].run(r, err);
+  if (st == VKD_OK) st = check_chosen(r, err);
   if (st == VKD_OK && r->root && !r->text && (json_dumpf(r->root, stdout, JSON_INDENT(2)) || printf("\n") < 0))
     st = vkd_fail(err, VKD_ERR_IO, "bench: cannot print JSON");
   if (st == VKD_OK && r->text && r->root) st = law_json_write(cmd_string(r->args, "save"), json_incref(r->root), err);

@@ -15,6 +15,8 @@ refused 2 "--max-tokens" bench scaling --max-tokens 7
 
 "$vkdit" devices > "$folder/out" 2> "$folder/stderr"
 skip_without_device "$folder/stderr"
+refused 2 "no row's name contains 'nosuch'" bench matmul --only nosuch
+if grep -q llvmpipe "$folder/out"; then refused 2 "take long on" bench train --only 24m-1024; fi
 refused 2 "did you mean 'train.batch'" bench train train.bach=3
 refused 2 "did you mean 'dit-s-2'" bench train --config dit-s-3
 refused 2 "model.heads" bench scaling model.dim=15
