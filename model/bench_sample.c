@@ -2,25 +2,14 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "stream.h"
 #include "vkd/log.h"
-#include "vkd/ops.h"
-#include "vkd/profile.h"
-#include "vkd/random.h"
 #include "vkdm/clock.h"
+#include "vkdm/peak.h"
+#include "vkdm/random_fill.h"
 
-enum { TABLE = 65521, PIECE = 1 << 20, PEAK_FIRST = 512, PEAK_LAST = 8192, PEAK_RUNS = 5, SEED = 1 };
-static const double peak_enough_s = 0.02; // a matmul of that length has no launch overhead to speak of
-
-static void draw(float *dst, size_t n, uint32_t which) {
-  for (size_t i = 0; i < n; i += 4) {
-    double z[4];
-    vkd_normal4(SEED, 0, 0, which, (uint32_t)(i / 4), z);
-    for (size_t k = 0; k < 4 && i + k < n; k++) dst[i + k] = (float)z[k];
-  }
-}
+enum { TABLE = 65521, PIECE = 1 << 20 };
 
 // ---- random weights ------------------------------------------------------------------------------------------------
 // Normal draws, a table of them over and over: drawing billions takes longer than the benchmark.
@@ -74,61 +63,6 @@ static enum vkd_status load(struct params *p, const struct params_reader *reader
   return st;
 }
 
-// ---- the device's peak ---------------------------------------------------------------------------------------------
-// Seconds of one square matmul, the best of PEAK_RUNS.
-static enum vkd_status time_matmul(struct vkd_device *dev, enum vkd_dtype dtype, int size, double *seconds,
-                                   struct vkd_error *err) {
-  struct vkd_graph *g = NULL;
-  struct vkd_program *program = NULL;
-  struct vkd_op_profile *rows = NULL;
-  uint32_t count = 0;
-  vkd_tensor in[2], operand[2];
-  *seconds = INFINITY;
-  enum vkd_status st = vkd_graph_create(&g, err);
-  if (st != VKD_OK) return st;
-  for (int i = 0; i < 2; i++) {
-    in[i] = vkd_input(g, "x", VKD_F32, VKD_SHAPE(size, size));
-    operand[i] = vkd_cast(g, in[i], dtype);
-  }
-  vkd_output(g,
-             vkd_sum_squares(g, vkd_matmul(g, operand[0], operand[1], false, true, (vkd_tensor){0}, (vkd_tensor){0})));
-  st = vkd_program_create(&program, &(struct vkd_program_params){.device = dev, .graph = g}, err);
-  for (uint32_t i = 0; i < 2 && st == VKD_OK; i++) {
-    size_t n = (size_t)size * (size_t)size;
-    float *x = vkd_program_input(program, 0, in[i]);
-    draw(x, n < TABLE ? n : TABLE, i);
-    for (size_t k = TABLE; k < n; k++) x[k] = x[k - TABLE];
-  }
-  if (st == VKD_OK) st = vkd_program_run(program, err);
-  for (int run = 0; run < PEAK_RUNS && st == VKD_OK; run++) {
-    st = vkd_program_profile(program, 1, &rows, &count, err);
-    for (uint32_t i = 0; st == VKD_OK && i < count; i++)
-      if (strcmp(rows[i].op, "matmul") == 0 && rows[i].ns > 0) *seconds = fmin(*seconds, rows[i].ns * 1e-9);
-    free(rows);
-    rows = NULL;
-  }
-  vkd_program_destroy(&program);
-  vkd_graph_destroy(&g);
-  if (st == VKD_OK && !isfinite(*seconds)) st = vkd_fail(err, VKD_ERR_INTERNAL, "a matmul took no time");
-  return st;
-}
-
-static enum vkd_status measure_peak(struct vkd_device *dev, enum vkd_dtype dtype, struct bench_sample *out,
-                                    struct vkd_error *err) {
-  double seconds = 0;
-  for (int size = PEAK_FIRST; size <= PEAK_LAST && seconds < peak_enough_s; size *= 2) {
-    struct vkd_error why = {0};
-    enum vkd_status st = time_matmul(dev, dtype, size, &seconds, &why);
-    if (st == VKD_ERR_DEVICE_MEMORY && out->peak > 0) break;
-    if (st != VKD_OK) return vkd_fail(err, st, "%s", why.what);
-    double rate = 2.0 * size * size * size / seconds;
-    if (rate <= out->peak) continue;
-    out->peak = rate;
-    out->peak_size = size;
-  }
-  return VKD_OK;
-}
-
 // ---- a step --------------------------------------------------------------------------------------------------------
 struct bench {
   const struct bench_sample_params *p;
@@ -158,8 +92,8 @@ static enum vkd_status open_model(struct bench *b, const struct dit_config *c, c
   if (st == VKD_OK) st = vkd_buffer_create(&b->x, dev, in * sizeof(float), err);
   if (st == VKD_OK) st = vkd_buffer_create(&b->out, dev, out * sizeof(float), err);
   if (st != VKD_OK) return st;
-  draw(b->latents, in, 1);
-  draw(b->text, text, 2);
+  random_fill(b->latents, in, 1);
+  random_fill(b->text, text, 2);
   for (int i = 0; c->class_rows && i < b->p->count; i++) b->labels[i] = i % c->class_rows;
   struct denoiser_params p = {.params = b->params,
                               .kind = PARAMS_WEIGHT,
@@ -281,11 +215,11 @@ enum vkd_status bench_sample_run(const struct bench_sample_params *p, struct ben
   enum vkd_status st = w ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for random weights");
   if (st == VKD_OK) st = dit_params(p->model, &rows, &count, err);
   if (st == VKD_OK) st = stream_need(p->device, p->model, (int64_t)out->passes * p->count, &out->need, err);
-  if (st == VKD_OK) st = measure_peak(p->device, p->model->compute, out, err);
+  if (st == VKD_OK) st = peak_products(p->device, p->model->compute, &out->peak, &out->peak_size, err);
   if (st != VKD_OK) goto done;
   w->rows = rows;
   w->dim = p->model->dim;
-  draw(w->table, TABLE, 0);
+  random_fill(w->table, TABLE, 0);
   random.user = w;
   reader = p->reader ? *p->reader : random;
   out->flops = out->need.flops;

@@ -1,13 +1,16 @@
 #include "vkdm/profile.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "random_batch.h"
 #include "step.h"
-#include "vkd/random.h"
+#include "vkdm/peak.h"
+#include "vkdm/random_fill.h"
 #include "vkdm/train.h"
 
-enum { SEED = 1, STREAM = 0x9f0f }; // of the random inputs
+enum { SEED = 1 }; // of the weights
 
 struct profile_graphs {
   struct params *params;
@@ -19,37 +22,16 @@ struct profile_graphs {
 };
 
 // ---- random inputs -------------------------------------------------------------------------------------------------
-static void draw(float *dst, size_t n, uint32_t which) {
-  for (size_t i = 0; i < n; i += 4) {
-    double z[4];
-    vkd_normal4(SEED, which, STREAM, (uint32_t)(i >> 32), (uint32_t)(i / 4), z);
-    for (size_t k = 0; k < 4 && i + k < n; k++) dst[i + k] = (float)z[k];
-  }
-}
-
-static size_t latent_numel(const struct dit_config *m) {
-  return (size_t)m->in_channels * (size_t)m->latent[0] * (size_t)m->latent[1] * (size_t)m->latent[2];
-}
-
 // One real step, which leaves random inputs in slot 0.
 static enum vkd_status run_step(const struct profile *p, struct vkd_error *err) {
-  const struct dit_config *m = &p->model;
-  size_t batch = (size_t)p->batch, latents = batch * latent_numel(m);
-  size_t text = m->class_rows ? 0 : batch * (size_t)m->text_len * (size_t)m->text_dim;
-  float *values = malloc((latents + text + 1) * sizeof *values);
-  int32_t *labels = calloc(batch, sizeof *labels);
-  enum vkd_status st =
-      values && labels ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %zu random clips", batch);
-  if (st == VKD_OK) {
-    struct step_result results[2];
-    int count;
-    draw(values, latents + text, 0);
-    struct data_batch data = {.size = (uint32_t)batch, .latents = values, .labels = labels, .text = values + latents};
-    st = step_submit(p->graphs->step, 2, 1e-6, &data, results, &count, err); // step 2 is one of slot 0
-    if (st == VKD_OK) st = step_flush(p->graphs->step, results, &count, err);
-  }
-  free(values);
-  free(labels);
+  struct random_batch batch;
+  struct step_result results[2];
+  int count;
+  enum vkd_status st = random_batch_create(&batch, &p->model, p->batch, err);
+  if (st == VKD_OK) // step 2 is one of slot 0
+    st = step_submit(p->graphs->step, 2, 1e-6, &batch.data, results, &count, err);
+  if (st == VKD_OK) st = step_flush(p->graphs->step, results, &count, err);
+  random_batch_free(&batch);
   return st;
 }
 
@@ -57,14 +39,15 @@ static void write_forward(const struct profile *p) {
   const struct profile_graphs *g = p->graphs;
   const struct dit_config *m = &p->model;
   size_t batch = (size_t)p->batch;
-  draw(vkd_program_input(g->program, 0, g->in.x), batch * latent_numel(m), 0);
+  struct vkd_shape x = vkd_tensor_shape(g->forward, g->in.x);
+  random_fill(vkd_program_input(g->program, 0, g->in.x), (size_t)vkd_shape_numel(&x), 0);
   for (size_t i = 0; i < batch; i++)
     dit_timestep_embedding(m->freq_dim, 500,
                            (float *)vkd_program_input(g->program, 0, g->in.s) + i * (size_t)m->freq_dim);
   if (m->class_rows)
     memset(vkd_program_input(g->program, 0, g->in.labels), 0, batch * sizeof(int32_t));
   else
-    draw(vkd_program_input(g->program, 0, g->in.text), batch * (size_t)m->text_len * (size_t)m->text_dim, 1);
+    random_fill(vkd_program_input(g->program, 0, g->in.text), batch * (size_t)m->text_len * (size_t)m->text_dim, 1);
 }
 
 // ---- rows ----------------------------------------------------------------------------------------------------------
@@ -174,6 +157,17 @@ static void fill_arenas(struct profile *p, unsigned kinds) {
   p->memory.gradient_sums = kinds >> PARAMS_GRAD_SUM & 1 ? arena : 0;
   p->memory.moments = (kinds >> PARAMS_M & 1 ? arena : 0) + (kinds >> PARAMS_V & 1 ? arena : 0);
   p->memory.ema = kinds >> PARAMS_EMA & 1 ? arena : 0;
+}
+
+enum vkd_status profile_peaks(struct profile *p, struct vkd_device *dev, struct vkd_error *err) {
+  int size;
+  enum vkd_status st = peak_products(dev, p->model.compute, &p->peak_flops, &size, err);
+  return st == VKD_OK ? peak_copy(dev, &p->peak_bytes, err) : st;
+}
+
+double profile_floor_ns(const struct profile *p, double flops, double bytes) {
+  if (!(p->peak_flops > 0 && p->peak_bytes > 0)) return 0;
+  return 1e9 * fmax(flops / p->peak_flops, bytes / p->peak_bytes);
 }
 
 enum vkd_status profile_create(struct profile **out, const struct profile_params *params, struct vkd_error *err) {

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vkdm/clock.h"
+
 enum { SLOTS = 2 };
 
 struct step {
@@ -22,6 +24,7 @@ struct step {
   struct vkd_program *update;
   double flops;
   int64_t pending[SLOTS]; // step in flight in each slot; 0: none
+  double waited;          // seconds
   struct loss_scale loss_scale;
 };
 
@@ -228,6 +231,8 @@ void step_destroy(struct step **ps) {
 
 double step_flops(const struct step *s) { return s->flops; }
 
+double step_waited(const struct step *s) { return s->waited; }
+
 void step_write_inputs(struct vkd_program *program, int slot, const struct objective_inputs *in,
                        const struct step_draw *draw, const struct data_batch *data, uint32_t first) {
   const struct dit_config *m = draw->model;
@@ -301,11 +306,18 @@ static double first_float(struct vkd_program *program, int slot, vkd_tensor t) {
   return *(const float *)vkd_program_output(program, slot, t);
 }
 
+static enum vkd_status wait_for(struct step *s, struct vkd_program *program, int slot, struct vkd_error *err) {
+  double start = clock_seconds();
+  enum vkd_status st = vkd_program_wait(program, slot, err);
+  s->waited += clock_seconds() - start;
+  return st;
+}
+
 // Waits for a slot and takes over what it computed.
 static enum vkd_status collect(struct step *s, int slot, struct step_result *results, int *count,
                                struct vkd_error *err) {
   if (!s->pending[slot]) return VKD_OK;
-  enum vkd_status st = vkd_program_wait(s->program, slot, err);
+  enum vkd_status st = wait_for(s, s->program, slot, err);
   if (st != VKD_OK) return st;
   results[(*count)++] =
       finish(s, s->pending[slot], first_float(s->program, slot, s->loss), first_float(s->program, slot, s->norm2));
@@ -321,7 +333,7 @@ static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, 
   for (int pass = 0; pass < s->passes + SLOTS && st == VKD_OK; pass++) {
     int slot = pass % SLOTS;
     if (pass >= SLOTS) {
-      st = vkd_program_wait(s->program, slot, err);
+      st = wait_for(s, s->program, slot, err);
       if (st == VKD_OK) sum += first_float(s->program, slot, s->loss);
     }
     if (pass >= s->passes || st != VKD_OK) continue;
@@ -331,7 +343,9 @@ static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, 
   }
   if (st != VKD_OK) return st;
   write_hyper(s->update, 0, s, number, lr);
-  if ((st = vkd_program_run(s->update, err)) != VKD_OK) return st;
+  st = vkd_program_submit(s->update, 0, err);
+  if (st == VKD_OK) st = wait_for(s, s->update, 0, err);
+  if (st != VKD_OK) return st;
   *result = finish(s, number, (float)(sum / s->passes), first_float(s->update, 0, s->norm2));
   return VKD_OK;
 }

@@ -30,6 +30,9 @@ struct loss_scale *step_loss_scale(struct step *step);
 
 double step_flops(const struct step *step); // of one update, as the op table counts, without recomputation
 
+// Seconds that submits and flushes have waited for the device so far: all else between two submits is the host's.
+double step_waited(const struct step *step);
+
 // What one update runs: a pass `repeats` times, and the update of its own where several passes make a step.
 struct step_part {
   const struct vkd_graph *graph;

@@ -12,15 +12,6 @@
 #include "vkdm/shapes.h"
 #include "vkdm/train.h"
 
-static const struct cmd_opt own[] = {BENCH_SAMPLE_OPTS, {0}};
-
-enum vkd_status bench_sample_refuse(const struct cmd_args *args, struct vkd_error *err) {
-  for (const struct cmd_opt *o = own; o->name; o++)
-    if (cmd_has(args, o->name))
-      return vkd_fail(err, VKD_ERR_USAGE, "bench: --%s is an option of `vkdit bench sample`", o->name);
-  return VKD_OK;
-}
-
 // What is to be measured.
 struct job {
   struct config config;

@@ -7,7 +7,7 @@
 // clang-format off
 #define BENCH_SAMPLE_OPTS                                                                                              \
   {.name = "config", .kind = CMD_STRING, .metavar = "NAME|FILE",                                                       \
-   .help = "sample: model and shapes, as wan-1.3b, wan-14b, dit-xl-2"},                                                \
+   .help = "sample, train: model and shapes, as wan-1.3b, dit-xl-2"},                                                \
   {.name = "random-weights", .help = "sample: weights made up (the default)"},                                         \
   {.name = "weights", .kind = CMD_STRING, .metavar = "FILE", .help = "sample: the weights of a .safetensors"},         \
   {.name = "steps", .kind = CMD_INT, .metavar = "N", .fallback = "5", .min = 1, .max = 10000,                          \
@@ -25,8 +25,5 @@
 
 // args: `sample`, then overrides of the configuration.
 enum vkd_status bench_sample_command(const struct cmd_args *args, struct vkd_error *err);
-
-// Errors: VKD_ERR_USAGE where one of these options was given.
-enum vkd_status bench_sample_refuse(const struct cmd_args *args, struct vkd_error *err);
 
 #endif

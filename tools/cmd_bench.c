@@ -1,14 +1,12 @@
-// vkdit bench: speed of single kernels on this device; of whole sampler steps in tools/bench_sample.c.
-#include <jansson.h>
+// vkdit bench: speed of kernels (tools/bench_kernels.c, tools/bench_memory.c), of training steps (tools/bench_train.c,
+// tools/bench_scaling.c) and of sampler steps (tools/bench_sample.c) on this device.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench.h"
 #include "bench_sample.h"
-#include "cmd.h"
-#include "vkd/ops.h"
-#include "vkd/profile.h"
-#include "vkd/random.h"
+#include "law_json.h"
 
 static const struct cmd_opt opts[] = {
     {.name = "runs",
@@ -17,168 +15,157 @@ static const struct cmd_opt opts[] = {
      .fallback = "9",
      .min = 1,
      .max = 10000,
-     .help = "matmul, attention: runs whose median is reported"},
+     .help = "runs whose median is reported; where it is not given train and scaling make fewer of long steps"},
+    {.name = "only", .kind = CMD_STRING, .metavar = "TEXT", .help = "rows whose name contains TEXT, as 1024x512"},
+    {.name = "all", .help = "also rows that take long on software devices; other devices run them anyway"},
+    {.name = "max-tokens",
+     .kind = CMD_INT,
+     .metavar = "N",
+     .fallback = "4096",
+     .min = 64,
+     .max = 1 << 20,
+     .help = "scaling: the most tokens per sample"},
+    {.name = "max-batch",
+     .kind = CMD_INT,
+     .metavar = "N",
+     .fallback = "16",
+     .min = 1,
+     .max = 4096,
+     .help = "scaling: the most samples per step"},
+    {.name = "save",
+     .kind = CMD_STRING,
+     .metavar = "FILE",
+     .help = "not of sample: write the JSON there, and print text none the less"},
+    {.name = "svg", .kind = CMD_STRING, .metavar = "FILE", .help = "scaling: plots of time and memory"},
     BENCH_SAMPLE_OPTS,
     CMD_OPT_JSON,
     CMD_OPT_DEVICE,
     {0},
 };
 
-// One graph to time.  Matmul: n, m, k are its dimensions, dtype its operands'; attention: batch, heads, n queries, m
-// keys, head size k.
-struct bench {
-  const char *form; // of a matmul: "nn", "nt", "tn"
-  int64_t batch, heads, m, n, k;
-  enum vkd_dtype dtype;
+// A benchmark: what it takes beside --json and --device, each followed by a space, and whether key=value.
+struct part {
+  const char *name;
+  enum vkd_status (*run)(struct bench_run *run, struct vkd_error *err);
+  const char *options;
+  bool alone, overrides; // alone: only where it is asked for
 };
+static const struct part parts[] = {
+    {"matmul", bench_matmul, "runs only all save ", false, false},
+    {"attention", bench_attention, "runs only all save ", false, false},
+    {"memory", bench_memory, "runs only all save ", false, false},
+    {"train", bench_train_rows, "runs only all config save ", true, true},
+    {"scaling", bench_scaling, "runs max-tokens max-batch svg save ", true, true},
+    // --runs is refused there, with what it has in its place
+    {"sample", NULL, "runs config random-weights weights steps count cfg precision stream memory-limit blocks ", true,
+     true},
+};
+enum { PARTS = sizeof parts / sizeof parts[0] };
 
-static const struct bench matmuls[] = {
-    {"nn", .m = 512, .n = 512, .k = 512},       {"nt", .m = 512, .n = 512, .k = 512},
-    {"tn", .m = 512, .n = 512, .k = 512},       {"nn", .m = 1024, .n = 1024, .k = 1024},
-    {"nt", .m = 1024, .n = 1024, .k = 1024},    {"tn", .m = 1024, .n = 1024, .k = 1024},
-    {"nt", .m = 512, .n = 4096, .k = 512},      {"nn", .m = 512, .n = 512, .k = 4096},
-    {"tn", .m = 4096, .n = 512, .k = 512},      {"nt", .m = 2048, .n = 384, .k = 96},
-    {"nt", .m = 8, .n = 2304, .k = 384},        {"nt", .m = 511, .n = 509, .k = 503},
-#define HALVES(...)                                                                                                    \
-  {__VA_ARGS__, .dtype = VKD_F16}, { __VA_ARGS__, .dtype = VKD_BF16 }
-    HALVES("nn", .m = 512, .n = 512, .k = 512), HALVES("nt", .m = 512, .n = 512, .k = 512),
-    HALVES("tn", .m = 512, .n = 512, .k = 512), HALVES("nt", .m = 1024, .n = 1024, .k = 1024),
-    HALVES("nt", .m = 2048, .n = 384, .k = 96), HALVES("nt", .m = 511, .n = 509, .k = 503),
-#undef HALVES
-};
-static const struct bench attentions[] = {
-    {.batch = 4, .heads = 4, .m = 256, .n = 256, .k = 24},   {.batch = 1, .heads = 6, .m = 512, .n = 512, .k = 64},
-    {.batch = 1, .heads = 2, .m = 1024, .n = 1024, .k = 64}, {.batch = 1, .heads = 2, .m = 512, .n = 512, .k = 128},
-    {.batch = 1, .heads = 6, .m = 77, .n = 1024, .k = 64},
-};
-
-struct inputs {
-  vkd_tensor t[4];
-  int count;
-};
-
-static vkd_tensor input(struct vkd_graph *g, struct inputs *in, struct vkd_shape shape) {
-  return in->t[in->count++] = vkd_input(g, "x", VKD_F32, shape);
+static bool takes(const struct part *part, const char *option) {
+  size_t n = strlen(option);
+  for (const char *at = part->options; *at; at = strchr(at, ' ') + 1)
+    if (strncmp(at, option, n) == 0 && at[n] == ' ') return true;
+  return false;
 }
 
-static void build_matmul(struct vkd_graph *g, const struct bench *b, struct inputs *in) {
-  bool ta = b->form[0] == 't', tb = b->form[1] == 't';
-  vkd_tensor x = input(g, in, ta ? VKD_SHAPE(b->k, b->m) : VKD_SHAPE(b->m, b->k));
-  vkd_tensor y = input(g, in, tb ? VKD_SHAPE(b->n, b->k) : VKD_SHAPE(b->k, b->n));
-  x = vkd_cast(g, x, b->dtype);
-  y = vkd_cast(g, y, b->dtype);
-  vkd_output(g, vkd_matmul(g, x, y, ta, tb, (vkd_tensor){0}, (vkd_tensor){0}));
-}
-
-static void build_attention(struct vkd_graph *g, const struct bench *b, struct inputs *in) {
-  int64_t d = b->heads * b->k;
-  vkd_tensor qkv[3], grads[3];
-  for (int i = 0; i < 3; i++) qkv[i] = input(g, in, VKD_SHAPE(b->batch, i ? b->m : b->n, d));
-  vkd_tensor o = vkd_attention(g, qkv[0], qkv[1], qkv[2], (int)b->heads, 0.125F);
-  vkd_grad(g, vkd_mse(g, o, input(g, in, VKD_SHAPE(b->batch, b->n, d))), qkv, 3, grads);
-  for (int i = 0; i < 3; i++) vkd_output(g, grads[i]);
-}
-
-static void fill(struct vkd_program *program, const struct vkd_graph *g, const struct inputs *in) {
-  for (int i = 0; i < in->count; i++) {
-    struct vkd_shape shape = vkd_tensor_shape(g, in->t[i]);
-    float *x = vkd_program_input(program, 0, in->t[i]);
-    for (int64_t k = 0, n = vkd_shape_numel(&shape); k < n; k += 4) {
-      double draw[4];
-      vkd_normal4(1, 0, 0, (uint32_t)i, (uint32_t)(k / 4), draw);
-      for (int64_t j = k; j < n && j < k + 4; j++) x[j] = (float)draw[j - k];
-    }
+// part NULL: those that are not alone, which take the same
+static enum vkd_status check_options(const struct cmd_args *args, const struct part *part, struct vkd_error *err) {
+  const struct part *first = part ? part : &parts[0];
+  for (const struct cmd_opt *o = opts; o->name; o++) {
+    char owners[96] = "";
+    if (!cmd_has(args, o->name) || takes(first, o->name)) continue;
+    for (int i = 0; i < PARTS; i++)
+      if (takes(&parts[i], o->name))
+        snprintf(owners + strlen(owners), sizeof owners - strlen(owners), "%s%s", *owners ? ", " : "", parts[i].name);
+    if (*owners) return vkd_fail(err, VKD_ERR_USAGE, "bench: --%s is an option of `vkdit bench` %s", o->name, owners);
   }
+  if (args->count > 1 && !first->overrides)
+    return vkd_fail(err, VKD_ERR_USAGE, "bench: unexpected argument '%s'; usage: vkdit bench %s", args->pos[1],
+                    args->cmd->usage);
+  return VKD_OK;
 }
 
-static void print_row(const struct bench *b, const struct vkd_op_profile *row, json_t *list) {
-  double rate = row->ns > 0 ? row->flops / row->ns : 0;
-  if (list) {
-    json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:f}", "op", row->op, "m", (json_int_t)b->m, "n", (json_int_t)b->n,
-                          "k", (json_int_t)b->k, "flops", row->flops, "ms", row->ns * 1e-6, "gflops", rate);
-    if (b->form)
-      json_object_update_new(o, json_pack("{s:s,s:s}", "form", b->form, "dtype", vkd_dtype_name(b->dtype)));
-    else
-      json_object_update_new(o, json_pack("{s:I,s:I}", "batch", (json_int_t)b->batch, "heads", (json_int_t)b->heads));
-    json_array_append_new(list, o);
-    return;
-  }
-  if (b->form)
-    printf("%-16s %s %s m %5lld  n %5lld  k %5lld", row->op, b->form, vkd_dtype_name(b->dtype), (long long)b->m,
-           (long long)b->n, (long long)b->k);
-  else
-    printf("%-16s batch %lld  heads %lld  queries %5lld  keys %5lld  head size %4lld", row->op, (long long)b->batch,
-           (long long)b->heads, (long long)b->n, (long long)b->m, (long long)b->k);
-  printf("  %9.3f ms  %8.1f GFLOP/s\n", row->ns * 1e-6, rate);
-  fflush(stdout);
+bool bench_wanted(struct bench_run *run, const char *name, double flops, double small) {
+  const char *only = cmd_string(run->args, "only");
+  if (only && !strstr(name, only)) return false;
+  run->named++;
+  if (!cmd_has(run->args, "all") && run->caps->kind == VKD_DEVICE_SOFTWARE && flops > small) return false;
+  run->timed++;
+  return true;
 }
 
-static enum vkd_status run_one(struct vkd_device *dev, const struct bench *b, int runs, json_t *list,
-                               struct vkd_error *err) {
-  struct vkd_graph *g = NULL;
-  struct vkd_program *program = NULL;
-  struct vkd_op_profile *rows = NULL;
-  uint32_t count = 0;
-  struct inputs in = {.count = 0};
-  enum vkd_status st = vkd_graph_create(&g, err);
-  if (st != VKD_OK) goto done;
-  if (b->form)
-    build_matmul(g, b, &in);
-  else
-    build_attention(g, b, &in);
-  st = vkd_graph_status(g, err);
-  if (st == VKD_OK) st = vkd_program_create(&program, &(struct vkd_program_params){.device = dev, .graph = g}, err);
-  if (st != VKD_OK) goto done;
-  fill(program, g, &in);
-  st = vkd_program_run(program, err); // a driver may compile at the first run
-  if (st == VKD_OK) st = vkd_program_profile(program, runs, &rows, &count, err);
-  for (uint32_t i = 0; i < count && st == VKD_OK; i++)
-    if (strncmp(rows[i].op, b->form ? "matmul" : "attention", b->form ? 6 : 9) == 0) print_row(b, &rows[i], list);
-done:
-  free(rows);
-  vkd_program_destroy(&program);
-  vkd_graph_destroy(&g);
+// --only that chose nothing
+static enum vkd_status check_chosen(const struct bench_run *r, struct vkd_error *err) {
+  const char *only = cmd_string(r->args, "only");
+  if (!only || r->timed) return VKD_OK;
+  if (!r->named) return vkd_fail(err, VKD_ERR_USAGE, "bench: no row's name contains '%s'", only);
+  return vkd_fail(err, VKD_ERR_USAGE, "bench: rows of '%s' take long on %s; --all runs them", only, r->caps->name);
+}
+
+bool bench_begin(struct bench_run *r) {
+  if (!r->text || r->begun) return false;
+  printf("%s, %s\n", r->caps->name, r->caps->driver_info);
+  return r->begun = true;
+}
+
+static enum vkd_status run_parts(struct bench_run *r, const struct part *part, struct vkd_error *err) {
+  enum vkd_status st = vkd_device_create(&r->dev, &r->wanted, err);
+  if (st != VKD_OK) return st;
+  r->caps = vkd_device_get_caps(r->dev);
+  if (r->root)
+    json_object_update_new(r->root, json_pack("{s:s,s:s,s:s,s:O}", "vkdit", VKDIT_VERSION, "device", r->caps->name,
+                                              "driver", r->caps->driver_info, "rows", r->rows));
+  for (int i = 0; i < PARTS && st == VKD_OK; i++)
+    if (part ? part == &parts[i] : !parts[i].alone) st = parts[i].run(r, err);
+  if (st == VKD_OK) st = check_chosen(r, err);
+  if (st == VKD_OK && r->root && !r->text && (json_dumpf(r->root, stdout, JSON_INDENT(2)) || printf("\n") < 0))
+    st = vkd_fail(err, VKD_ERR_IO, "bench: cannot print JSON");
+  if (st == VKD_OK && r->text && r->root) st = law_json_write(cmd_string(r->args, "save"), json_incref(r->root), err);
   return st;
 }
 
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
-  const char *what = args->count ? args->pos[0] : NULL;
-  if (what && strcmp(what, "sample") == 0) return bench_sample_command(args, err);
-  if (args->count > 1)
-    return vkd_fail(err, VKD_ERR_USAGE, "bench: unexpected argument '%s'; usage: vkdit bench %s", args->pos[1],
-                    args->cmd->usage);
-  bool matmul = !what || strcmp(what, "matmul") == 0, attention = !what || strcmp(what, "attention") == 0;
-  if (!matmul && !attention)
-    return vkd_fail(err, VKD_ERR_USAGE, "no benchmark '%s': matmul, attention and sample are known", what);
-  enum vkd_status st = bench_sample_refuse(args, err);
-  if (st != VKD_OK) return st;
-  json_t *list = cmd_has(args, "json") ? json_array() : NULL;
-  int runs = (int)cmd_int(args, "runs");
-  struct vkd_device *dev = NULL;
-  st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
-  if (st == VKD_OK && !list) printf("%s, %s\n", vkd_device_get_caps(dev)->name, vkd_device_get_caps(dev)->driver_info);
-  for (size_t i = 0; i < sizeof matmuls / sizeof matmuls[0] && matmul && st == VKD_OK; i++)
-    st = run_one(dev, &matmuls[i], runs, list, err);
-  for (size_t i = 0; i < sizeof attentions / sizeof attentions[0] && attention && st == VKD_OK; i++)
-    st = run_one(dev, &attentions[i], runs, list, err);
-  if (st == VKD_OK && list) {
-    const struct vkd_device_caps *caps = vkd_device_get_caps(dev);
-    json_t *root = json_pack("{s:s,s:s,s:O}", "device", caps->name, "driver", caps->driver_info, "rows", list);
-    if (!root || json_dumpf(root, stdout, JSON_INDENT(2)) || printf("\n") < 0)
-      st = vkd_fail(err, VKD_ERR_IO, "bench: cannot print JSON");
-    json_decref(root);
+  const struct part *part = NULL;
+  for (int i = 0; args->count && i < PARTS; i++)
+    if (strcmp(args->pos[0], parts[i].name) == 0) part = &parts[i];
+  if (args->count && !part) {
+    char names[96] = "";
+    for (int i = 0; i < PARTS; i++)
+      snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "", parts[i].name);
+    return vkd_fail(err, VKD_ERR_USAGE, "no benchmark '%s': known are %s", args->pos[0], names);
   }
-  json_decref(list);
-  vkd_device_destroy(&dev);
+  enum vkd_status st = check_options(args, part, err);
+  if (st != VKD_OK) return st;
+  if (part && !part->run) return bench_sample_command(args, err);
+  struct bench_run r = {
+      .args = args, .wanted = {.select = cmd_string(args, "device")}, .runs = (int)cmd_int(args, "runs")};
+  r.text = !cmd_has(args, "json");
+  if (!r.text && cmd_has(args, "save"))
+    return vkd_fail(err, VKD_ERR_USAGE, "bench: --json prints what --save writes; give one of them");
+  if (!r.text || cmd_has(args, "save")) {
+    r.root = json_object();
+    r.rows = json_array();
+  }
+  st = run_parts(&r, part, err);
+  json_decref(r.rows);
+  json_decref(r.root);
+  vkd_device_destroy(&r.dev);
   return st;
 }
 
 const struct cmd cmd_bench = {
     .name = "bench",
-    .summary = "Measures kernels, or what a sampler's step costs, on this device",
-    .usage = "[matmul|attention] | sample --config NAME [key=value ...]",
+    .summary = "Measures kernels, training steps, or what a sampler's step costs, on this device",
+    .usage = "[matmul|attention|memory] | train [key=value ...] | scaling [key=value ...] | sample --config NAME "
+             "[key=value ...]",
     .details =
-        "FLOPs are those that run: the backward of attention computes its scores again.\n"
+        "Kernels: FLOPs are those that run (the backward of attention computes its scores again), bytes the least "
+        "that\n"
+        "must pass; memory compares them with a sum of two large arrays.\n"
+        "train: whole steps of three sizes of cross_dit, or of --config, on random clips; FLOPs by the paper's "
+        "C_token.\n"
+        "scaling: time and memory of a step against tokens and batch, with a law fitted to them.\n"
         "sample: seconds per step, TFLOP/s, share of the peak and memory of a public model or a configuration of\n"
         "yours, with made-up weights; --json prints it on one line, to be compared across machines.",
     .min_pos = 0,

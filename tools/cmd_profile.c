@@ -45,11 +45,14 @@ static const struct vkd_device_caps plan_caps = {.name = "no device",
                                                  .buffer_device_address = true,
                                                  .timeline_semaphore = true};
 
+enum { FURTHEST = 3 }; // ops named as those furthest above their floors
+
 // One line of the table of ops.
 struct line {
   const char *op, *label; // label: NULL where nodes are summed
   uint32_t count;
   double flops, bytes, ns;
+  double floor; // ns: the sum of its nodes' profile_floor_ns()
 };
 
 // "1.23 G"; an exact 0 is "0"
@@ -85,6 +88,7 @@ static struct line *make_lines(const struct profile *p, bool nodes, uint32_t *co
     lines[k].flops += row->flops * row->repeats;
     lines[k].bytes += row->bytes * row->repeats;
     lines[k].ns += row->ns * row->repeats;
+    lines[k].floor += profile_floor_ns(p, row->flops, row->bytes) * row->repeats;
   }
   if (lines && !nodes) qsort(lines, *count, sizeof *lines, by_cost);
   return lines;
@@ -95,9 +99,10 @@ static void print_line(const struct line *l, const struct line *total) {
   printf("%-18s %6u %9s %9s", l->op, l->count, si(l->flops, flops), si(l->bytes, bytes));
   if (total->ns > 0) printf(" %10.3f %6.1f", l->ns / 1e6, 100 * l->ns / total->ns);
   if (total->ns > 0 && l->ns > 0)
-    printf(" %9.2f %9.2f", l->flops / l->ns, l->bytes / l->ns);
+    printf(" %9.2f %9.2f %6.1f %10.3f %7.2f", l->flops / l->ns, l->bytes / l->ns, 100 * l->floor / l->ns,
+           l->floor / 1e6, l->ns / l->floor);
   else if (total->ns > 0)
-    printf(" %9s %9s", "-", "-");
+    printf(" %9s %9s %6s %10s %7s", "-", "-", "-", "-", "-");
   printf("%s%s\n", l->label ? "  " : "", l->label ? l->label : "");
 }
 
@@ -110,12 +115,37 @@ static enum vkd_status print_ops(const struct profile *p, bool nodes, struct lin
     total->flops += lines[i].flops;
     total->bytes += lines[i].bytes;
     total->ns += lines[i].ns;
+    total->floor += lines[i].floor;
   }
   printf("\n%-18s %6s %9s %9s", "op", "nodes", "FLOPs", "bytes");
-  if (total->ns > 0) printf(" %10s %6s %9s %9s", "ms", "%", "GFLOP/s", "GB/s");
+  if (total->ns > 0)
+    printf(" %10s %6s %9s %9s %6s %10s %7s", "ms", "%", "GFLOP/s", "GB/s", "peak %", "floor ms", "x floor");
   printf("\n");
   for (uint32_t i = 0; i < count; i++) print_line(&lines[i], total);
   print_line(total, total);
+  free(lines);
+  return VKD_OK;
+}
+
+static int by_excess(const void *a, const void *b) {
+  const struct line *x = a, *y = b;
+  double more = (y->ns - y->floor) - (x->ns - x->floor);
+  return (more > 0) - (more < 0);
+}
+
+// What the floors rest on, and the ops whose time exceeds theirs the most.
+static enum vkd_status print_floors(const struct profile *p, struct vkd_error *err) {
+  uint32_t count;
+  struct line *lines = make_lines(p, false, &count);
+  if (!lines) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "profile: no memory for a table");
+  qsort(lines, count, sizeof *lines, by_excess);
+  printf("peaks: %.2f GFLOP/s of a square product in %s, %.2f GB/s of a sum of large arrays; floor: FLOPs or bytes at "
+         "these, whichever\ntakes longer; peak %%: floor / time\nfurthest above their floors:",
+         p->peak_flops * 1e-9, vkd_dtype_name(p->model.compute), p->peak_bytes * 1e-9);
+  for (uint32_t i = 0; i < count && i < FURTHEST; i++)
+    printf("%s %s by %.3f ms (%.2f x)", i ? "," : "", lines[i].op, (lines[i].ns - lines[i].floor) / 1e6,
+           lines[i].ns / lines[i].floor);
+  printf("\n");
   free(lines);
   return VKD_OK;
 }
@@ -173,15 +203,15 @@ static enum vkd_status print_text(const struct profile *p, bool sample, bool nod
          si(p->formula / tokens, b), sample ? " / 3" : "");
   if (total.ns > 0)
     printf("%.3f ms, %.2f GFLOP/s, %.0f tokens/s\n", total.ns / 1e6, total.flops / total.ns, tokens / (total.ns / 1e9));
-  return VKD_OK;
+  return total.ns > 0 ? print_floors(p, err) : VKD_OK;
 }
 
 static json_t *lines_json(const struct line *lines, uint32_t count) {
   json_t *all = json_array();
   for (uint32_t i = 0; i < count; i++)
-    json_array_append_new(all, json_pack("{s:s,s:s*,s:I,s:f,s:f,s:f}", "op", lines[i].op, "label", lines[i].label,
+    json_array_append_new(all, json_pack("{s:s,s:s*,s:I,s:f,s:f,s:f,s:f}", "op", lines[i].op, "label", lines[i].label,
                                          "nodes", (json_int_t)lines[i].count, "flops", lines[i].flops, "bytes",
-                                         lines[i].bytes, "ns", lines[i].ns));
+                                         lines[i].bytes, "ns", lines[i].ns, "floor_ns", lines[i].floor));
   return all;
 }
 
@@ -205,10 +235,11 @@ static enum vkd_status print_json(const struct profile *p, bool sample, bool nod
     json_array_append_new(shares,
                           json_pack("{s:s,s:f,s:f,s:f}", "part", p->shares[i].title, "counted", p->shares[i].counted,
                                     "formula", p->shares[i].formula, "ns", p->shares[i].ns));
-  json_t *root = json_pack("{s:s,s:s,s:I,s:i,s:I,s:f,s:f,s:f,s:o,s:o,s:o}", "of", sample ? "sample" : "train", "device",
-                           device, "params", (json_int_t)p->params, "batch", p->batch, "tokens",
+  json_t *root = json_pack("{s:s,s:s,s:I,s:i,s:I,s:f,s:f,s:f,s:f,s:f,s:o,s:o,s:o}", "of", sample ? "sample" : "train",
+                           "device", device, "params", (json_int_t)p->params, "batch", p->batch, "tokens",
                            (json_int_t)(dit_tokens(&p->model) * p->batch), "flops", flops, "formula", p->formula, "ns",
-                           ns, "memory", memory, "parts", shares, nodes ? "nodes" : "ops", lines_json(lines, count));
+                           ns, "peak_flops", p->peak_flops, "peak_bytes", p->peak_bytes, "memory", memory, "parts",
+                           shares, nodes ? "nodes" : "ops", lines_json(lines, count));
   char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
   if (text) puts(text);
   free(text);
@@ -295,6 +326,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                                   .sample = sample,
                                   .runs = runs};
   if ((st = profile_create(&profile, &params, err)) != VKD_OK) goto done;
+  if (runs > 0 && (st = profile_peaks(profile, dev, err)) != VKD_OK) goto done;
   st = cmd_has(args, "json") ? print_json(profile, sample, nodes, caps->name, err)
                              : print_text(profile, sample, nodes, caps->name, err);
 done:
@@ -309,9 +341,11 @@ const struct cmd cmd_profile = {
     .name = "profile",
     .summary = "Tells what a step costs op by op, its memory, and its FLOPs beside the paper's formula",
     .usage = "CONFIG.yaml|FILE.safetensors [key=value ...]",
-    .details = "The formula is C_token = 3/4 N (7 + n/d), N = 16 L d^2, per token (another ffn width: 3 L (12 d^2 + 4 "
-               "d ffn + 4 n d); family dit: 3 L (8 d^2 + 4 d ffn + 4 n d)).\n"
-               "Inputs are random; shapes come from data.path, from data.latent, or from the synthetic settings.",
+    .details =
+        "The formula is C_token = 3/4 N (7 + n/d), N = 16 L d^2, per token (another ffn width: 3 L (12 d^2 + 4 "
+        "d ffn + 4 n d); family dit: 3 L (8 d^2 + 4 d ffn + 4 n d)).\n"
+        "Measured beside the device's peaks, which a large product and a sum of large arrays show in the same run.\n"
+        "Inputs are random; shapes come from data.path, from data.latent, or from the synthetic settings.",
     .min_pos = 1,
     .max_pos = -1,
     .opts = opts,

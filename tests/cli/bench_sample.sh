@@ -54,7 +54,7 @@ refused 2 "fp32, fp16 and bf16" bench sample --config dit-s-2 --precision fp8
 refused 2 "--steps in place of --runs" bench sample --config dit-s-2 --runs 3
 refused 2 "is an option of" bench matmul --cfg 2
 refused 2 "unexpected argument 'x'" bench matmul x
-refused 2 "matmul, attention and sample are known" bench nosuch
+refused 2 "known are matmul, attention, memory, train, scaling, sample" bench nosuch
 
 if ! "$vkdit" devices 2> "$folder/stderr" | grep -q "^0: "; then
   echo "no device: bench sample is not run"

@@ -71,11 +71,17 @@ struct profile {
   uint32_t count;
   struct profile_memory memory;
   struct profile_share shares[PROFILE_SHARES];
+  double peak_flops, peak_bytes; // per second: profile_peaks(); 0: not measured
   struct profile_graphs *graphs; // what the rows' names live in
 };
 
 // Errors: as train_model_config() and step by step; VKD_ERR_UNSUPPORTED where the device has no timestamps.
 enum vkd_status profile_create(struct profile **out, const struct profile_params *params, struct vkd_error *err);
+
+// Measures what the device can do at most (vkdm/peak.h), products in the model's precision.
+enum vkd_status profile_peaks(struct profile *profile, struct vkd_device *device, struct vkd_error *err);
+// The least time of so many FLOPs and bytes at these peaks, whichever takes longer; 0: not measured.
+double profile_floor_ns(const struct profile *p, double flops, double bytes);
 void profile_destroy(struct profile **profile); // NULL inside is fine
 
 #endif
