@@ -9,11 +9,11 @@
 #ifndef VKD_LOWER_H
 #define VKD_LOWER_H
 
-#include "op.h"
+#include "fuse.h"
 #include "vkd/device.h"
 #include "vkd_kernels.h"
 
-enum { VKD_MAX_SPEC = 10 };
+enum { VKD_MAX_SPEC = 12 };
 
 struct vkd_dispatch {
   enum vkd_kernel_id kernel;
@@ -41,6 +41,9 @@ void vkd__dispatch(struct vkd_lower *l, const struct vkd_dispatch *d);
 
 // What the form chosen for the node does.
 void vkd__lower_form(struct vkd_lower *l, const struct vkd_node *node);
+
+// What the node's kernel has to compute beside it.
+struct vkd_fused vkd__lower_fused(const struct vkd_lower *l);
 
 // groups for n items, `per` of them to a workgroup
 static inline uint64_t vkd__groups(uint64_t n, uint64_t per) { return (n + per - 1) / per; }

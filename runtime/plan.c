@@ -54,8 +54,10 @@ static vkd_tensor owner(const struct vkd_graph *g, vkd_tensor x, const vkd_tenso
 }
 
 struct work {
-  uint8_t *needed;
+  uint8_t *needed, *done;
+  uint8_t *hidden; // per tensor: a product that is not stored
   const struct vkd_form **forms;
+  struct vkd_fused *fused;
   vkd_tensor *joined;
   uint64_t *at;
   struct vkd_lifetime *lives;
@@ -65,7 +67,10 @@ struct work {
 
 static void work_free(struct work *w) {
   free(w->needed);
+  free(w->done);
+  free(w->hidden);
   free(w->forms);
+  free(w->fused);
   free(w->joined);
   free(w->at);
   free(w->lives);
@@ -75,7 +80,7 @@ static void work_free(struct work *w) {
 static void touch(struct work *w, const struct vkd_graph *g, vkd_tensor x, uint32_t node) {
   uint64_t offset;
   vkd_tensor o = owner(g, x, w->joined, w->at, &offset);
-  if (vkd__info(g, o)->kind != VKD_TENSOR_TEMP) return;
+  if (vkd__info(g, o)->kind != VKD_TENSOR_TEMP || w->hidden[o.id]) return;
   if (!w->life_of[o.id]) {
     w->lives[w->life_count] = (struct vkd_lifetime){.tensor = o, .first = node, .last = node};
     w->lives[w->life_count].place.bytes = vkd__tensor_bytes(g, o);
@@ -86,24 +91,41 @@ static void touch(struct work *w, const struct vkd_graph *g, vkd_tensor x, uint3
   if (vkd__info(g, x)->output) life->last = g->node_count;
 }
 
+static void touch_all(struct work *w, const struct vkd_graph *g, const struct vkd_node *n, uint32_t node) {
+  for (int k = 0; k < n->nin; k++)
+    if (n->in[k].id) touch(w, g, n->in[k], node);
+  for (int o = 0; o < n->nout; o++) touch(w, g, n->out[o], node);
+}
+
+static void find_fused(struct work *w, const struct vkd_graph *g, uint32_t i) {
+  w->fused[i] = vkd__fuse(g, w->needed, i);
+  if (!w->fused[i].node) return;
+  w->done[w->fused[i].node] = 1;
+  w->hidden[g->nodes[i].out[0].id] = w->fused[i].hidden;
+}
+
 static enum vkd_status find_lifetimes(struct work *w, const struct vkd_graph *g, const struct vkd_form_choice *choice,
                                       struct vkd_error *err) {
   w->needed = calloc(g->node_count + 1, 1);
+  w->done = calloc(g->node_count + 1, 1);
+  w->fused = calloc(g->node_count + 1, sizeof *w->fused);
   w->forms = calloc(g->node_count + 1, sizeof *w->forms);
+  w->hidden = calloc(g->tensor_count, 1);
   w->joined = calloc(g->tensor_count, sizeof *w->joined);
   w->at = calloc(g->tensor_count, sizeof *w->at);
   w->life_of = calloc(g->tensor_count, sizeof *w->life_of);
   w->lives = calloc((size_t)g->tensor_count + g->node_count, sizeof *w->lives);
-  if (!w->needed || !w->forms || !w->joined || !w->at || !w->life_of || !w->lives)
+  if (!w->needed || !w->done || !w->hidden || !w->forms || !w->fused || !w->joined || !w->at || !w->life_of ||
+      !w->lives)
     return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to plan %u nodes", g->node_count);
   vkd__graph_needed(g, w->needed);
   join_concats(g, w->needed, w->joined, w->at);
   for (uint32_t i = 0; i < g->node_count; i++) {
     const struct vkd_node *n = &g->nodes[i];
     if (!w->needed[i] || (vkd__ops[n->op].flags & VKD_OP_LEAF)) continue;
-    for (int k = 0; k < n->nin; k++)
-      if (n->in[k].id) touch(w, g, n->in[k], i);
-    for (int o = 0; o < n->nout; o++) touch(w, g, n->out[o], i);
+    find_fused(w, g, i);
+    touch_all(w, g, n, i);
+    if (w->fused[i].node) touch_all(w, g, &g->nodes[w->fused[i].node], i);
     w->forms[i] = vkd__form_choose(choice, g, n);
     uint64_t scratch = n->scratch + (w->forms[i] ? w->forms[i]->scratch(choice->caps, g, n) : 0);
     if (scratch) {
@@ -233,9 +255,12 @@ enum vkd_status vkd__plan_create(struct vkd_plan **out, const struct vkd_graph *
   if ((st = find_lifetimes(&w, g, choice, err)) != VKD_OK) goto fail;
   if ((st = place_lives(plan, &w, max_chunk / ALIGN * ALIGN, reuse, err)) != VKD_OK) goto fail;
   plan->needed = w.needed;
+  plan->done = w.done;
   plan->forms = w.forms;
-  w.needed = NULL;
+  plan->fused = w.fused;
+  w.needed = w.done = NULL;
   w.forms = NULL;
+  w.fused = NULL;
   place_leaves(plan, g);
   for (uint32_t i = 1; i < g->tensor_count; i++) place_tensor(plan, g, &w, i);
   for (uint32_t i = 0; i < w.life_count; i++)
@@ -258,7 +283,9 @@ void vkd__plan_destroy(struct vkd_plan **pplan) {
   struct vkd_plan *plan = *pplan;
   if (!plan) return;
   free(plan->needed);
+  free(plan->done);
   free(plan->forms);
+  free(plan->fused);
   free(plan->tensors);
   free(plan->scratch);
   free(plan->chunk_bytes);

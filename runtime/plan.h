@@ -3,7 +3,7 @@
 #define VKD_PLAN_H
 
 #include "form.h"
-#include "graph_internal.h"
+#include "fuse.h"
 #include "vkd/exec.h"
 
 enum vkd_space { VKD_SPACE_NONE, VKD_SPACE_TEMP, VKD_SPACE_INPUT, VKD_SPACE_CONSTANT, VKD_SPACE_BOUND };
@@ -23,6 +23,8 @@ struct vkd_copy {
 struct vkd_plan {
   uint8_t *needed;               // per node
   const struct vkd_form **forms; // per node; NULL: its op has one way alone
+  struct vkd_fused *fused;       // per node: what its kernel computes beside it
+  uint8_t *done;                 // per node: another node's kernel computes it
   struct vkd_place *tensors;     // per tensor
   struct vkd_place *scratch;     // per node
   uint64_t *chunk_bytes;         // temporaries

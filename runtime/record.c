@@ -78,6 +78,10 @@ bool vkd__placed_in(const struct vkd_lower *l, vkd_tensor part, vkd_tensor whole
   return p->space == w->space && address_of(l, p) == address_of(l, w) + byte_offset;
 }
 
+struct vkd_fused vkd__lower_fused(const struct vkd_lower *l) {
+  return l->plan->fused[l->node];
+}
+
 void vkd__lower_form(struct vkd_lower *l, const struct vkd_node *node) { l->plan->forms[l->node]->lower(l, node); }
 
 // Read after write, write after read, write after write since the last barrier.
@@ -175,7 +179,7 @@ enum vkd_status vkd__record(struct vkd_tape *tape, const struct vkd_graph *g, co
   l.sync_all = sync && strcmp(sync, "full") == 0;
   for (uint32_t i = 0; i < g->node_count && l.error.status == VKD_OK; i++) {
     const struct vkd_op_info *op = &vkd__ops[g->nodes[i].op];
-    if (!plan->needed[i] || (op->flags & (VKD_OP_LEAF | VKD_OP_VIEW))) continue;
+    if (!plan->needed[i] || plan->done[i] || (op->flags & (VKD_OP_LEAF | VKD_OP_VIEW))) continue;
     l.node = i;
     l.next_count = 0;
     op->lower(&l, &g->nodes[i]);

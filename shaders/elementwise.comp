@@ -1,32 +1,12 @@
 // y[i] = FN(a[i]) or FN(a[i], b[i]); INPUTS 0: y[i] = 0
 #version 460
 #include "common.glsl"
-#include "mathx.glsl"
+#include "activation.glsl"
 #include "push_elementwise.h"
 layout(push_constant, std430) uniform Push { map_push p; };
 
 float copy(float a) { return a; }
 float add(float a, float b) { return a + b; }
-
-// 0.5 (1 + tanh(u)) = sigmoid(2 u)
-const float GELU_K = 1.5957691216; // 2 sqrt(2 / pi)
-float gelu(float x) {
-  float other;
-  return x * sigmoid(GELU_K * (x + 0.044715 * x * x * x), other);
-}
-float gelu_dx(float x, float dout) {
-  float other, s = sigmoid(GELU_K * (x + 0.044715 * x * x * x), other);
-  float near = clamp(x, -16.0, 16.0); // beyond, s (1 - s) is 0, and x^3 must not make 0 * inf
-  return dout * (s + near * s * other * GELU_K * (1.0 + 0.134145 * near * near));
-}
-float silu(float x) {
-  float other;
-  return x * sigmoid(x, other);
-}
-float silu_dx(float x, float dout) {
-  float other, s = sigmoid(x, other);
-  return dout * (s + x * s * other);
-}
 
 #if INPUTS == 0
 #define EACH(a, b) 0.0

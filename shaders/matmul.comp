@@ -3,6 +3,7 @@
 #version 460
 #include "common.glsl"
 #include "half.glsl"
+#define ENDING_ID 3
 #include "matmul_store.glsl"
 layout(constant_id = 1) const uint TA = 0;
 layout(constant_id = 2) const uint TB = 0;

@@ -15,6 +15,7 @@
 #define Half bfloat16_t
 #endif
 #include "half.glsl"
+#define ENDING_ID 10
 #include "matmul_store.glsl"
 layout(constant_id = 0) const uint LANES = 128;
 layout(constant_id = 1) const uint TA = 0;

@@ -5,6 +5,7 @@
 #version 460
 #include "common.glsl"
 #extension GL_KHR_shader_subgroup_basic : require
+#define ENDING_ID 3
 #include "matmul_store.glsl"
 layout(constant_id = 1) const uint FORM_A = 0; // PANELS; ROWS: a [m,k], k a multiple of STEPS; STEPWISE: a [k,m], m one of TM
 layout(constant_id = 2) const uint FORM_B = 0; // PANELS; STEPWISE: b [k,n], n a multiple of 8 TN

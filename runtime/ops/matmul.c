@@ -1,5 +1,6 @@
 // out = op(a) op(b) + bias + add.
 // in: a, b (fp32, or both of one 16-bit dtype), bias (optional), add (optional).  p.matmul: ta, tb.
+#include "graph_internal.h"
 #include "matmul.h"
 
 // Leading dimensions are flattened into rows.
@@ -61,11 +62,6 @@ void matmul_backward(struct vkd_graph *g, const struct vkd_node *node, const vkd
   vkd_tensor a = node->in[0], b = node->in[1], none = {0};
   bool ta = node->p.matmul.ta, tb = node->p.matmul.tb, wants_a = vkd__wants_grad(g, a), wants_b = vkd__wants_grad(g, b);
   vkd_tensor dy = wants_a || wants_b ? vkd_cast(g, dout[0], vkd_tensor_dtype(g, a)) : none;
-  if (wants_a) {
-    b = vkd__cast_again(g, b);
-    vkd_tensor da = ta ? vkd_matmul(g, b, dy, tb, true, none, none) : vkd_matmul(g, dy, b, false, !tb, none, none);
-    din[0] = vkd__like(g, da, node->in[0]);
-  }
   if (wants_b) {
     a = vkd__cast_again(g, a);
     vkd_tensor db = tb ? vkd_matmul(g, dy, a, true, ta, none, none) : vkd_matmul(g, a, dy, !ta, false, none, none);
@@ -73,19 +69,53 @@ void matmul_backward(struct vkd_graph *g, const struct vkd_node *node, const vkd
   }
   if (vkd__wants_grad(g, node->in[2])) din[2] = vkd_sum_rows(g, dout[0], none, 1);
   if (vkd__wants_grad(g, node->in[3])) din[3] = dout[0];
+  if (!wants_a) return;
+  // last, so that what takes it element by element comes next and its kernel can do both (fuse.c)
+  vkd_tensor w = vkd__cast_again(g, node->in[1]);
+  vkd_tensor da = ta ? vkd_matmul(g, w, dy, tb, true, none, none) : vkd_matmul(g, dy, w, false, !tb, none, none);
+  din[0] = vkd__like(g, da, node->in[0]);
+}
+
+uint32_t vkd__matmul_ending(const struct vkd_lower *l) {
+  struct vkd_fused fused = vkd__lower_fused(l);
+  if (!fused.node) return MATMUL_PLAIN;
+  switch (vkd__lower_graph(l)->nodes[fused.node].op) {
+  case VKD_OP_gelu:
+    return MATMUL_GELU;
+  case VKD_OP_gelu_dx:
+    return MATMUL_GELU_DX;
+  case VKD_OP_gate_add:
+    return MATMUL_GATE_ADD;
+  default:
+    return MATMUL_ADD;
+  }
+}
+
+// Operands of what the kernel computes beside the product.
+static void push_ending(struct vkd_lower *l, const struct vkd_fused *fused, struct matmul_push *push) {
+  const struct vkd_graph *g = vkd__lower_graph(l);
+  const struct vkd_node *end = &g->nodes[fused->node];
+  push->y = vkd__write(l, end->out[0]);
+  if (end->nin > 1) push->e = vkd__read(l, end->in[fused->operand ? 0 : 1]);
+  if (end->op != VKD_OP_gate_add) return;
+  push->gate = vkd__read(l, end->in[2]);
+  push->rows_per_gate = push->m / (uint32_t)vkd__rows(g, end->in[2]);
 }
 
 // Addresses are noted for one dispatch: the call comes right before it.
 struct matmul_push vkd__matmul_push(struct vkd_lower *l, const struct vkd_node *node) {
   struct matmul_dims d = vkd__matmul_dims(vkd__lower_graph(l), node);
+  struct vkd_fused fused = vkd__lower_fused(l);
   struct matmul_push push = {.bias = vkd__read(l, node->in[2]),
                              .add = vkd__read(l, node->in[3]),
-                             .c = vkd__write(l, node->out[0]),
+                             .c = fused.hidden ? 0 : vkd__write(l, node->out[0]),
                              .m = (uint32_t)d.m,
                              .n = (uint32_t)d.n,
                              .k = (uint32_t)d.k};
   if (push.bias) push.has |= MATMUL_HAS_BIAS;
   if (push.add) push.has |= MATMUL_HAS_ADD;
+  if (push.c) push.has |= MATMUL_HAS_C;
+  if (fused.node) push_ending(l, &fused, &push);
   return push;
 }
 

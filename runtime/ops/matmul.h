@@ -15,6 +15,9 @@ struct matmul_dims vkd__matmul_dims(const struct vkd_graph *g, const struct vkd_
 // Sizes and the operands that every form hands to its kernel as they are: bias, add, c.
 struct matmul_push vkd__matmul_push(struct vkd_lower *l, const struct vkd_node *node);
 
+// What the kernel computes beside the product: its specialisation constant ENDING.
+uint32_t vkd__matmul_ending(const struct vkd_lower *l);
+
 static inline enum vkd_dtype vkd__matmul_dtype(const struct vkd_graph *g, const struct vkd_node *node) {
   return vkd_tensor_dtype(g, node->in[0]);
 }

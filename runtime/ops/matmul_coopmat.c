@@ -39,12 +39,12 @@ void matmul_coopmat_lower(struct vkd_lower *l, const struct vkd_node *node) {
     rows = cols = rows / 2;
   bool vec_a = push.a % 16 == 0 && (ta ? push.m : push.k) % 8 == 0;
   bool vec_b = push.b % 16 == 0 && (tb ? push.k : push.n) % 8 == 0;
-  vkd__dispatch(l,
-                &(struct vkd_dispatch){
-                    .kernel = kernel_of(dtype),
-                    .push = &push,
-                    .push_size = sizeof push,
-                    .spec = {4 * caps->subgroup_size, ta, tb, shape->m, shape->n, shape->k, rows, cols, vec_a, vec_b},
-                    .spec_count = 10,
-                    .groups = {vkd__groups(push.m, 2 * rows * shape->m) * vkd__groups(push.n, 2 * cols * shape->n)}});
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = kernel_of(dtype),
+                                          .push = &push,
+                                          .push_size = sizeof push,
+                                          .spec = {4 * caps->subgroup_size, ta, tb, shape->m, shape->n, shape->k, rows,
+                                                   cols, vec_a, vec_b, vkd__matmul_ending(l)},
+                                          .spec_count = 11,
+                                          .groups = {vkd__groups(push.m, 2 * rows * shape->m) *
+                                                     vkd__groups(push.n, 2 * cols * shape->n)}});
 }

@@ -92,7 +92,7 @@ void matmul_simd_lower(struct vkd_lower *l, const struct vkd_node *node) {
                 &(struct vkd_dispatch){.kernel = VKD_K_matmul_panels,
                                        .push = &push,
                                        .push_size = sizeof push,
-                                       .spec = {LANES, o.a.form, o.b.form},
-                                       .spec_count = 3,
+                                       .spec = {LANES, o.a.form, o.b.form, vkd__matmul_ending(l)},
+                                       .spec_count = 4,
                                        .groups = {vkd__groups(push.m, PANEL_ROWS) * vkd__groups(push.n, PANEL_COLS)}});
 }

@@ -21,7 +21,7 @@ void matmul_tile_lower(struct vkd_lower *l, const struct vkd_node *node) {
   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = KERNEL_OF(vkd__matmul_dtype(vkd__lower_graph(l), node), matmul),
                                           .push = &push,
                                           .push_size = sizeof push,
-                                          .spec = {LANES, node->p.matmul.ta, node->p.matmul.tb},
-                                          .spec_count = 3,
+                                          .spec = {LANES, node->p.matmul.ta, node->p.matmul.tb, vkd__matmul_ending(l)},
+                                          .spec_count = 4,
                                           .groups = {vkd__groups(push.m, TILE) * vkd__groups(push.n, TILE)}});
 }

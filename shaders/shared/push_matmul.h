@@ -3,12 +3,18 @@
 #define VKD_PUSH_MATMUL_H
 #include "ref.h"
 
-// c = op(a) op(b) + bias + add
+// c = op(a) op(b) + bias + add, not stored where its address is 0; then y = what comes next:
+#define MATMUL_PLAIN 0    // nothing
+#define MATMUL_GELU 1     // gelu(c)
+#define MATMUL_GELU_DX 2  // gelu'(e) c
+#define MATMUL_GATE_ADD 3 // e + c gate, a row of gate for rows_per_gate rows
+#define MATMUL_ADD 4      // c + e
 #define MATMUL_HAS_BIAS 1
 #define MATMUL_HAS_ADD 2
+#define MATMUL_HAS_C 4
 struct matmul_push {
-  Addr a, b, bias, add, c;
-  uint m, n, k, has;
+  Addr a, b, bias, add, c, e, gate, y;
+  uint m, n, k, has, rows_per_gate;
 };
 
 // Tiles of matmul_panels.comp, and the steps of k that it takes at a time: panels are filled up to whole tiles and rounds.

@@ -1,0 +1,49 @@
+#include "fuse.h"
+
+// Ops that can end a product, and the input that the product is.  matmul.c tells the kernels.
+static const struct {
+  enum vkd_op op;
+  int operand;
+} endings[] = {
+    {VKD_OP_gelu, 0}, {VKD_OP_gelu_dx, 1}, {VKD_OP_gate_add, 1}, {VKD_OP_add, 0}, {VKD_OP_add, 1},
+};
+
+static bool works(const struct vkd_graph *g, const uint8_t *needed, uint32_t i) {
+  return needed[i] && !(vkd__ops[g->nodes[i].op].flags & (VKD_OP_LEAF | VKD_OP_VIEW));
+}
+
+static bool looks_into(const struct vkd_graph *g, vkd_tensor x, vkd_tensor product) {
+  uint64_t offset;
+  return x.id && vkd__view_root(g, x, &offset).id == product.id;
+}
+
+// Whether node `end` takes the whole product as that operand, and as no other.
+static bool takes(const struct vkd_graph *g, const struct vkd_node *end, int operand, vkd_tensor product) {
+  for (int k = 0; k < end->nin; k++)
+    if (looks_into(g, end->in[k], product) != (k == operand)) return false;
+  return vkd__numel(g, end->in[operand]) == vkd__numel(g, product);
+}
+
+static bool read_elsewhere(const struct vkd_graph *g, const uint8_t *needed, vkd_tensor product, uint32_t end) {
+  if (vkd__info(g, product)->place.id) return true;
+  for (uint32_t t = product.id; t < g->tensor_count; t++)
+    if (g->tensors[t].output && looks_into(g, (vkd_tensor){t}, product)) return true;
+  for (uint32_t i = vkd__info(g, product)->node + 1; i < g->node_count; i++)
+    for (int k = 0; i != end && works(g, needed, i) && k < g->nodes[i].nin; k++)
+      if (looks_into(g, g->nodes[i].in[k], product)) return true;
+  return false;
+}
+
+struct vkd_fused vkd__fuse(const struct vkd_graph *g, const uint8_t *needed, uint32_t i) {
+  struct vkd_fused none = {0};
+  uint32_t next = i + 1;
+  if (g->nodes[i].op != VKD_OP_matmul || !works(g, needed, i)) return none;
+  while (next < g->node_count && !works(g, needed, next)) next++;
+  if (next == g->node_count) return none;
+  vkd_tensor product = g->nodes[i].out[0];
+  const struct vkd_node *end = &g->nodes[next];
+  for (size_t k = 0; k < sizeof endings / sizeof endings[0]; k++)
+    if (endings[k].op == end->op && takes(g, end, endings[k].operand, product))
+      return (struct vkd_fused){next, endings[k].operand, !read_elsewhere(g, needed, product, next)};
+  return none;
+}

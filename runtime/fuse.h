@@ -1,0 +1,17 @@
+// Which nodes a product's kernel computes on its way out.  Internal to runtime/.
+#ifndef VKD_FUSE_H
+#define VKD_FUSE_H
+
+#include "graph_internal.h"
+
+struct vkd_fused {
+  uint32_t node; // computed by the product's kernel; 0: none
+  int operand;   // the input of it that the product is
+  bool hidden;   // nothing else reads the product: it is not stored
+};
+
+// What node i can compute beside itself: the node that comes next, where that takes the product element by element.
+// needed: as vkd__graph_needed() gives.
+struct vkd_fused vkd__fuse(const struct vkd_graph *g, const uint8_t *needed, uint32_t i);
+
+#endif
