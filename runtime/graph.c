@@ -123,10 +123,10 @@ static bool shape_valid(const struct vkd_shape *shape) {
   return true;
 }
 
-vkd_tensor vkd__graph_add(struct vkd_graph *g, const struct vkd_node *node, vkd_tensor *out1) {
-  if (out1) *out1 = (vkd_tensor){0};
-  if (g->error.status != VKD_OK) return (vkd_tensor){0};
+vkd_tensor vkd__graph_add(struct vkd_graph *g, const struct vkd_node *node, vkd_tensor *more) {
   const struct vkd_op_info *op = &vkd__ops[node->op];
+  for (int i = 1; more && i < op->outs; i++) more[i - 1] = (vkd_tensor){0};
+  if (g->error.status != VKD_OK) return (vkd_tensor){0};
   struct vkd_node n = *node;
   if (n.nin < op->min_in || n.nin > op->max_in) {
     vkd__graph_fail(g, VKD_ERR_INTERNAL, "%s takes %d to %d inputs, not %d", op->name, op->min_in, op->max_in, n.nin);
@@ -148,7 +148,7 @@ vkd_tensor vkd__graph_add(struct vkd_graph *g, const struct vkd_node *node, vkd_
     return (vkd_tensor){0};
   }
   struct vkd_shape shape[VKD_MAX_OUT] = {{0}};
-  enum vkd_dtype dtype[VKD_MAX_OUT] = {VKD_F32, VKD_F32};
+  enum vkd_dtype dtype[VKD_MAX_OUT] = {VKD_F32, VKD_F32, VKD_F32};
   op->shape(g, &n, shape, dtype);
   if (g->error.status != VKD_OK) return (vkd_tensor){0};
   n.nout = op->outs;
@@ -164,7 +164,7 @@ vkd_tensor vkd__graph_add(struct vkd_graph *g, const struct vkd_node *node, vkd_
   if (!grow(g, (void **)&g->nodes, g->node_count, &g->node_cap, sizeof *g->nodes)) return (vkd_tensor){0};
   for (int i = 0; i < n.nin; i++) g->tensors[n.in[i].id].uses++;
   g->nodes[g->node_count++] = n;
-  if (out1 && n.nout > 1) *out1 = n.out[1];
+  for (int i = 1; more && i < n.nout; i++) more[i - 1] = n.out[i];
   return n.out[0];
 }
 

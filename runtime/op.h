@@ -46,11 +46,12 @@ union vkd_op_params {
   struct {
     float eps;
     bool one_plus;
-    int64_t groups; // layernorm_dparam: rows of scale and shift
+    bool param; // layernorm_back: the gradients of scale and shift are wanted
   } layernorm;
   struct {
     int heads;
     float eps;
+    bool param; // rmsnorm_rope_back: the gradient of weight is wanted
   } rms;
   struct {
     int64_t rows;
@@ -95,8 +96,9 @@ struct vkd_op_info {
 
 extern const struct vkd_op_info vkd__ops[VKD_OP_COUNT];
 
-// Builds a node; `node` has op, nin, in[] and p set.  Returns out[0], or the empty tensor.
-vkd_tensor vkd__graph_add(struct vkd_graph *g, const struct vkd_node *node, vkd_tensor *out1);
+// Builds a node; `node` has op, nin, in[] and p set.  Returns out[0], or the empty tensor; `more` (may be NULL) takes
+// the other outputs.
+vkd_tensor vkd__graph_add(struct vkd_graph *g, const struct vkd_node *node, vkd_tensor *more);
 void vkd__graph_fail(struct vkd_graph *g, enum vkd_status status, const char *fmt, ...) VKD_PRINTF(3, 4);
 vkd_tensor vkd__zeros(struct vkd_graph *g, const struct vkd_shape *shape); // a constant
 // Whether the backward walk now under way needs a gradient of x.

@@ -43,8 +43,7 @@ static void mark_inputs(const struct vkd_graph *g, const struct vkd_recompute *r
 
 static void copy_node(struct vkd_graph *g, const struct vkd_recompute *r, uint32_t index) {
   struct vkd_node n = g->nodes[index];
-  const vkd_tensor out[VKD_MAX_OUT] = {n.out[0], n.out[1]};
-  vkd_tensor second;
+  vkd_tensor more[VKD_MAX_OUT - 1] = {{0}};
   for (int k = 0; k < n.nin; k++) {
     // a copy reads what the region read: bound storage that was written since holds something else
     if (vkd__written_since(g, index, n.in[k])) {
@@ -54,8 +53,8 @@ static void copy_node(struct vkd_graph *g, const struct vkd_recompute *r, uint32
     }
     if (inside(g, r, n.in[k])) n.in[k] = r->copy[n.in[k].id];
   }
-  r->copy[out[0].id] = vkd__graph_add(g, &n, &second);
-  if (second.id) r->copy[out[1].id] = second;
+  r->copy[n.out[0].id] = vkd__graph_add(g, &n, more);
+  for (int o = 1; o < n.nout; o++) r->copy[n.out[o].id] = more[o - 1];
 }
 
 // Nodes [from, middle) change places with [middle, end).

@@ -312,6 +312,33 @@ static enum vkd_status run_forms(struct vkd_device *dev, const char *only, uint8
   return VKD_OK;
 }
 
+// Every case of the ops that have kernels for a CPU's lanes and no forms, with those that a GPU takes, in workgroups of
+// a GPU's size.
+static enum vkd_status run_as_gpu(struct vkd_device *dev, const char *only, uint8_t *kernels_run, vkd_selftest_fn fn,
+                                  void *user, uint32_t *failed, struct vkd_error *err) {
+  static const enum vkd_op ops[] = {VKD_OP_layernorm,  VKD_OP_rmsnorm_rope, VKD_OP_sum_rows, VKD_OP_add,
+                                    VKD_OP_gelu,       VKD_OP_silu,         VKD_OP_zero,     VKD_OP_assign,
+                                    VKD_OP_accumulate, VKD_OP_adamw};
+  bool cpu_lanes = dev->caps.cpu_lanes;
+  enum vkd_status st = VKD_OK;
+  dev->caps.cpu_lanes = false;
+  dev->caps.kind = VKD_DEVICE_OTHER;
+  for (int i = 0; i < CASE_COUNT && st == VKD_OK; i++) {
+    struct vkd_selftest_result r;
+    bool any = false;
+    for (size_t k = 0; k < sizeof ops / sizeof ops[0]; k++) any |= strcmp(vkd__ops[ops[k]].name, cases[i].op) == 0;
+    if (!any || (only && strcmp(only, cases[i].op) != 0)) continue;
+    st = run_case(i, dev, NULL, kernels_run, &r, err);
+    if (st != VKD_OK) break;
+    r.form = "gpu";
+    *failed += !r.pass;
+    fn(user, &r);
+  }
+  dev->caps.cpu_lanes = cpu_lanes;
+  dev->caps.kind = VKD_DEVICE_SOFTWARE;
+  return st;
+}
+
 enum vkd_status vkd_selftest_run(struct vkd_device *dev, const char *only, vkd_selftest_fn fn, void *user,
                                  uint32_t *failed, struct vkd_error *err) {
   uint8_t kernels_run[VKD_K_COUNT] = {0};
@@ -328,6 +355,8 @@ enum vkd_status vkd_selftest_run(struct vkd_device *dev, const char *only, vkd_s
     fn(user, &r);
   }
   st = run_forms(dev, only, kernels_run, fn, user, failed, err);
+  if (st == VKD_OK && dev->caps.kind == VKD_DEVICE_SOFTWARE)
+    st = run_as_gpu(dev, only, kernels_run, fn, user, failed, err);
   if (st != VKD_OK) return st;
   if (only && !any) return vkd_fail(err, VKD_ERR_USAGE, "no self-test of an op '%s'", only);
   for (int k = 0; !only && k < VKD_K_COUNT; k++) {

@@ -1,6 +1,10 @@
 // AdamW with clipping by global norm and EMA; hyper as enum vkd_hyper of vkd/ops.h.  A norm that is not finite skips the step.
 #version 460
 #include "common.glsl"
+#if VEC == 8
+#include "real.glsl"
+layout(constant_id = 1) const uint SPAN = 1; // vectors of a workgroup
+#endif
 #include "push_elementwise.h"
 layout(push_constant, std430) uniform Push { adamw_push p; };
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RefU { uint v[]; };
@@ -26,30 +30,44 @@ float grad_factor() {
   return ratio > 1.0 ? scale : scale * ratio;
 }
 
-#define STEP(T, REFT, at)                                                                                              \
+// Elements `at` of type T, read by LOAD and written by STORE
+#define STEP(T, LOAD, STORE, at)                                                                                       \
   {                                                                                                                    \
     float lr = LR * p.lr_scale;                                                                                        \
-    T g = REFT(p.g).v[at] * grad_factor();                                                                             \
-    T w = REFT(p.p).v[at];                                                                                             \
+    T g = LOAD(p.g, at) * grad_factor();                                                                               \
+    T w = LOAD(p.p, at);                                                                                               \
     w -= lr * (WEIGHT_DECAY * p.decay) * w;                                                                            \
-    T m = BETA1 * REFT(p.m).v[at] + ONE_MINUS_BETA1 * g;                                                               \
-    T v = BETA2 * REFT(p.v).v[at] + ONE_MINUS_BETA2 * (g * g);                                                         \
+    T m = BETA1 * LOAD(p.m, at) + ONE_MINUS_BETA1 * g;                                                                 \
+    T v = BETA2 * LOAD(p.v, at) + ONE_MINUS_BETA2 * (g * g);                                                           \
     w -= lr * (m * BIAS1) / (sqrt(v * BIAS2) + EPS);                                                                   \
-    REFT(p.m).v[at] = m;                                                                                               \
-    REFT(p.v).v[at] = v;                                                                                               \
-    REFT(p.p).v[at] = w;                                                                                               \
-    T ema = REFT(p.ema).v[at];                                                                                         \
-    REFT(p.ema).v[at] = ema + (1.0 - EMA) * (w - ema);                                                                 \
+    T ema = LOAD(p.ema, at);                                                                                           \
+    STORE(p.m, at, m);                                                                                                 \
+    STORE(p.v, at, v);                                                                                                 \
+    STORE(p.p, at, w);                                                                                                 \
+    STORE(p.ema, at, ema + (1.0 - EMA) * (w - ema));                                                                   \
   }
+#define LOAD1(x, at) RefF(x).v[at]
+#define STORE1(x, at, value) RefF(x).v[at] = value
+#define LOAD4(x, at) RefF4(x).v[at]
+#define STORE4(x, at, value) RefF4(x).v[at] = value
 
 void main() {
-  uint i = flat_item();
   // by its bits: a compiler may take floats for finite
   if ((RefU(p.norm2).v[0] & 0x7F800000u) == 0x7F800000u) return;
+#if VEC == 8
+  uint i = flat_group() * SPAN;
+  if ((i + SPAN) * 8 <= p.n) {
+    [[unroll]] for (uint u = 0; u < SPAN; u++) STEP(float, load, store, i + u)
+    return;
+  }
+  for (i = i * 8 + gl_LocalInvocationID.x; i < p.n; i += 8) STEP(float, LOAD1, STORE1, i)
+#else
+  uint i = flat_item();
   if (i < p.n4) {
-    STEP(vec4, RefF4, i)
+    STEP(vec4, LOAD4, STORE4, i)
     return;
   }
   i += 3 * p.n4;
-  if (i < p.n) STEP(float, RefF, i)
+  if (i < p.n) STEP(float, LOAD1, STORE1, i)
+#endif
 }

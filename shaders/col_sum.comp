@@ -1,20 +1,69 @@
-// Sums over blocks of rows, per column, in a fixed order.  A workgroup takes TILE columns, its lanes / TILE rows at a time.
-// TERM: 0 a; 1 a b; 2 layer norm's parameters (y: dout * xhat, y2: dout); 3 RMS norm's weight, rotary undone where d is given
+// Sums over blocks of rows, per column, in a fixed order: of a, or of a b (PRODUCT).
 #version 460
 #include "common.glsl"
 #include "real.glsl"
 #include "push_reduce.h"
 layout(push_constant, std430) uniform Push { col_sum_push p; };
-layout(constant_id = 1) const uint TILE = 1;
-layout(constant_id = 2) const uint ROTATE = 0;
+layout(constant_id = 1) const uint TILE = 1; // columns of a workgroup
 
-shared REAL part[gl_WorkGroupSize.x];
-#if TERM == 2
-shared REAL part2[gl_WorkGroupSize.x];
+REAL term(uint at) {
+#ifdef PRODUCT
+  return load(p.a, at) * load(p.b, at);
+#else
+  return load(p.a, at);
 #endif
+}
 
-#if TERM == 3
-#include "rotary.glsl"
+#if VEC == 8
+// All lanes take every column of the tile.  The last tile may have columns again that another one sums too.
+void sum_tile(uint tile, uint first, uint end, uint to) {
+  uint col = min(tile * TILE, p.cols - TILE), r = first;
+  float s[TILE];
+  [[unroll]] for (uint i = 0; i < TILE; i++) s[i] = 0.0;
+  if (r + 8 <= end) do { // the `if`: see EACH_ITEM of real.glsl
+      [[unroll]] for (uint i = 0; i < TILE; i++) {
+        float sum = term(r * p.cols + col + i);
+        [[unroll]] for (uint k = 1; k < 8; k++) sum += term((r + k) * p.cols + col + i);
+        s[i] += sum;
+      }
+    } while ((r += 8) + 8 <= end);
+  if (r < end) do {
+      [[unroll]] for (uint i = 0; i < TILE; i++) s[i] += term(r * p.cols + col + i);
+    } while (++r < end);
+  [[unroll]] for (uint i = 0; i < TILE; i++) store(p.y, to + col + i, s[i]);
+}
+#else
+shared REAL part[gl_WorkGroupSize.x];
+
+// A lane takes one column and every `steps`th row, four of them at a time.
+void sum_tile(uint tile, uint first, uint end, uint to) {
+  uint lane = gl_LocalInvocationID.x, steps = gl_WorkGroupSize.x / TILE;
+  uint lane_row = lane / TILE, col = tile * TILE + lane % TILE, r = first + lane_row, step = steps * p.cols;
+  REAL s = REAL(0);
+  if (lane_row < steps && col < p.cols) {
+    REAL more[3] = REAL[](REAL(0), REAL(0), REAL(0));
+    for (; r + 3 * steps < end; r += 4 * steps) {
+      uint at = r * p.cols + col;
+      s += term(at);
+      [[unroll]] for (uint i = 0; i < 3; i++) more[i] += term(at + (i + 1) * step);
+    }
+    for (; r < end; r += steps) s += term(r * p.cols + col);
+    s = (s + more[0]) + (more[1] + more[2]);
+  }
+  if (steps > 1) {
+    uint left = steps;
+    part[lane] = s;
+    barrier();
+    do {
+      uint half_up = (left + 1) / 2;
+      if (lane_row + half_up < left) part[lane] += part[lane + half_up * TILE];
+      left = half_up;
+      barrier();
+    } while (left > 1);
+    s = part[lane];
+  }
+  if (lane_row == 0 && col < p.cols) store(p.y, to + col, s);
+}
 #endif
 
 void main() {
@@ -24,57 +73,6 @@ void main() {
   uint block = group % p.blocks;
   group /= p.blocks;
   if (group >= p.groups) return;
-  uint lane = gl_LocalInvocationID.x, steps = gl_WorkGroupSize.x / TILE; // rows at a time
-  uint lane_row = lane / TILE, col = tile * TILE + lane % TILE;
-  uint first = group * p.rows + block * p.per;
-  uint end = group * p.rows + min(p.rows, (block + 1) * p.per), r = first + lane_row;
-
-  REAL s = REAL(0), s2 = REAL(0);
-  if (lane_row < steps && col < p.cols)
-    for (; r < end; r += steps) {
-      uint at = r * p.cols + col;
-#if TERM == 0
-      s += REF(p.a).v[at];
-#elif TERM == 1
-      s += REF(p.a).v[at] * REF(p.b).v[at];
-#elif TERM == 2
-      REAL dout = REF(p.b).v[at];
-      s += dout * ((REF(p.a).v[at] - RefF(p.c).v[2 * r]) * RefF(p.c).v[2 * r + 1]);
-      s2 += dout;
-#else
-      REAL dout = ROTATE != 0 ? rotated(p.b, p.d, at, r % p.modulus, col, p.head, -1.0) : REF(p.b).v[at];
-      s += dout * REF(p.a).v[at] * RefF(p.c).v[r];
-#endif
-    }
-
-  if (steps > 1) {
-    uint left = steps;
-    part[lane] = s;
-#if TERM == 2
-    part2[lane] = s2;
-#endif
-    barrier();
-    do {
-      uint half_up = (left + 1) / 2;
-      if (lane_row + half_up < left) {
-        part[lane] += part[lane + half_up * TILE];
-#if TERM == 2
-        part2[lane] += part2[lane + half_up * TILE];
-#endif
-      }
-      left = half_up;
-      barrier();
-    } while (left > 1);
-    s = part[lane];
-#if TERM == 2
-    s2 = part2[lane];
-#endif
-  }
-  if (lane_row == 0 && col < p.cols) {
-    uint at = (group * p.blocks + block) * p.cols + col;
-    REF(p.y).v[at] = s;
-#if TERM == 2
-    REF(p.y2).v[at] = s2;
-#endif
-  }
+  uint begin = group * p.rows + block * p.per, end = group * p.rows + min(p.rows, (block + 1) * p.per);
+  sum_tile(tile, begin, end, (group * p.blocks + block) * p.cols);
 }

@@ -2,6 +2,9 @@
 #version 460
 #include "common.glsl"
 #include "activation.glsl"
+#if VEC == 8
+#include "real.glsl"
+#endif
 #include "push_elementwise.h"
 layout(push_constant, std430) uniform Push { map_push p; };
 
@@ -16,6 +19,17 @@ float add(float a, float b) { return a + b; }
 #define EACH(a, b) FN(a, b)
 #endif
 
+#if VEC == 8
+layout(constant_id = 1) const uint SPAN = 8; // vectors of a workgroup
+void main() {
+  uint i = flat_group() * SPAN;
+  if ((i + SPAN) * 8 <= p.n) {
+    [[unroll]] for (uint u = 0; u < SPAN; u++) store(p.y, i + u, EACH(load(p.a, i + u), load(p.b, i + u)));
+    return;
+  }
+  for (i = i * 8 + gl_LocalInvocationID.x; i < p.n; i += 8) RefF(p.y).v[i] = EACH(RefF(p.a).v[i], RefF(p.b).v[i]);
+}
+#else
 void main() {
   uint i = flat_item();
   if (i < p.n4) {
@@ -32,3 +46,4 @@ void main() {
   if (i >= p.n) return;
   RefF(p.y).v[i] = EACH(RefF(p.a).v[i], RefF(p.b).v[i]);
 }
+#endif

@@ -9,13 +9,14 @@ static void like_first(struct vkd_graph *g, struct vkd_node *node, int which, st
 }
 
 // y = f(a) or f(a, b), b the empty tensor for one input
-static void lower_map(struct vkd_lower *l, const struct vkd_node *node, enum vkd_kernel_id kernel) {
+static void lower_map(struct vkd_lower *l, const struct vkd_node *node, enum vkd_kernel_id kernel,
+                      enum vkd_kernel_id eight) {
   struct map_push push = {.a = vkd__read(l, node->in[0]),
                           .b = node->nin > 1 ? vkd__read(l, node->in[1]) : 0,
                           .y = vkd__write(l, node->out[0]),
                           .n = (uint32_t)vkd__numel(vkd__lower_graph(l), node->out[0])};
   push.n4 = VEC4_COUNT(push.n, push.a, push.b, push.y);
-  vkd__dispatch_items(l, kernel, &push, sizeof push, push.n - 3 * (uint64_t)push.n4);
+  vkd__dispatch_map(l, kernel, eight, &push, sizeof push, push.n, push.n4, MAP_SPAN);
 }
 
 static void unary_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape) {
@@ -33,7 +34,9 @@ static void binary_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_
   }                                                                                                                    \
   ROW_FLOPS(op, 0, flops_per)                                                                                          \
   ROW_IO_BYTES(op)                                                                                                     \
-  void op##_lower(struct vkd_lower *l, const struct vkd_node *node) { lower_map(l, node, VKD_K_##op); }                \
+  void op##_lower(struct vkd_lower *l, const struct vkd_node *node) {                                                  \
+    lower_map(l, node, VKD_K_##op, VKD_K_##op##_8);                                                                    \
+  }                                                                                                                    \
   void op##_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {       \
     for (int64_t i = 0, n = vkd__numel(g, node->out[0]); i < n; i++) out[0][i] = expression;                           \
   }

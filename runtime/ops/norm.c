@@ -90,7 +90,7 @@ void modulation_de_ref(const struct vkd_graph *g, const struct vkd_node *node, d
       }
 }
 
-// ---- layernorm: in x, scale, shift; p.layernorm --------------------------------------------------------------------
+// ---- layernorm: in x, scale, shift; out y, stats [rows, 2] = (mean, 1 / std); p.layernorm ---------------------------
 vkd_tensor vkd_layernorm(struct vkd_graph *g, vkd_tensor x, vkd_tensor scale, vkd_tensor shift, float eps,
                          bool one_plus) {
   struct vkd_node node = {.op = VKD_OP_layernorm, .nin = 3, .in = {x, scale, shift}};
@@ -112,137 +112,117 @@ static bool check_scale(struct vkd_graph *g, const struct vkd_node *node) {
 
 void layernorm_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
   (void)dtype;
-  if (vkd__check_f32(g, node) && check_scale(g, node) && vkd__check_same(g, node, 1, 2))
-    shape[0] = vkd__shape(g, node->in[0]);
+  if (!vkd__check_f32(g, node) || !check_scale(g, node) || !vkd__check_same(g, node, 1, 2)) return;
+  shape[0] = vkd__shape(g, node->in[0]);
+  shape[1] = VKD_SHAPE(vkd__rows(g, node->in[0]), 2);
 }
 ROW_FLOPS(layernorm, 0, 8)
 ROW_IO_BYTES(layernorm)
 void layernorm_backward(struct vkd_graph *g, const struct vkd_node *node, const vkd_tensor *dout, vkd_tensor *din) {
-  vkd_tensor x = node->in[0], scale = node->in[1], shift = node->in[2], dshift;
-  struct vkd_node dx = {.op = VKD_OP_layernorm_dx, .nin = 3, .in = {x, scale, dout[0]}, .p = node->p};
-  struct vkd_node dparam = {.op = VKD_OP_layernorm_dparam, .nin = 2, .in = {x, dout[0]}, .p = node->p};
-  if (vkd__wants_grad(g, x)) din[0] = vkd__graph_add(g, &dx, NULL);
-  if (vkd__wants_grad(g, scale) || vkd__wants_grad(g, shift)) {
-    dparam.p.layernorm.groups = vkd__rows(g, scale);
-    din[1] = vkd__like(g, vkd__graph_add(g, &dparam, &dshift), scale);
-    din[2] = vkd__like(g, dshift, shift);
-  }
+  vkd_tensor x = node->in[0], scale = node->in[1], shift = node->in[2], dparam[2];
+  struct vkd_node back = {.op = VKD_OP_layernorm_back, .nin = 4, .in = {x, scale, dout[0], node->out[1]}, .p = node->p};
+  back.p.layernorm.param = vkd__wants_grad(g, scale) || vkd__wants_grad(g, shift);
+  din[0] = vkd__graph_add(g, &back, dparam);
+  if (!back.p.layernorm.param) return;
+  din[1] = vkd__like(g, dparam[0], scale);
+  din[2] = vkd__like(g, dparam[1], shift);
 }
-
-static void lower_layernorm(struct vkd_lower *l, const struct vkd_node *node, vkd_tensor shift, vkd_tensor dout,
-                            enum vkd_kernel_id scalar, enum vkd_kernel_id vec4) {
+void layernorm_lower(struct vkd_lower *l, const struct vkd_node *node) {
   const struct vkd_graph *g = vkd__lower_graph(l);
   int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]);
   struct layernorm_push push = {.x = vkd__read(l, node->in[0]),
                                 .scale = vkd__read(l, node->in[1]),
-                                .shift = vkd__read(l, shift),
-                                .dout = vkd__read(l, dout),
+                                .shift = vkd__read(l, node->in[2]),
                                 .y = vkd__write(l, node->out[0]),
+                                .stats = vkd__write(l, node->out[1]),
                                 .rows = (uint32_t)rows,
                                 .d = (uint32_t)d,
                                 .rows_per_group = (uint32_t)(rows / vkd__rows(g, node->in[1])),
                                 .eps = node->p.layernorm.eps,
                                 .base = node->p.layernorm.one_plus ? 1 : 0};
-  bool four = d % 4 == 0 && VEC4_COUNT(4, push.x, push.scale, push.shift, push.dout, push.y) > 0;
-  push.cols = (uint32_t)(four ? d / 4 : d);
-  vkd__dispatch_rows(l, four ? vec4 : scalar, &push, sizeof push, (uint64_t)rows, push.cols);
+  int width = WIDTH(l, d, push.x, push.scale, push.shift, push.y);
+  push.cols = (uint32_t)(d / width);
+  vkd__dispatch_held_rows(l, WIDTHS(layernorm), width, &push, sizeof push, (uint64_t)rows, push.cols, 0);
 }
-void layernorm_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  lower_layernorm(l, node, node->in[2], (vkd_tensor){0}, VKD_K_layernorm, VKD_K_layernorm_4);
-}
-
-static void mean_std(const double *x, int64_t d, double eps, double *mean, double *std) {
-  double sum = 0, squares = 0;
-  for (int64_t i = 0; i < d; i++) sum += x[i];
-  *mean = sum / (double)d;
-  for (int64_t i = 0; i < d; i++) squares += (x[i] - *mean) * (x[i] - *mean);
-  *std = sqrt(squares / (double)d + eps);
-}
-
 void layernorm_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]), per = rows / vkd__rows(g, node->in[1]);
-  double base = node->p.layernorm.one_plus ? 1 : 0, mean, std;
+  double base = node->p.layernorm.one_plus ? 1 : 0;
   for (int64_t r = 0; r < rows; r++) {
-    mean_std(in[0] + r * d, d, node->p.layernorm.eps, &mean, &std);
-    for (int64_t i = 0; i < d; i++)
-      out[0][r * d + i] = (in[0][r * d + i] - mean) / std * (base + in[1][r / per * d + i]) + in[2][r / per * d + i];
+    const double *x = in[0] + r * d, *scale = in[1] + r / per * d, *shift = in[2] + r / per * d;
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < d; i++) sum += x[i];
+    double mean = sum / (double)d;
+    for (int64_t i = 0; i < d; i++) squares += (x[i] - mean) * (x[i] - mean);
+    double std = sqrt(squares / (double)d + node->p.layernorm.eps);
+    for (int64_t i = 0; i < d; i++) out[0][r * d + i] = (x[i] - mean) / std * (base + scale[i]) + shift[i];
+    out[1][2 * r] = mean;
+    out[1][2 * r + 1] = 1 / std;
   }
 }
 
-// ---- layernorm_dx: in x, scale, dout -------------------------------------------------------------------------------
-void layernorm_dx_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
+// ---- layernorm_back: in x, scale, dout, stats; out dx, dscale, dshift [G, d] (nothing without p.layernorm.param)
+// ----- Scratch: sums over blocks of rows for dscale, then those for dshift, then that of the sums over the blocks.
+void layernorm_back_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
   (void)dtype;
-  if (vkd__check_f32(g, node) && check_scale(g, node) && vkd__check_same(g, node, 0, 2))
-    shape[0] = vkd__shape(g, node->in[0]);
+  if (!vkd__check_f32(g, node) || !check_scale(g, node) || !vkd__check_same(g, node, 0, 2)) return;
+  int64_t groups = vkd__rows(g, node->in[1]), all = vkd__rows(g, node->in[0]), d = vkd__last(g, node->in[0]);
+  if (!vkd__check_numel(g, node, 3, 2 * all, "statistics of every row")) return;
+  shape[0] = vkd__shape(g, node->in[0]);
+  shape[1] = shape[2] = VKD_SHAPE(groups, d);
+  if (node->p.layernorm.param)
+    node->scratch =
+        2 * vkd__back_bytes(groups, all / groups, d) + vkd__col_sum_scratch(groups, vkd__back_blocks(all / groups), d);
 }
-ROW_FLOPS(layernorm_dx, 0, 18)
-ROW_IO_BYTES(layernorm_dx)
-ROW_NO_BACKWARD(layernorm_dx)
-void layernorm_dx_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  lower_layernorm(l, node, (vkd_tensor){0}, node->in[2], VKD_K_layernorm_dx, VKD_K_layernorm_dx_4);
+double layernorm_back_flops(const struct vkd_graph *g, const struct vkd_node *node) {
+  return (node->p.layernorm.param ? 14 : 11) * (double)vkd__numel(g, node->in[0]);
 }
-void layernorm_dx_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
-  int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]), per = rows / vkd__rows(g, node->in[1]);
-  double base = node->p.layernorm.one_plus ? 1 : 0, mean, std;
-  for (int64_t r = 0; r < rows; r++) {
-    const double *x = in[0] + r * d, *scale = in[1] + r / per * d, *dout = in[2] + r * d;
-    double mean_h = 0, mean_hx = 0;
-    mean_std(x, d, node->p.layernorm.eps, &mean, &std);
-    for (int64_t i = 0; i < d; i++) {
-      mean_h += dout[i] * (base + scale[i]) / (double)d;
-      mean_hx += dout[i] * (base + scale[i]) * (x[i] - mean) / std / (double)d;
-    }
-    for (int64_t i = 0; i < d; i++)
-      out[0][r * d + i] = (dout[i] * (base + scale[i]) - mean_h - (x[i] - mean) / std * mean_hx) / std;
-  }
-}
-
-// ---- layernorm_dparam: in x, dout; out dscale, dshift [groups, d] --------------------------------------------------
-static uint64_t stats_bytes(int64_t rows) { return ((uint64_t)rows * 8 + 63) / 64 * 64; }
-
-void layernorm_dparam_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape,
-                            enum vkd_dtype *dtype) {
-  (void)dtype;
-  int64_t groups = node->p.layernorm.groups, rows = vkd__rows(g, node->in[0]), d = vkd__last(g, node->in[0]);
-  if (!vkd__check_f32(g, node) || !vkd__check_same(g, node, 0, 1)) return;
-  if (groups < 1 || rows % groups) {
-    vkd__graph_fail(g, VKD_ERR_SHAPE, "layernorm_dparam: %lld rows in %lld groups", (long long)rows, (long long)groups);
-    return;
-  }
-  shape[0] = shape[1] = VKD_SHAPE(groups, d);
-  node->scratch = stats_bytes(rows) + vkd__col_sum_scratch(groups, rows / groups, d, 2);
-}
-ROW_FLOPS(layernorm_dparam, 0, 10)
-ROW_IO_BYTES(layernorm_dparam)
-ROW_NO_BACKWARD(layernorm_dparam)
-void layernorm_dparam_lower(struct vkd_lower *l, const struct vkd_node *node) {
+ROW_IO_BYTES(layernorm_back)
+ROW_NO_BACKWARD(layernorm_back)
+void layernorm_back_lower(struct vkd_lower *l, const struct vkd_node *node) {
   const struct vkd_graph *g = vkd__lower_graph(l);
-  int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]);
-  uint64_t stats = stats_bytes(rows);
-  vkd__row_stats(l, VKD_K_row_mean_std, VKD_K_row_mean_std_4, node->in[0], node->p.layernorm.eps, stats);
-  vkd__col_sum(l, &(struct col_sum){.scalar = VKD_K_layernorm_dparam,
-                                    .vec4 = VKD_K_layernorm_dparam_4,
-                                    .a = node->in[0],
-                                    .b = node->in[1],
-                                    .stats = stats,
-                                    .scratch = stats,
-                                    .y = node->out[0],
-                                    .y2 = node->out[1],
-                                    .groups = node->p.layernorm.groups,
-                                    .rows = rows / node->p.layernorm.groups,
-                                    .cols = d});
+  int64_t d = vkd__last(g, node->in[0]), groups = vkd__rows(g, node->in[1]), rows = vkd__rows(g, node->in[0]) / groups;
+  bool param = node->p.layernorm.param;
+  uint64_t part = vkd__back_bytes(groups, rows, d);
+  struct layernorm_back_push push = {.x = vkd__read(l, node->in[0]),
+                                     .scale = vkd__read(l, node->in[1]),
+                                     .dout = vkd__read(l, node->in[2]),
+                                     .stats = vkd__read(l, node->in[3]),
+                                     .dx = vkd__write(l, node->out[0]),
+                                     .dscale = param ? vkd__scratch(l, 0, part, true) : 0,
+                                     .dshift = param ? vkd__scratch(l, part, part, true) : 0,
+                                     .groups = (uint32_t)groups,
+                                     .blocks = (uint32_t)vkd__back_blocks(rows),
+                                     .rows = (uint32_t)rows,
+                                     .d = (uint32_t)d,
+                                     .base = node->p.layernorm.one_plus ? 1 : 0};
+  int width = WIDTH(l, d, push.x, push.scale, push.dout, push.dx, push.dscale, push.dshift);
+  push.cols = (uint32_t)(d / width);
+  vkd__dispatch_columns(l, WIDTHS(layernorm_back), width, &push, sizeof push, (uint64_t)(groups * push.blocks),
+                        push.cols, param, 0);
+  for (int i = 0; i < 2 && param; i++)
+    vkd__col_sum(l, &(struct col_sum){.a = vkd__scratch(l, i * part, part, false),
+                                      .scratch = 2 * part,
+                                      .y = node->out[1 + i],
+                                      .groups = groups,
+                                      .rows = push.blocks,
+                                      .cols = d});
 }
-void layernorm_dparam_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in,
-                          double *const *out) {
-  int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]), groups = node->p.layernorm.groups;
-  double mean, std;
-  for (int64_t i = 0; i < groups * d; i++) out[0][i] = out[1][i] = 0;
+void layernorm_back_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
+  int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]), groups = vkd__rows(g, node->in[1]);
+  double base = node->p.layernorm.one_plus ? 1 : 0;
+  for (int64_t i = 0; i < groups * d; i++) out[1][i] = out[2][i] = 0;
   for (int64_t r = 0; r < rows; r++) {
     int64_t group = r / (rows / groups);
-    mean_std(in[0] + r * d, d, node->p.layernorm.eps, &mean, &std);
+    const double *x = in[0] + r * d, *scale = in[1] + group * d, *dout = in[2] + r * d;
+    double mean = in[3][2 * r], rstd = in[3][2 * r + 1], mean_h = 0, mean_hx = 0;
     for (int64_t i = 0; i < d; i++) {
-      out[0][group * d + i] += in[1][r * d + i] * (in[0][r * d + i] - mean) / std;
-      out[1][group * d + i] += in[1][r * d + i];
+      double xhat = (x[i] - mean) * rstd;
+      mean_h += dout[i] * (base + scale[i]) / (double)d;
+      mean_hx += dout[i] * (base + scale[i]) * xhat / (double)d;
+      out[1][group * d + i] += dout[i] * xhat;
+      out[2][group * d + i] += dout[i];
     }
+    for (int64_t i = 0; i < d; i++)
+      out[0][r * d + i] = (dout[i] * (base + scale[i]) - mean_h - (x[i] - mean) * rstd * mean_hx) * rstd;
   }
 }

@@ -18,7 +18,7 @@ void sum_rows_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape
     return;
   }
   shape[0] = groups == 1 ? VKD_SHAPE(c) : VKD_SHAPE(groups, c);
-  node->scratch = vkd__col_sum_scratch(groups, rows / groups, c, 1);
+  node->scratch = vkd__col_sum_scratch(groups, rows / groups, c);
 }
 double sum_rows_flops(const struct vkd_graph *g, const struct vkd_node *node) {
   return node->nin * (double)vkd__numel(g, node->in[0]);
@@ -27,11 +27,8 @@ ROW_IO_BYTES(sum_rows)
 ROW_NO_BACKWARD(sum_rows)
 void sum_rows_lower(struct vkd_lower *l, const struct vkd_node *node) {
   const struct vkd_graph *g = vkd__lower_graph(l);
-  bool product = node->nin > 1;
-  vkd__col_sum(l, &(struct col_sum){.scalar = product ? VKD_K_sum_rows_product : VKD_K_sum_rows,
-                                    .vec4 = product ? VKD_K_sum_rows_product_4 : VKD_K_sum_rows_4,
-                                    .a = node->in[0],
-                                    .b = node->in[1],
+  vkd__col_sum(l, &(struct col_sum){.a = vkd__read(l, node->in[0]),
+                                    .b = vkd__read(l, node->in[1]),
                                     .y = node->out[0],
                                     .groups = node->p.sum_rows.groups,
                                     .rows = vkd__rows(g, node->in[0]) / node->p.sum_rows.groups,

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-// ---- rmsnorm_rope: in x, weight, rope (may be empty) ---------------------------------------------------------------
+// ---- rmsnorm_rope: in x, weight, rope (may be empty); out y, stats [rows] = 1 / rms ---------------------------------
 vkd_tensor vkd_rmsnorm_rope(struct vkd_graph *g, vkd_tensor x, vkd_tensor weight, vkd_tensor rope, int heads,
                             float eps) {
   struct vkd_node node = {.op = VKD_OP_rmsnorm_rope, .nin = 3, .in = {x, weight, rope}};
@@ -41,47 +41,47 @@ static bool check_rms(struct vkd_graph *g, const struct vkd_node *node, vkd_tens
 
 void rmsnorm_rope_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
   (void)dtype;
-  if (check_rms(g, node, node->in[2]) && vkd__check_numel(g, node, 1, vkd__last(g, node->in[0]), "weight [d]"))
-    shape[0] = vkd__shape(g, node->in[0]);
+  if (!check_rms(g, node, node->in[2]) || !vkd__check_numel(g, node, 1, vkd__last(g, node->in[0]), "weight [d]"))
+    return;
+  shape[0] = vkd__shape(g, node->in[0]);
+  shape[1] = VKD_SHAPE(vkd__rows(g, node->in[0]));
 }
 ROW_FLOPS(rmsnorm_rope, 0, 7)
 ROW_IO_BYTES(rmsnorm_rope)
 void rmsnorm_rope_backward(struct vkd_graph *g, const struct vkd_node *node, const vkd_tensor *dout, vkd_tensor *din) {
-  vkd_tensor x = node->in[0], weight = node->in[1], rope = node->in[2];
-  struct vkd_node dx = {.op = VKD_OP_rmsnorm_rope_dx, .nin = 4, .in = {x, weight, dout[0], rope}, .p = node->p};
-  struct vkd_node dw = {.op = VKD_OP_rmsnorm_rope_dw, .nin = 3, .in = {x, dout[0], rope}, .p = node->p};
-  if (vkd__wants_grad(g, x)) din[0] = vkd__graph_add(g, &dx, NULL);
-  if (vkd__wants_grad(g, weight)) din[1] = vkd__like(g, vkd__graph_add(g, &dw, NULL), weight);
+  vkd_tensor x = node->in[0], weight = node->in[1], rope = node->in[2], dweight;
+  struct vkd_node back = {
+      .op = VKD_OP_rmsnorm_rope_back, .nin = 5, .in = {x, weight, dout[0], node->out[1], rope}, .p = node->p};
+  back.p.rms.param = vkd__wants_grad(g, weight);
+  din[0] = vkd__graph_add(g, &back, &dweight);
+  if (back.p.rms.param) din[1] = vkd__like(g, dweight, weight);
 }
 
-static void lower_rms(struct vkd_lower *l, const struct vkd_node *node, vkd_tensor rope, vkd_tensor dout,
-                      enum vkd_kernel_id scalar, enum vkd_kernel_id vec4) {
+// The width of the items: none has elements of two heads.
+static int width_of(const struct vkd_lower *l, int64_t d, int64_t head, bool rotate, const uint64_t *address,
+                    int count) {
+  int width = vkd__width(l, d, address, count);
+  if (!rotate || head % width == 0) return width;
+  return head % 4 == 0 && vkd__vec4(4, address, count) ? 4 : 1;
+}
+
+void rmsnorm_rope_lower(struct vkd_lower *l, const struct vkd_node *node) {
   const struct vkd_graph *g = vkd__lower_graph(l);
   int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]), head = head_of(g, node);
+  bool rotate = vkd_some(node->in[2]);
   struct rms_push push = {.x = vkd__read(l, node->in[0]),
                           .weight = vkd__read(l, node->in[1]),
-                          .rope = vkd__read(l, rope),
-                          .dout = vkd__read(l, dout),
+                          .rope = vkd__read(l, node->in[2]),
                           .y = vkd__write(l, node->out[0]),
+                          .stats = vkd__write(l, node->out[1]),
                           .rows = (uint32_t)rows,
                           .d = (uint32_t)d,
-                          .positions = (uint32_t)positions_of(g, rope),
+                          .positions = (uint32_t)positions_of(g, node->in[2]),
                           .head = (uint32_t)head,
-                          .rotate = vkd_some(rope),
                           .eps = node->p.rms.eps};
-  bool four = d % 4 == 0 && (!push.rotate || head % 4 == 0) &&
-              VEC4_COUNT(4, push.x, push.weight, push.rope, push.dout, push.y) > 0;
-  push.cols = (uint32_t)(four ? d / 4 : d);
-  vkd__dispatch_rows(l, four ? vec4 : scalar, &push, sizeof push, (uint64_t)rows, push.cols);
-}
-void rmsnorm_rope_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  lower_rms(l, node, node->in[2], (vkd_tensor){0}, VKD_K_rmsnorm_rope, VKD_K_rmsnorm_rope_4);
-}
-
-static double rms(const double *x, int64_t d, double eps) {
-  double s = 0;
-  for (int64_t i = 0; i < d; i++) s += x[i] * x[i];
-  return sqrt(s / (double)d + eps);
+  int width = width_of(l, d, head, rotate, (const uint64_t[]){push.x, push.weight, push.rope, push.y}, 4);
+  push.cols = (uint32_t)(d / width);
+  vkd__dispatch_held_rows(l, WIDTHS(rmsnorm_rope), width, &push, sizeof push, (uint64_t)rows, push.cols, rotate);
 }
 
 // Turns the pairs of one row in place by the angles of its position, times sign; table NULL: leaves it.
@@ -98,87 +98,76 @@ static void turn_row(double *row, const double *table, int64_t position, int64_t
 void rmsnorm_rope_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]), n = positions_of(g, node->in[2]);
   for (int64_t r = 0; r < rows; r++) {
-    double norm = rms(in[0] + r * d, d, node->p.rms.eps);
-    for (int64_t i = 0; i < d; i++) out[0][r * d + i] = in[0][r * d + i] / norm * in[1][i];
+    const double *x = in[0] + r * d;
+    double squares = 0;
+    for (int64_t i = 0; i < d; i++) squares += x[i] * x[i];
+    out[1][r] = 1 / sqrt(squares / (double)d + node->p.rms.eps);
+    for (int64_t i = 0; i < d; i++) out[0][r * d + i] = x[i] * out[1][r] * in[1][i];
     turn_row(out[0] + r * d, in[2], r % n, d, head_of(g, node), 1);
   }
 }
 
-// ---- rmsnorm_rope_dx: in x, weight, dout, rope ---------------------------------------------------------------------
-void rmsnorm_rope_dx_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
+// ---- rmsnorm_rope_back: in x, weight, dout, stats, rope; out dx, dweight [d] (nothing without p.rms.param) ----------
+// Scratch: sums over blocks of rows, then that of the sums over the blocks.
+
+void rmsnorm_rope_back_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape,
+                             enum vkd_dtype *dtype) {
   (void)dtype;
-  if (check_rms(g, node, node->in[3]) && vkd__check_same(g, node, 0, 2) &&
-      vkd__check_numel(g, node, 1, vkd__last(g, node->in[0]), "weight [d]"))
-    shape[0] = vkd__shape(g, node->in[0]);
+  int64_t rows = vkd__rows(g, node->in[0]), d = vkd__last(g, node->in[0]);
+  if (!check_rms(g, node, node->in[4]) || !vkd__check_numel(g, node, 1, d, "weight [d]") ||
+      !vkd__check_same(g, node, 0, 2) || !vkd__check_numel(g, node, 3, rows, "statistics of every row"))
+    return;
+  shape[0] = vkd__shape(g, node->in[0]);
+  shape[1] = VKD_SHAPE(d);
+  if (node->p.rms.param)
+    node->scratch = vkd__back_bytes(1, rows, d) + vkd__col_sum_scratch(1, vkd__back_blocks(rows), d);
 }
-ROW_FLOPS(rmsnorm_rope_dx, 0, 16)
-ROW_IO_BYTES(rmsnorm_rope_dx)
-ROW_NO_BACKWARD(rmsnorm_rope_dx)
-void rmsnorm_rope_dx_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  lower_rms(l, node, node->in[3], node->in[2], VKD_K_rmsnorm_rope_dx, VKD_K_rmsnorm_rope_dx_4);
+double rmsnorm_rope_back_flops(const struct vkd_graph *g, const struct vkd_node *node) {
+  return (node->p.rms.param ? 14 : 11) * (double)vkd__numel(g, node->in[0]);
 }
-void rmsnorm_rope_dx_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in,
-                         double *const *out) {
-  int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]), n = positions_of(g, node->in[3]);
+ROW_IO_BYTES(rmsnorm_rope_back)
+ROW_NO_BACKWARD(rmsnorm_rope_back)
+void rmsnorm_rope_back_lower(struct vkd_lower *l, const struct vkd_node *node) {
+  const struct vkd_graph *g = vkd__lower_graph(l);
+  int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]), head = head_of(g, node);
+  bool rotate = vkd_some(node->in[4]), param = node->p.rms.param;
+  uint64_t part = vkd__back_bytes(1, rows, d);
+  struct rms_back_push push = {.x = vkd__read(l, node->in[0]),
+                               .weight = vkd__read(l, node->in[1]),
+                               .rope = vkd__read(l, node->in[4]),
+                               .dout = vkd__read(l, node->in[2]),
+                               .stats = vkd__read(l, node->in[3]),
+                               .dx = vkd__write(l, node->out[0]),
+                               .dweight = param ? vkd__scratch(l, 0, part, true) : 0,
+                               .rows = (uint32_t)rows,
+                               .d = (uint32_t)d,
+                               .positions = (uint32_t)positions_of(g, node->in[4]),
+                               .head = (uint32_t)head};
+  int width = width_of(l, d, head, rotate,
+                       (const uint64_t[]){push.x, push.weight, push.rope, push.dout, push.dx, push.dweight}, 6);
+  push.cols = (uint32_t)(d / width);
+  vkd__dispatch_columns(l, WIDTHS(rmsnorm_rope_back), width, &push, sizeof push, (uint64_t)vkd__back_blocks(rows),
+                        push.cols, param, rotate);
+  if (param)
+    vkd__col_sum(l, &(struct col_sum){.a = vkd__scratch(l, 0, part, false),
+                                      .scratch = part,
+                                      .y = node->out[1],
+                                      .groups = 1,
+                                      .rows = vkd__back_blocks(rows),
+                                      .cols = d});
+}
+void rmsnorm_rope_back_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in,
+                           double *const *out) {
+  int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]), n = positions_of(g, node->in[4]);
+  for (int64_t i = 0; i < d; i++) out[1][i] = 0;
   for (int64_t r = 0; r < rows; r++) {
     const double *x = in[0] + r * d;
-    double *h = out[0] + r * d, norm = rms(x, d, node->p.rms.eps), mean = 0;
+    double *h = out[0] + r * d, scale = in[3][r], mean = 0;
     for (int64_t i = 0; i < d; i++) h[i] = in[2][r * d + i];
-    turn_row(h, in[3], r % n, d, head_of(g, node), -1);
+    turn_row(h, in[4], r % n, d, head_of(g, node), -1);
+    for (int64_t i = 0; i < d; i++) out[1][i] += h[i] * x[i] * scale;
     for (int64_t i = 0; i < d; i++) h[i] *= in[1][i];
     for (int64_t i = 0; i < d; i++) mean += x[i] * h[i] / (double)d;
-    for (int64_t i = 0; i < d; i++) h[i] = h[i] / norm - x[i] * mean / (norm * norm * norm);
-  }
-}
-
-// ---- rmsnorm_rope_dw: in x, dout, rope; out [d] --------------------------------------------------------------------
-static uint64_t stats_bytes(int64_t rows) { return ((uint64_t)rows * 4 + 63) / 64 * 64; }
-
-void rmsnorm_rope_dw_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
-  (void)dtype;
-  if (!check_rms(g, node, node->in[2]) || !vkd__check_same(g, node, 0, 1)) return;
-  int64_t rows = vkd__rows(g, node->in[0]), d = vkd__last(g, node->in[0]);
-  shape[0] = VKD_SHAPE(d);
-  node->scratch = stats_bytes(rows) + vkd__col_sum_scratch(1, rows, d, 1);
-}
-ROW_FLOPS(rmsnorm_rope_dw, 0, 8)
-ROW_IO_BYTES(rmsnorm_rope_dw)
-ROW_NO_BACKWARD(rmsnorm_rope_dw)
-void rmsnorm_rope_dw_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  const struct vkd_graph *g = vkd__lower_graph(l);
-  int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]);
-  uint64_t stats = stats_bytes(rows);
-  vkd__row_stats(l, VKD_K_row_rms, VKD_K_row_rms_4, node->in[0], node->p.rms.eps, stats);
-  vkd__col_sum(l, &(struct col_sum){.scalar = VKD_K_rmsnorm_rope_dw,
-                                    .vec4 = VKD_K_rmsnorm_rope_dw_4,
-                                    .a = node->in[0],
-                                    .b = node->in[1],
-                                    .rope = node->in[2],
-                                    .stats = stats,
-                                    .scratch = stats,
-                                    .y = node->out[0],
-                                    .groups = 1,
-                                    .rows = rows,
-                                    .cols = d,
-                                    .positions = positions_of(g, node->in[2]),
-                                    .head = vkd_some(node->in[2]) ? head_of(g, node) : 0});
-}
-void rmsnorm_rope_dw_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in,
-                         double *const *out) {
-  int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]), n = positions_of(g, node->in[2]);
-  int64_t head = head_of(g, node);
-  for (int64_t i = 0; i < d; i++) out[0][i] = 0;
-  for (int64_t r = 0; r < rows; r++) {
-    double norm = rms(in[0] + r * d, d, node->p.rms.eps);
-    for (int64_t i = 0; i < d; i++) {
-      double pair[2] = {in[1][r * d + i], 0};
-      if (in[2]) {
-        int64_t first = i - i % 2;
-        pair[0] = in[1][r * d + first];
-        pair[1] = in[1][r * d + first + 1];
-        turn_row(pair, in[2] + first % head, r % n, 2, head, -1);
-      }
-      out[0][i] += pair[in[2] ? i % 2 : 0] * in[0][r * d + i] / norm;
-    }
+    for (int64_t i = 0; i < d; i++) h[i] = h[i] * scale - x[i] * mean * scale * scale * scale;
   }
 }

@@ -21,7 +21,7 @@ void zero_lower(struct vkd_lower *l, const struct vkd_node *node) {
   int64_t n = vkd__numel(vkd__lower_graph(l), node->in[0]);
   struct map_push push = {.y = vkd__write(l, node->in[0]), .n = (uint32_t)n};
   push.n4 = VEC4_COUNT(n, push.y);
-  vkd__dispatch_items(l, VKD_K_zero, &push, sizeof push, push.n - 3 * (uint64_t)push.n4);
+  vkd__dispatch_map(l, VKD_K_zero, VKD_K_zero_8, &push, sizeof push, push.n, push.n4, MAP_SPAN);
 }
 void zero_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   (void)out;
@@ -69,7 +69,7 @@ void accumulate_lower(struct vkd_lower *l, const struct vkd_node *node) {
   uint64_t dst = vkd__write(l, node->in[0]);
   struct map_push push = {.a = dst, .b = vkd__read(l, node->in[1]), .y = dst, .n = (uint32_t)n};
   push.n4 = VEC4_COUNT(n, push.a, push.b);
-  vkd__dispatch_items(l, VKD_K_add, &push, sizeof push, push.n - 3 * (uint64_t)push.n4);
+  vkd__dispatch_map(l, VKD_K_add, VKD_K_add_8, &push, sizeof push, push.n, push.n4, MAP_SPAN);
 }
 void accumulate_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   (void)out;
@@ -108,7 +108,7 @@ void adamw_lower(struct vkd_lower *l, const struct vkd_node *node) {
                             .lr_scale = node->p.adamw.lr_scale,
                             .decay = node->p.adamw.decay};
   push.n4 = VEC4_COUNT(n, push.p, push.g, push.m, push.v, push.ema);
-  vkd__dispatch_items(l, VKD_K_adamw, &push, sizeof push, push.n - 3 * (uint64_t)push.n4);
+  vkd__dispatch_map(l, VKD_K_adamw, VKD_K_adamw_8, &push, sizeof push, push.n, push.n4, 4);
 }
 void adamw_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   (void)out;

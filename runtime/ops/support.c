@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "push_norm.h"
 #include "push_elementwise.h"
+#include "push_norm.h"
 #include "push_reduce.h"
 
 struct shape_text vkd__shape_text(const struct vkd_graph *g, vkd_tensor x) {
@@ -71,6 +71,20 @@ void vkd__dispatch_items(struct vkd_lower *l, enum vkd_kernel_id kernel, const v
                                           .groups = {vkd__groups(items, lanes)}});
 }
 
+void vkd__dispatch_map(struct vkd_lower *l, enum vkd_kernel_id kernel, enum vkd_kernel_id eight, const void *push,
+                       size_t size, uint32_t n, uint32_t n4, uint32_t span) {
+  if (!vkd__lower_caps(l)->cpu_lanes) {
+    vkd__dispatch_items(l, kernel, push, size, n - 3 * (uint64_t)n4);
+    return;
+  }
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = eight,
+                                          .push = push,
+                                          .push_size = (uint32_t)size,
+                                          .spec = {8, span},
+                                          .spec_count = 2,
+                                          .groups = {vkd__groups(n, 8 * (uint64_t)span)}});
+}
+
 void vkd__dispatch_rows(struct vkd_lower *l, enum vkd_kernel_id kernel, const void *push, size_t size, uint64_t rows,
                         int64_t length) {
   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = kernel,
@@ -81,9 +95,51 @@ void vkd__dispatch_rows(struct vkd_lower *l, enum vkd_kernel_id kernel, const vo
                                           .groups = {rows}});
 }
 
+int vkd__width(const struct vkd_lower *l, int64_t d, const uint64_t *address, int count) {
+  if (vkd__lower_caps(l)->cpu_lanes && d % 8 == 0) return 8;
+  return d % 4 == 0 && vkd__vec4(4, address, count) > 0 ? 4 : 1;
+}
+
+enum vkd_kernel_id vkd__width_kernel(struct widths widths, int width) {
+  return width == 8 ? widths.eight : width == 4 ? widths.four : widths.one;
+}
+
+void vkd__dispatch_held_rows(struct vkd_lower *l, struct widths widths, int width, const void *push, size_t size,
+                             uint64_t rows, int64_t cols, uint32_t extra) {
+  // Items in the registers of a lane: on a CPU all lanes take all items, and what they hold is unrolled for the
+  // compiler.
+  uint32_t lanes = vkd__wg_row(l, cols), step = width == 8 ? 1 : lanes, most = width == 8 ? 32 : 8;
+  uint32_t rounds = (uint32_t)vkd__groups((uint64_t)cols, (uint64_t)step * most);
+  uint32_t hold = (uint32_t)vkd__groups((uint64_t)cols, (uint64_t)step * rounds);
+  bool exact = (int64_t)hold * rounds * step == cols;
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = vkd__width_kernel(widths, width),
+                                          .push = push,
+                                          .push_size = (uint32_t)size,
+                                          .spec = {lanes, hold, rounds, exact, extra},
+                                          .spec_count = 5,
+                                          .groups = {rows}});
+}
+
+void vkd__dispatch_columns(struct vkd_lower *l, struct widths widths, int width, const void *push, size_t size,
+                           uint64_t blocks, int64_t cols, bool param, uint32_t extra) {
+  const struct vkd_device_caps *caps = vkd__lower_caps(l);
+  uint32_t lanes = vkd__wg_row(l, 1);
+  // At most 512 lanes, so that each may have 128 registers, and 64 subgroups (wg_sums).
+  while (caps->kind != VKD_DEVICE_SOFTWARE && lanes < cols && lanes < 512 && lanes < 32 * caps->subgroup_size &&
+         lanes * 2 <= caps->max_workgroup_invocations)
+    lanes *= 2;
+  bool held = width != 8 && cols <= lanes;
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = vkd__width_kernel(widths, width),
+                                          .push = push,
+                                          .push_size = (uint32_t)size,
+                                          .spec = {lanes, held, param, extra},
+                                          .spec_count = 4,
+                                          .groups = {blocks}});
+}
+
 void vkd__dispatch_copy(struct vkd_lower *l, uint64_t dst, uint64_t src, int64_t n) {
   struct map_push push = {.a = src, .y = dst, .n = (uint32_t)n, .n4 = VEC4_COUNT(n, src, dst)};
-  vkd__dispatch_items(l, VKD_K_copy, &push, sizeof push, push.n - 3 * (uint64_t)push.n4);
+  vkd__dispatch_map(l, VKD_K_copy, VKD_K_copy_8, &push, sizeof push, push.n, push.n4, MAP_SPAN);
 }
 
 struct row_blocks vkd__row_blocks(int64_t rows) {
@@ -94,76 +150,57 @@ struct row_blocks vkd__row_blocks(int64_t rows) {
   return (struct row_blocks){per, (rows + per - 1) / per};
 }
 
-uint64_t vkd__col_sum_scratch(int64_t groups, int64_t rows, int64_t cols, int results) {
+uint64_t vkd__col_sum_scratch(int64_t groups, int64_t rows, int64_t cols) {
   int64_t blocks = vkd__row_blocks(rows).count;
-  return blocks > 1 ? (uint64_t)results * ((uint64_t)(groups * blocks * cols + 3) / 4 * 16) : 0;
+  return blocks > 1 ? (uint64_t)(groups * blocks * cols + 15) / 16 * 64 : 0;
 }
 
-static void dispatch_col_sum(struct vkd_lower *l, enum vkd_kernel_id kernel, const struct col_sum_push *push,
-                             bool rotate) {
-  uint32_t lanes = vkd__wg_items(l), tile = 1;
-  while (tile * 2 <= lanes && tile < push->cols) tile *= 2;
-  vkd__dispatch(l, &(struct vkd_dispatch){
-                       .kernel = kernel,
-                       .push = push,
-                       .push_size = sizeof *push,
-                       .spec = {lanes, tile, rotate},
-                       .spec_count = 3,
-                       .groups = {vkd__groups(push->cols, tile) * (uint64_t)push->blocks * (uint64_t)push->groups}});
-}
-
-// The second pass: partial sums [groups, blocks, cols] into y.
-static void sum_blocks(struct vkd_lower *l, const struct col_sum *s, uint64_t offset, vkd_tensor result) {
-  int64_t blocks = vkd__row_blocks(s->rows).count;
-  uint64_t bytes = (uint64_t)(s->groups * blocks * s->cols) * 4;
-  uint64_t a = vkd__scratch(l, offset, bytes, false), y = vkd__write(l, result);
-  bool four = s->cols % 4 == 0 && VEC4_COUNT(4, a, y) > 0;
-  struct col_sum_push push = {.a = a,
+// Sums over blocks of `per` rows
+static void dispatch_col_sum(struct vkd_lower *l, const struct col_sum *s, struct row_blocks blocks, uint64_t y) {
+  int width = WIDTH(l, s->cols, s->a, s->b, y);
+  int64_t cols = s->cols / width;
+  uint32_t lanes = width == 8 ? 8 : vkd__wg_items(l), most = width == 8 ? 4 : lanes, tile = 1;
+  while (tile * 2 <= most && tile < cols) tile *= 2;
+  if (width == 8 && tile > cols) tile = 1;
+  struct col_sum_push push = {.a = s->a,
+                              .b = s->b,
                               .y = y,
                               .groups = (uint32_t)s->groups,
-                              .rows = (uint32_t)blocks,
-                              .cols = (uint32_t)(four ? s->cols / 4 : s->cols),
-                              .per = (uint32_t)blocks,
-                              .blocks = 1};
-  dispatch_col_sum(l, four ? VKD_K_sum_rows_4 : VKD_K_sum_rows, &push, false);
+                              .rows = (uint32_t)s->rows,
+                              .cols = (uint32_t)cols,
+                              .per = (uint32_t)blocks.per,
+                              .blocks = (uint32_t)blocks.count};
+  uint64_t groups = vkd__groups((uint64_t)cols, tile) * (uint64_t)(blocks.count * s->groups);
+  vkd__dispatch(
+      l, &(struct vkd_dispatch){.kernel = vkd__width_kernel(s->b ? WIDTHS(sum_rows_product) : WIDTHS(sum_rows), width),
+                                .push = &push,
+                                .push_size = sizeof push,
+                                .spec = {lanes, tile},
+                                .spec_count = 2,
+                                .groups = {groups}});
 }
 
 void vkd__col_sum(struct vkd_lower *l, const struct col_sum *s) {
-  struct row_blocks b = vkd__row_blocks(s->rows);
-  bool two = b.count > 1;
-  uint64_t part = vkd__col_sum_scratch(s->groups, s->rows, s->cols, 1);
-  struct col_sum_push push = {.a = vkd__read(l, s->a),
-                              .b = vkd__read(l, s->b),
-                              .c = s->stats ? vkd__scratch(l, 0, s->stats, false) : 0,
-                              .d = vkd__read(l, s->rope),
-                              .y = two ? vkd__scratch(l, s->scratch, part, true) : vkd__write(l, s->y),
-                              .groups = (uint32_t)s->groups,
-                              .rows = (uint32_t)s->rows,
-                              .per = (uint32_t)b.per,
-                              .blocks = (uint32_t)b.count,
-                              .modulus = (uint32_t)s->positions,
-                              .head = (uint32_t)s->head};
-  if (vkd_some(s->y2)) push.y2 = two ? vkd__scratch(l, s->scratch + part, part, true) : vkd__write(l, s->y2);
-  bool four = s->cols % 4 == 0 && s->head % 4 == 0 && VEC4_COUNT(4, push.a, push.b, push.d, push.y, push.y2) > 0;
-  push.cols = (uint32_t)(four ? s->cols / 4 : s->cols);
-  dispatch_col_sum(l, four ? s->vec4 : s->scalar, &push, push.d != 0);
-  if (!two) return;
-  sum_blocks(l, s, s->scratch, s->y);
-  if (vkd_some(s->y2)) sum_blocks(l, s, s->scratch + part, s->y2);
+  struct row_blocks blocks = vkd__row_blocks(s->rows);
+  if (blocks.count == 1) {
+    dispatch_col_sum(l, s, blocks, vkd__write(l, s->y));
+    return;
+  }
+  uint64_t bytes = (uint64_t)(s->groups * blocks.count * s->cols) * 4;
+  dispatch_col_sum(l, s, blocks, vkd__scratch(l, s->scratch, bytes, true));
+  struct col_sum second = *s;
+  second.a = vkd__scratch(l, s->scratch, bytes, false);
+  second.b = 0;
+  second.rows = blocks.count;
+  dispatch_col_sum(l, &second, (struct row_blocks){blocks.count, 1}, vkd__write(l, s->y));
+}
+
+int64_t vkd__back_blocks(int64_t rows) { return (rows + NORM_BACK_ROWS - 1) / NORM_BACK_ROWS; }
+uint64_t vkd__back_bytes(int64_t groups, int64_t rows, int64_t d) {
+  return (uint64_t)(groups * vkd__back_blocks(rows) * d + 15) / 16 * 64;
 }
 
 vkd_tensor vkd__like(struct vkd_graph *g, vkd_tensor x, vkd_tensor like) {
   struct vkd_shape a = vkd__shape(g, x), b = vkd__shape(g, like);
   return vkd_shape_equal(&a, &b) ? x : vkd_reshape(g, x, b);
-}
-
-void vkd__row_stats(struct vkd_lower *l, enum vkd_kernel_id scalar, enum vkd_kernel_id vec4, vkd_tensor x, float eps,
-                    uint64_t bytes) {
-  const struct vkd_graph *g = vkd__lower_graph(l);
-  int64_t d = vkd__last(g, x), rows = vkd__rows(g, x);
-  struct layernorm_push push = {
-      .x = vkd__read(l, x), .y = vkd__scratch(l, 0, bytes, true), .rows = (uint32_t)rows, .d = (uint32_t)d, .eps = eps};
-  bool four = d % 4 == 0 && VEC4_COUNT(4, push.x) > 0;
-  push.cols = (uint32_t)(four ? d / 4 : d);
-  vkd__dispatch_rows(l, four ? vec4 : scalar, &push, sizeof push, (uint64_t)rows, push.cols);
 }

@@ -38,16 +38,36 @@ uint32_t vkd__vec4(int64_t n, const uint64_t *address, int count);
 
 // One lane per vec4 and per float left over.
 void vkd__dispatch_items(struct vkd_lower *l, enum vkd_kernel_id kernel, const void *push, size_t size, uint64_t items);
+enum { MAP_SPAN = 8 };
+// The same where there is a kernel for a CPU (NAME_8), whose workgroups take `span` vectors of eight floats and what is
+// left over: n floats, 4 n4 of them in vec4.
+void vkd__dispatch_map(struct vkd_lower *l, enum vkd_kernel_id kernel, enum vkd_kernel_id eight, const void *push,
+                       size_t size, uint32_t n, uint32_t n4, uint32_t span);
 // One workgroup per row; `length` items of a row are shared by its lanes.
 void vkd__dispatch_rows(struct vkd_lower *l, enum vkd_kernel_id kernel, const void *push, size_t size, uint64_t rows,
                         int64_t length);
+
+// Kernels by the floats of an item (shaders/lib/real.glsl).
+struct widths {
+  enum vkd_kernel_id one, four, eight;
+};
+#define WIDTHS(name) ((struct widths){VKD_K_##name, VKD_K_##name##_4, VKD_K_##name##_8})
+// Floats of an item for rows of d floats at the addresses (0: none): 8 on a CPU, else 4, where d is a multiple and, for
+// 4, addresses are multiples of 16; else 1.
+int vkd__width(const struct vkd_lower *l, int64_t d, const uint64_t *address, int count);
+#define WIDTH(l, d, ...)                                                                                               \
+  vkd__width(l, d, (const uint64_t[]){__VA_ARGS__}, (int)(sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t)))
+enum vkd_kernel_id vkd__width_kernel(struct widths widths, int width);
+// A dispatch of one workgroup per row of a kernel that holds it (shaders/lib/row.glsl), of `cols` items; `extra` is
+// specialisation constant 4.
+void vkd__dispatch_held_rows(struct vkd_lower *l, struct widths widths, int width, const void *push, size_t size,
+                             uint64_t rows, int64_t cols, uint32_t extra);
+// A dispatch of `blocks` workgroups whose lanes are columns, of which there are `cols`; specialisation constant 1 tells
+// whether every lane has one at most, 2 and 3 are `param` and `extra`.
+void vkd__dispatch_columns(struct vkd_lower *l, struct widths widths, int width, const void *push, size_t size,
+                           uint64_t blocks, int64_t cols, bool param, uint32_t extra);
 // dst[0..n) = src[0..n)
 void vkd__dispatch_copy(struct vkd_lower *l, uint64_t dst, uint64_t src, int64_t n);
-
-// Statistics of every row of x, `bytes` of them, at the start of the node's scratch; the kernels come as a scalar and a
-// vec4 form.
-void vkd__row_stats(struct vkd_lower *l, enum vkd_kernel_id scalar, enum vkd_kernel_id vec4, vkd_tensor x, float eps,
-                    uint64_t bytes);
 
 // How `rows` rows are summed in two passes: blocks of `per` rows first, then over the blocks; count 1: one pass.
 // A function of the row count alone, since scratch is planned before a device is known.
@@ -56,19 +76,19 @@ struct row_blocks {
 };
 struct row_blocks vkd__row_blocks(int64_t rows);
 
-// Column sums of [groups, rows, cols] into y [groups, cols], in one pass or two (struct row_blocks).  Kernels come in
-// pairs (one float per lane, one vec4 per lane); push_reduce.h tells what they make of the operands.
+// Column sums of a, or of a b, [groups, rows, cols], into y [groups, cols], in one pass or two (struct row_blocks).
 struct col_sum {
-  enum vkd_kernel_id scalar, vec4;
-  vkd_tensor a, b, rope; // b, rope may be empty
-  uint64_t stats;        // bytes of row statistics at the start of the node's scratch; 0: none
-  uint64_t scratch;      // where in it the partial sums go
-  vkd_tensor y, y2;      // y2 may be empty
+  uint64_t a, b;    // addresses that the next dispatch is known to read; b 0: none
+  uint64_t scratch; // where in the node's scratch partial sums go
+  vkd_tensor y;
   int64_t groups, rows, cols;
-  int64_t positions, head; // of rope
 };
-uint64_t vkd__col_sum_scratch(int64_t groups, int64_t rows, int64_t cols, int results);
+uint64_t vkd__col_sum_scratch(int64_t groups, int64_t rows, int64_t cols);
 void vkd__col_sum(struct vkd_lower *l, const struct col_sum *s);
+
+// A norm's backward: the blocks of rows that workgroups take, of `rows` rows; bytes of their sums [groups, blocks, d].
+int64_t vkd__back_blocks(int64_t rows);
+uint64_t vkd__back_bytes(int64_t groups, int64_t rows, int64_t d);
 
 // For a backward pass: x, or where it is a cast of a bound tensor (a weight) a new one, so that 16-bit copies of all
 // weights need not be kept until then.

@@ -14,13 +14,15 @@ float expm1_near(float r) {
   return p * r * r + r;
 }
 
-// e^x, x clamped to -87 .. 88.  x = k ln 2 + r
+// e^x, x clamped to -87 .. 88.  x = k ln 2 + r.  Adding 1.5 2^23 rounds to the integer k and leaves it in the lowest bits: drivers
+// make of int(k) much more, since a float need not fit.
 float exp_x(float x) {
   x = clamp(x, -87.0, 88.0);
-  float k = round(x * 1.44269504);
+  precise float shifted = x * 1.44269504 + 12582912.0;
+  precise float k = shifted - 12582912.0;
   precise float r = x - k * 0.693359375; // 9 bits of ln 2: the product is exact
   r = r + k * 2.12194440e-4;             // 0.693359375 - ln 2
-  return (expm1_near(r) + 1.0) * uintBitsToFloat(uint(int(k) + 127) << 23);
+  return (expm1_near(r) + 1.0) * uintBitsToFloat((floatBitsToUint(shifted) + 127u) << 23);
 }
 
 // e^x - 1 to a few ulp, x clamped as above.

@@ -3,19 +3,33 @@
 #define VKD_PUSH_NORM_H
 #include "ref.h"
 
-// x [rows, cols], cols in vec4 in the vec4 kernels; d: cols in floats.  Group of row r: r / rows_per_group.
+// x [rows, cols], cols in items of the kernel's form (real.glsl); d: cols in floats.  Group of row r: r / rows_per_group.
 struct layernorm_push {
-  Addr x, scale, shift, dout, y;
+  Addr x, scale, shift, y, stats;
   uint rows, cols, d, rows_per_group;
   float eps, base; // factor: base + scale
 };
 
-// Position of row r in the rotary table (rope 0: none): r % positions.
+// Position of row r in the rotary table: r % positions.
 struct rms_push {
-  Addr x, weight, rope, dout, y;
+  Addr x, weight, rope, y, stats;
   uint rows, cols, d, positions, head;
-  uint rotate; // whether rope is given
   float eps;
+};
+
+#define NORM_BACK_ROWS 8
+
+// `blocks` blocks of NORM_BACK_ROWS rows in each of `groups` groups of `rows` rows; dscale, dshift [groups, blocks, cols].
+struct layernorm_back_push {
+  Addr x, scale, dout, stats, dx, dscale, dshift;
+  uint groups, blocks, rows, cols, d;
+  float base;
+};
+
+// dweight [blocks of NORM_BACK_ROWS rows, cols]
+struct rms_back_push {
+  Addr x, weight, rope, dout, stats, dx, dweight;
+  uint rows, cols, d, positions, head;
 };
 
 // e [batch, chunks * d], table [k, d], out [k, batch, d]

@@ -10,14 +10,11 @@ struct sum_push {
   float k;
 };
 
-// Row r of group g is row g * rows + r of the operands, which have `cols` columns (in vec4 in the vec4 kernels).
-// a: x; b: second factor or dout; c: row statistics (mean, 1/std) or (1/rms); d: rotary table of `modulus` rows.
+// Row r of group g is row g * rows + r of the operands, which have `cols` columns, in items of the kernel's form (real.glsl).
 // y[(g * blocks + block) * cols + col]: sum over the block's `per` rows.
 struct col_sum_push {
-  Addr a, b, c, d;
-  Addr y, y2;
+  Addr a, b, y;
   uint groups, rows, cols;
   uint per, blocks;
-  uint modulus, head; // head: columns of a head, in floats
 };
 #endif

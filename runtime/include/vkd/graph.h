@@ -11,7 +11,7 @@
 
 #include "vkd/status.h"
 
-enum { VKD_MAX_DIMS = 5, VKD_MAX_IN = 8, VKD_MAX_OUT = 2 };
+enum { VKD_MAX_DIMS = 5, VKD_MAX_IN = 8, VKD_MAX_OUT = 3 };
 
 // 16-bit floats are operands of vkd_matmul() and vkd_attention(), made by vkd_cast() or bound.
 enum vkd_dtype { VKD_F32, VKD_I32, VKD_F16, VKD_BF16 };
