@@ -218,12 +218,14 @@ static void test_upload(struct vkd_buffer *state) {
         "%s", err.what);
   vkd_accumulate(g, vkd_bound(g, "sum", VKD_F32, VKD_SHAPE(N), state, 0),
                  vkd_bound(g, "x", VKD_F32, VKD_SHAPE(N), vkd_upload_buffer(u), 0));
-  enum vkd_status st = vkd_program_create(&p, &(struct vkd_program_params){.device = dev, .graph = g}, &err);
+  enum vkd_status st =
+      vkd_program_create(&p, &(struct vkd_program_params){.device = dev, .graph = g, .slots = 2}, &err);
   for (int i = 1; i <= RUNS && st == VKD_OK; i++) {
     st = vkd_upload_wait(u, &map, &err);
     for (int n = 0; n < N && st == VKD_OK; n++) ((float *)map)[n] = (float)(i * n);
     if (st == VKD_OK) st = vkd_upload_flush(u, &err);
-    if (st == VKD_OK) st = vkd_program_submit(p, 0, &err);
+    if (st == VKD_OK) st = vkd_program_wait(p, i % 2, &err);
+    if (st == VKD_OK) st = vkd_program_submit(p, i % 2, &err);
     vkd_upload_used(u);
   }
   if (st == VKD_OK) st = vkd_buffer_read(state, 0, sum, sizeof sum, &err);
