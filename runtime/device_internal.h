@@ -9,6 +9,7 @@
 #include "vulkan_newer.h"
 
 struct vkd_pipeline; // kernel.c
+struct vkd_reload;   // reload.c
 
 struct vkd__queue {
   VkQueue handle;
@@ -38,6 +39,8 @@ struct vkd_device {
   VkPipelineLayout layout;
   struct vkd_pipeline *pipelines;
   uint32_t pipeline_count, pipeline_cap;
+  struct vkd_reload *reload; // NULL: kernels stay as the build made them
+  uint32_t generation;       // counts changes of pipelines that were made
 };
 
 // "vkCreateBuffer for 12.0 MiB of temporaries": fails with the VkResult's name.
@@ -117,6 +120,8 @@ enum vkd_status vkd__kernels_open(struct vkd_device *dev, const char *cache_dir,
 void vkd__kernels_close(struct vkd_device *dev);
 enum vkd_status vkd__pipeline(struct vkd_device *dev, const struct vkd_dispatch *d, VkPipeline *out,
                               struct vkd_error *err);
+// Makes pipelines of the marked rows anew; nothing that uses them may be pending.  One that fails stays as it was.
+void vkd__pipelines_rebuild(struct vkd_device *dev, const bool changed[VKD_K_COUNT]);
 // Why the device cannot run a kernel row; NULL if it can.
 const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_kernel_id id);
 

@@ -6,6 +6,7 @@
 
 #include "device_internal.h"
 #include "exec_internal.h"
+#include "reload.h"
 
 static void fill_info(struct vkd_plan_info *info, const struct vkd_graph *g, const struct vkd_plan *plan,
                       const struct vkd_tape *tape, int slots, int regions) {
@@ -176,18 +177,34 @@ enum vkd_status vkd__encode(struct vkd_program *p, const struct vkd_tape *tape, 
   return VKD_OK;
 }
 
-static enum vkd_status record_region(struct vkd_program *p, struct vkd_region *region, struct vkd_error *err) {
-  struct vkd_bases bases = {.input = region->inputs ? region->inputs->address : 0,
-                            .constant = p->constants ? p->constants->address : 0,
-                            .chunks = p->addresses};
+static enum vkd_status record_main(struct vkd_program *p, struct vkd_region *region, struct vkd_error *err) {
   // Runs of different slots may be pending at once.
   VkCommandBufferUsageFlags usage = p->region_count < p->slot_count ? VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT : 0;
-  enum vkd_status st = vkd__record(&region->tape, p->graph, p->plan, &p->dev->caps, &bases, err);
-  if (st == VKD_OK) st = vkd__command_begin(p->dev, &p->dev->compute, &region->main, usage, err);
+  enum vkd_status st = vkd__command_begin(p->dev, &p->dev->compute, &region->main, usage, err);
   if (st == VKD_OK) st = vkd__encode(p, &region->tape, region->main, VK_NULL_HANDLE, err);
   if (st != VKD_OK) return st;
   VkResult r = vkEndCommandBuffer(region->main);
   return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "recording a step");
+}
+
+static enum vkd_status record_region(struct vkd_program *p, struct vkd_region *region, struct vkd_error *err) {
+  struct vkd_bases bases = {.input = region->inputs ? region->inputs->address : 0,
+                            .constant = p->constants ? p->constants->address : 0,
+                            .chunks = p->addresses};
+  enum vkd_status st = vkd__record(&region->tape, p->graph, p->plan, &p->dev->caps, &bases, err);
+  return st == VKD_OK ? record_main(p, region, err) : st;
+}
+
+// Records anew what pipelines of before are in; the device was idle since they changed.
+static enum vkd_status follow_kernels(struct vkd_program *p, struct vkd_error *err) {
+  enum vkd_status st = VKD_OK;
+  vkd__reload_poll(p->dev);
+  for (int r = 0; p->generation != p->dev->generation && r < p->region_count && st == VKD_OK; r++) {
+    vkd__command_free(p->dev, &p->dev->compute, &p->regions[r].main);
+    st = record_main(p, &p->regions[r], err);
+  }
+  p->generation = p->dev->generation;
+  return st;
 }
 
 static enum vkd_status record_all(struct vkd_program *p, struct vkd_error *err) {
@@ -208,6 +225,8 @@ enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_pr
   p->graph = params->graph;
   p->slot_count = slot_count(params);
   p->region_count = regions_of(&p->dev->caps, p->slot_count);
+  p->region_count = regions_of(&p->dev->caps, p->slot_count);
+  p->generation = p->dev->generation;
   struct vkd_form_choice choice = choice_of(params);
   enum vkd_status st = VKD_OK;
   if (p->dev->caps.fake) st = vkd_fail(err, VKD_ERR_UNSUPPORTED, "a fake device plans, it does not run");
@@ -275,7 +294,8 @@ enum vkd_status vkd__send_inputs(struct vkd_program *p, int slot, VkCommandBuffe
 enum vkd_status vkd_program_submit(struct vkd_program *p, int slot, struct vkd_error *err) {
   VkCommandBuffer commands[3];
   uint32_t count = 0;
-  enum vkd_status st = vkd__send_inputs(p, slot, commands, &count, err);
+  enum vkd_status st = follow_kernels(p, err);
+  if (st == VKD_OK) st = vkd__send_inputs(p, slot, commands, &count, err);
   if (st != VKD_OK) return st;
   commands[count++] = region_of(p, slot)->main;
   commands[count++] = p->slots[slot].download;

@@ -32,6 +32,7 @@ struct vkd_program {
   int slot_count;
   struct vkd_region *regions; // of slot s: s % region_count
   int region_count;
+  uint32_t generation; // dev->generation when the regions' commands were recorded
 };
 
 // The tape into `cmd`; with a query pool, a timestamp before each node and one at the end.
