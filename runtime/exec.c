@@ -225,7 +225,6 @@ enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_pr
   p->graph = params->graph;
   p->slot_count = slot_count(params);
   p->region_count = regions_of(&p->dev->caps, p->slot_count);
-  p->region_count = regions_of(&p->dev->caps, p->slot_count);
   p->generation = p->dev->generation;
   struct vkd_form_choice choice = choice_of(params);
   enum vkd_status st = VKD_OK;
