@@ -235,7 +235,6 @@ struct vkd_program *step_program(const struct step *s) {
   return s->program;
 }
 
-
 void step_write_inputs(struct vkd_program *program, int slot, const struct objective_inputs *in,
                        const struct step_draw *draw, const struct data_batch *data, uint32_t first) {
   const struct dit_config *m = draw->model;

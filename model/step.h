@@ -36,7 +36,7 @@ enum vkd_status step_create_plan(struct step **out, const struct config *config,
 // The state of fp16's loss scaling, which a checkpoint keeps: complete after step_flush().  scale 0: none is used.
 struct loss_scale *step_loss_scale(struct step *step);
 
-double step_flops(const struct step *step);  // of one update, as the op table counts, without recomputation
+double step_flops(const struct step *step); // of one update, as the op table counts, without recomputation
 
 // Seconds that submits and flushes have waited for the device so far: all else between two submits is the host's.
 double step_waited(const struct step *step);
