@@ -15,6 +15,8 @@
 #define AT(member) offsetof(struct config, member)
 #define INT(key, member, fallback, min, max, help)                                                                     \
   { key, CONFIG_T_INT, 1, AT(member), fallback, min, max, NULL, help }
+#define INT_OR_AUTO(key, member, fallback, min, max, help)                                                             \
+  { key, CONFIG_T_INT, 1, AT(member), fallback, min, max, automatic, help }
 #define LONG(key, member, fallback, min, max, help)                                                                    \
   { key, CONFIG_T_LONG, 1, AT(member), fallback, min, max, NULL, help }
 #define REAL(key, member, fallback, min, max, help)                                                                    \
@@ -36,6 +38,7 @@ static const char *const objectives[] = {
     NULL};
 static const char *const sigmas[] = {"uniform", "logit_normal", NULL};
 static const char *const schedules[] = {"constant", "cosine", NULL};
+static const char *const automatic[] = {"auto", NULL};
 static const char *const precisions[] = {"fp32", "fp16", "bf16", NULL};
 
 _Static_assert(sizeof(enum config_family) == sizeof(int), "enum fields are stored as int");
@@ -76,7 +79,8 @@ const struct config_field config_fields[] = {
     LONG("train.steps", train.steps, "0", 0, BIG, "optimiser steps; give this or tokens"),
     LONG("train.tokens", train.tokens, "0", 0, BIG, "tokens to train on; give this or steps"),
     INT("train.batch", train.batch, "8", 1, 1000000, "samples per step"),
-    INT("train.micro_batch", train.micro_batch, "0", 0, 1000000, "samples per pass, divides batch; 0: batch"),
+    INT_OR_AUTO("train.micro_batch", train.micro_batch, "0", 0, 1000000,
+                "samples per pass, divides batch; 0: batch, auto: the most that fit the device's memory"),
     REAL("train.lr", train.lr, "0.001", 0, 100, "peak learning rate"),
     ENUM("train.schedule", train.schedule, "cosine", schedules, "learning rate after the warm-up"),
     LONG("train.warmup", train.warmup, "0", 0, BIG, "steps of linear warm-up"),
@@ -166,8 +170,9 @@ static void describe_accepted(const struct config_field *f, char *text, size_t s
   switch (f->type) {
   case CONFIG_T_INT:
   case CONFIG_T_LONG:
-    snprintf(text, size, f->max >= BIG ? "a whole number from %.15g" : "a whole number from %.15g to %.15g", f->min,
-             f->max);
+    n = snprintf(text, size, f->max >= BIG ? "a whole number from %.15g" : "a whole number from %.15g to %.15g", f->min,
+                 f->max);
+    if (f->names) snprintf(text + n, size - (size_t)n, " or %s", f->names[0]);
     break;
   case CONFIG_T_REAL:
     snprintf(text, size, "a number from %.15g to %.15g", f->min, f->max);
@@ -229,6 +234,10 @@ static bool parse_value(const struct config_field *f, const char *text, void *ou
   double number = 0;
   switch (f->type) {
   case CONFIG_T_INT:
+    if (f->names && !strcmp(text, f->names[0])) {
+      *(int *)out = CONFIG_AUTO;
+      return true;
+    }
     if (!parse_number(f, text, &number)) return false;
     *(int *)out = (int)number;
     return true;
@@ -340,7 +349,10 @@ void config__print(const struct config *config, const struct config_field *field
   const char *in = (const char *)config + field->offset + (size_t)i * value_size(field);
   switch (field->type) {
   case CONFIG_T_INT:
-    snprintf(text, size, "%d", *(const int *)(const void *)in);
+    if (field->names && *(const int *)(const void *)in == CONFIG_AUTO)
+      snprintf(text, size, "%s", field->names[0]);
+    else
+      snprintf(text, size, "%d", *(const int *)(const void *)in);
     break;
   case CONFIG_T_LONG:
     snprintf(text, size, "%" PRId64, *(const int64_t *)(const void *)in);
@@ -393,7 +405,7 @@ bool config_describe(size_t i, const char **key, const char **fallback, const ch
 
 int config_ffn(const struct config *config) { return (int)lround(config->model.ffn_ratio * config->model.dim); }
 int config_micro_batch(const struct config *config) {
-  return config->train.micro_batch ? config->train.micro_batch : config->train.batch;
+  return config->train.micro_batch > 0 ? config->train.micro_batch : config->train.batch;
 }
 int config_accumulation(const struct config *config) { return config->train.batch / config_micro_batch(config); }
 

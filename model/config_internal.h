@@ -13,7 +13,7 @@ struct config_field {
   size_t offset;
   const char *fallback;
   double min, max;          // inclusive; of numbers
-  const char *const *names; // of an enum, ended by NULL
+  const char *const *names; // of an enum, ended by NULL; of an int that may be CONFIG_AUTO, the word for it
   const char *help;
 };
 

@@ -127,12 +127,16 @@ static void position_table(const struct dit_config *c, float *dst) {
 }
 
 void dit_param_init(const struct dit_config *c, const struct dit_param *p, int index, uint64_t seed, float *dst) {
+  if (p->init == DIT_INIT_POSITION)
+    position_table(c, dst);
+  else
+    dit_param_init_part(c, p, index, seed, 0, p->numel, dst);
+}
+
+void dit_param_init_part(const struct dit_config *c, const struct dit_param *p, int index, uint64_t seed, int64_t first,
+                         int64_t count, float *dst) {
   int64_t rest = p->numel / p->shape.dim[0];
   double volume = (double)c->patch[0] * c->patch[1] * c->patch[2] * c->in_channels, bound = 0, std = 0;
-  if (p->init == DIT_INIT_POSITION) {
-    position_table(c, dst);
-    return;
-  }
   switch (p->init) {
   case DIT_INIT_XAVIER:
     bound = sqrt(6.0 / (double)(p->shape.dim[0] + rest));
@@ -152,15 +156,17 @@ void dit_param_init(const struct dit_config *c, const struct dit_param *p, int i
   default:
     break;
   }
-  for (int64_t i = 0; i < p->numel; i += 4) {
-    const uint32_t counter[4] = {(uint32_t)(i / 4), 0, (uint32_t)index, INIT_STREAM},
+  for (int64_t i = 0; i < count; i += 4) {
+    const uint32_t counter[4] = {(uint32_t)((first + i) / 4), 0, (uint32_t)index, INIT_STREAM},
                    key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     uint32_t word[4];
-    double z[4];
+    double z[4] = {0};
     vkd_philox(counter, key, word);
-    vkd_normal(word[0], word[1], z);
-    vkd_normal(word[2], word[3], z + 2);
-    for (int k = 0; k < 4 && i + k < p->numel; k++)
+    if (std > 0) {
+      vkd_normal(word[0], word[1], z);
+      vkd_normal(word[2], word[3], z + 2);
+    }
+    for (int k = 0; k < 4 && i + k < count; k++)
       dst[i + k] = p->init == DIT_INIT_ONE ? 1
                    : bound > 0             ? (float)(bound * (2 * vkd_uniform(word[k]) - 1))
                                            : (float)(std * z[k]);

@@ -21,7 +21,8 @@ struct heldout {
 };
 
 enum vkd_status heldout_create(struct heldout **out, const struct config *config, const struct dataset *dataset,
-                               struct params *params, enum params_kind kind, struct vkd_error *err) {
+                               struct params *params, enum params_kind kind, struct vkd_program *beside,
+                               struct vkd_error *err) {
   struct heldout *h = *out = calloc(1, sizeof *h);
   vkd_tensor *tensors = calloc((size_t)params->count, sizeof *tensors);
   enum vkd_status st = VKD_OK;
@@ -48,7 +49,8 @@ enum vkd_status heldout_create(struct heldout **out, const struct config *config
   h->loss = objective_loss(h->graph, objective, &params->config, tensors, &h->in, &h->zero);
   vkd_output(h->graph, h->loss);
   vkd_output(h->graph, h->zero);
-  st = vkd_program_create(&h->program, &(struct vkd_program_params){.device = params->dev, .graph = h->graph}, err);
+  st = vkd_program_create(
+      &h->program, &(struct vkd_program_params){.device = params->dev, .graph = h->graph, .beside = beside}, err);
   if (st != VKD_OK) vkd_error_prefix(err, "held-out loss (eval.batch %u)", batch);
 done:
   free(tensors);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fill.h"
 #include "vkd/half.h"
 
 enum { ALIGN = 64 };
@@ -162,6 +163,20 @@ enum vkd_status params_init(struct params *p, uint64_t seed, struct vkd_error *e
   return params_init_from(p, 0, seed, err);
 }
 
+struct init {
+  const struct params *params;
+  uint64_t seed;
+};
+
+static enum vkd_status init_part(void *user, int index, uint64_t first, uint64_t count, float *dst,
+                                 struct vkd_error *err) {
+  const struct init *in = user;
+  (void)err;
+  dit_param_init_part(&in->params->config, &in->params->rows[index], index, in->seed, (int64_t)first, (int64_t)count,
+                      dst);
+  return VKD_OK;
+}
+
 enum vkd_status params_init_from(struct params *p, int first, uint64_t seed, struct vkd_error *err) {
   int64_t largest = 1;
   for (int i = first; i < p->count; i++)
@@ -170,8 +185,13 @@ enum vkd_status params_init_from(struct params *p, int first, uint64_t seed, str
   if (!values) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for initial weights");
   enum vkd_status st = VKD_OK;
   for (int i = first; i < p->count && st == VKD_OK; i++) {
-    dit_param_init(&p->config, &p->rows[i], i, seed, values);
-    st = params_write(p, PARAMS_WEIGHT, i, values, err);
+    if (p->rows[i].init == DIT_INIT_POSITION)
+      dit_param_init(&p->config, &p->rows[i], i, seed, values);
+    else // by several threads
+      st = fill_run(&(struct params_reader){init_part, &(struct init){p, seed}},
+                    &(struct fill){.index = i, .dtype = VKD_F32, .count = (uint64_t)p->rows[i].numel, .dst = values}, 1,
+                    err);
+    if (st == VKD_OK) st = params_write(p, PARAMS_WEIGHT, i, values, err);
     if (st == VKD_OK && p->buffers[PARAMS_EMA] && !p->rows[i].frozen) st = params_write(p, PARAMS_EMA, i, values, err);
   }
   free(values);

@@ -13,6 +13,7 @@
 enum { SEED = 1 }; // of the weights
 
 struct profile_graphs {
+  struct config config; // micro-batch settled
   struct params *params;
   struct step *step;
   // of a forward pass
@@ -81,8 +82,8 @@ static enum vkd_status profile_step(struct profile *p, const struct profile_para
   struct step_part parts[STEP_PARTS];
   int count = 0;
   struct profile_graphs *g = p->graphs;
-  enum vkd_status st = params->runs > 0 ? step_create(&g->step, params->config, g->params, err)
-                                        : step_create_plan(&g->step, params->config, g->params, err);
+  enum vkd_status st = params->runs > 0 ? step_create(&g->step, &g->config, g->params, err)
+                                        : step_create_plan(&g->step, &g->config, g->params, err);
   if (st == VKD_OK && params->runs > 0) st = run_step(p, err);
   if (st == VKD_OK) st = step_parts(g->step, parts, &count, err);
   for (int i = 0; i < count && st == VKD_OK; i++) st = add_rows(p, &parts[i], params->runs, err);
@@ -178,8 +179,11 @@ enum vkd_status profile_create(struct profile **out, const struct profile_params
   if (st == VKD_OK && !params->model) st = train_model_config(params->config, params->data, &p->model, err);
   if (st != VKD_OK) goto fail;
   unsigned kinds = PARAMS_FOR_INFERENCE;
-  if (!params->sample)
-    kinds = PARAMS_FOR_TRAINING | (config_accumulation(params->config) > 1 ? 1u << PARAMS_GRAD_SUM : 0);
+  p->graphs->config = *params->config;
+  if (!params->sample) {
+    if ((st = step_settle_micro(&p->graphs->config, params->device, &p->model, err)) != VKD_OK) goto fail;
+    kinds = step_params_kinds(&p->graphs->config);
+  }
   p->batch = params->sample ? config_micro_batch(params->config) : params->config->train.batch;
   if ((st = params_create(&p->graphs->params, params->device, &p->model, kinds, err)) != VKD_OK) goto fail;
   p->params = p->graphs->params->numel;

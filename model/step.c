@@ -230,8 +230,10 @@ void step_destroy(struct step **ps) {
 }
 
 double step_flops(const struct step *s) { return s->flops; }
-
 double step_waited(const struct step *s) { return s->waited; }
+struct vkd_program *step_program(const struct step *s) {
+  return s->program;
+}
 
 void step_write_inputs(struct vkd_program *program, int slot, const struct objective_inputs *in,
                        const struct step_draw *draw, const struct data_batch *data, uint32_t first) {

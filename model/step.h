@@ -21,6 +21,14 @@ enum vkd_status step_create(struct step **out, const struct config *config, stru
                             struct vkd_error *err);
 void step_destroy(struct step **step);
 
+// Arenas that training as configured keeps.
+unsigned step_params_kinds(const struct config *config);
+
+// train.micro_batch: auto becomes the largest part of the batch with which a run fits the device's memory beside what
+// is allocated, and the log says which; where none fits it is 1, and step_create() says what would help.
+enum vkd_status step_settle_micro(struct config *config, struct vkd_device *dev, const struct dit_config *model,
+                                  struct vkd_error *err);
+
 // The graphs alone, on a fake device too: nothing can be submitted.
 enum vkd_status step_create_plan(struct step **out, const struct config *config, struct params *params,
                                  struct vkd_error *err);
@@ -44,6 +52,9 @@ enum { STEP_PARTS = 2 };
 // *count: 1 or 2
 enum vkd_status step_parts(const struct step *step, struct step_part parts[STEP_PARTS], int *count,
                            struct vkd_error *err);
+
+// Of the forward and backward pass: between steps its memory is free for others' temporaries.
+struct vkd_program *step_program(const struct step *step);
 
 // Gradients of `loss` with respect to every parameter that is not frozen, into the arena PARAMS_GRAD.  weights: of
 // params_tensors().

@@ -107,7 +107,7 @@ enum vkd_status train_open_data(const struct config *c, const char *synthetic_pa
 // A run under way.
 struct run {
   const struct train_params *p;
-  const struct config *config;
+  struct config config; // train.micro_batch settled
   struct dit_config model;
   struct dataset *data;
   struct params *params;
@@ -121,6 +121,8 @@ struct run {
   double tail_sum; // of losses in the last tenth
   int64_t tail_count;
   double last_heldout;
+  double begin;            // clock_seconds() at the call
+  double stepping, waited; // seconds in steps after the first, and of them waiting for the device
   struct train_result *result;
 };
 
@@ -172,13 +174,13 @@ static enum vkd_status check_same_config(const struct run *r, const char *path, 
   for (size_t i = 0; st == VKD_OK && config_describe(i, &key, &fallback, &help, accepted, sizeof accepted); i++) {
     if (may_change(key)) continue;
     st = config_get(old, key, was, sizeof was, err);
-    if (st == VKD_OK) st = config_get(r->config, key, now, sizeof now, err);
+    if (st == VKD_OK) st = config_get(&r->config, key, now, sizeof now, err);
     if (st == VKD_OK && strcmp(was, now) != 0)
       st = vkd_fail(err, VKD_ERR_INPUT,
                     "%s: was made with %s=%.100s, not %.100s; give the same configuration, or another folder", path,
                     key, was, now);
   }
-  *same_base = st == VKD_OK && strcmp(old->train.base, r->config->train.base) == 0;
+  *same_base = st == VKD_OK && strcmp(old->train.base, r->config.train.base) == 0;
   free(old);
   return st;
 }
@@ -187,7 +189,7 @@ static enum vkd_status check_same_config(const struct run *r, const char *path, 
 static enum vkd_status restore_base(struct run *r, const char *path, const struct ckpt_state *s, bool same_base,
                                     struct vkd_error *err) {
   if (!s->base) return VKD_OK;
-  enum vkd_status st = base_load(same_base ? s->base : r->config->train.base, r->params, &r->base_hash, &r->base, err);
+  enum vkd_status st = base_load(same_base ? s->base : r->config.train.base, r->params, &r->base_hash, &r->base, err);
   if (st == VKD_OK && r->base_hash != s->base_hash)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: its adapters were trained on other weights than those of %s", path, r->base);
   return st;
@@ -219,13 +221,13 @@ static enum vkd_status restore(struct run *r, const char *path, struct vkd_error
 }
 
 static enum vkd_status start(struct run *r, struct vkd_error *err) {
-  const char *base = r->config->train.base;
+  const char *base = r->config.train.base;
   if (r->model.lora.rank > 0 && !*base)
     return vkd_fail(err, VKD_ERR_INPUT,
                     "train.lora_rank: adapters need train.base: the run, checkpoint or weight file they lie on");
   int first = *base ? dit_base_rows(&r->model) : 0; // the base gives all rows before
   enum vkd_status st = *base ? base_load(base, r->params, &r->base_hash, &r->base, err) : VKD_OK;
-  return st == VKD_OK ? params_init_from(r->params, first, (uint64_t)r->config->train.seed, err) : st;
+  return st == VKD_OK ? params_init_from(r->params, first, (uint64_t)r->config.train.seed, err) : st;
 }
 
 static enum vkd_status start_or_resume(struct run *r, struct vkd_error *err) {
@@ -265,31 +267,32 @@ static enum vkd_status open_run(struct run *r, struct vkd_error *err) {
   const struct train_params *p = r->p;
   char *config_path = fileio_join(p->run, "config.yaml"), *data_path = fileio_join(p->run, "data.vkd");
   enum vkd_status st = config_path && data_path ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
-  if (st == VKD_OK && !*r->config->data.path) st = fileio_make_dirs(p->run, err);
-  if (st == VKD_OK && !*r->config->data.path) st = drop_old_data(p, config_path, data_path, err);
-  if (st == VKD_OK) st = train_open_data(r->config, data_path, &r->data, err);
-  if (st == VKD_OK) st = train_model_config(r->config, dataset_get_info(r->data), &r->model, err);
+  if (st == VKD_OK && !*r->config.data.path) st = fileio_make_dirs(p->run, err);
+  if (st == VKD_OK && !*r->config.data.path) st = drop_old_data(p, config_path, data_path, err);
+  if (st == VKD_OK) st = train_open_data(&r->config, data_path, &r->data, err);
+  if (st == VKD_OK) st = train_model_config(&r->config, dataset_get_info(r->data), &r->model, err);
   if (st == VKD_OK) st = check_folder(p, config_path, err);
   if (st != VKD_OK) goto done;
-  r->steps = train_steps(r->config, &r->model);
-  unsigned kinds = PARAMS_FOR_TRAINING | (config_accumulation(r->config) > 1 ? 1u << PARAMS_GRAD_SUM : 0);
-  if ((st = params_create(&r->params, p->device, &r->model, kinds, err)) != VKD_OK) goto done;
-  if ((st = step_create(&r->step, r->config, r->params, err)) != VKD_OK) goto done;
-  enum params_kind measured = r->config->eval.ema && r->config->train.ema > 0 ? PARAMS_EMA : PARAMS_WEIGHT;
-  if ((st = heldout_create(&r->heldout, r->config, r->data, r->params, measured, err)) != VKD_OK) goto done;
+  r->steps = train_steps(&r->config, &r->model);
+  if ((st = step_settle_micro(&r->config, p->device, &r->model, err)) != VKD_OK) goto done;
+  if ((st = params_create(&r->params, p->device, &r->model, step_params_kinds(&r->config), err)) != VKD_OK) goto done;
+  if ((st = step_create(&r->step, &r->config, r->params, err)) != VKD_OK) goto done;
+  enum params_kind measured = r->config.eval.ema && r->config.train.ema > 0 ? PARAMS_EMA : PARAMS_WEIGHT;
+  st = heldout_create(&r->heldout, &r->config, r->data, r->params, measured, step_program(r->step), err);
+  if (st != VKD_OK) goto done;
   if ((st = start_or_resume(r, err)) != VKD_OK) goto done;
-  if ((st = config_write(r->config, config_path, err)) != VKD_OK) goto done;
-  if (!(r->config_text = config_to_string(r->config)))
+  if ((st = config_write(&r->config, config_path, err)) != VKD_OK) goto done;
+  if (!(r->config_text = config_to_string(&r->config)))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
   struct train_result *out = r->result;
   out->params = r->params->trainable;
-  out->tokens_per_step = dit_tokens(&r->model) * r->config->train.batch;
+  out->tokens_per_step = dit_tokens(&r->model) * r->config.train.batch;
   out->flops_per_step = step_flops(r->step);
   if (st == VKD_OK) st = metrics_open(&r->metrics, p->run, r->done, on_kept_line, r, err);
   struct data_loader_params loader = {.dataset = r->data,
                                       .split = DATA_TRAIN,
-                                      .batch = (uint32_t)r->config->train.batch,
-                                      .seed = (uint64_t)r->config->train.seed,
+                                      .batch = (uint32_t)r->config.train.batch,
+                                      .seed = (uint64_t)r->config.train.seed,
                                       .start_step = (uint64_t)r->done};
   if (st == VKD_OK) st = data_loader_create(&loader, &r->loader, err);
 done:
@@ -313,7 +316,7 @@ static void close_run(struct run *r) {
 static enum vkd_status record(struct run *r, const struct step_result *results, int count, struct vkd_error *err) {
   for (int i = 0; i < count && !r->result->diverged; i++) {
     const struct step_result *s = &results[i];
-    double lr = optim_lr(r->config, s->step, r->steps);
+    double lr = optim_lr(&r->config, s->step, r->steps);
     const struct metric values[] = {{"loss", s->loss},
                                     {"grad_norm", s->grad_norm},
                                     {"lr", lr},
@@ -359,7 +362,7 @@ static enum vkd_status measure(struct run *r, int64_t step, struct vkd_error *er
 static enum vkd_status export_adapters(const struct run *r, struct vkd_error *err) {
   char *path = fileio_join(r->p->run, "lora.safetensors");
   if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
-  enum vkd_status st = lora_save(r->params, r->config->train.ema > 0 ? PARAMS_EMA : PARAMS_WEIGHT, path, err);
+  enum vkd_status st = lora_save(r->params, r->config.train.ema > 0 ? PARAMS_EMA : PARAMS_WEIGHT, path, err);
   free(path);
   return st;
 }
@@ -380,24 +383,37 @@ static enum vkd_status save(struct run *r, int64_t step, struct vkd_error *err) 
   }
   enum vkd_status st = ckpt_save(r->p->run, &s, r->params, err);
   if (st == VKD_OK && r->model.lora.rank > 0) st = export_adapters(r, err);
-  return st == VKD_OK ? ckpt_prune(r->p->run, r->config->checkpoint.keep, err) : st;
+  return st == VKD_OK ? ckpt_prune(r->p->run, r->config.checkpoint.keep, err) : st;
 }
 
 static bool due(int64_t step, int64_t every, int64_t last) { return step == last || (every > 0 && step % every == 0); }
 
+// drain: waits for its result too
+static enum vkd_status advance(struct run *r, int64_t step, bool drain, struct vkd_error *err) {
+  struct data_batch batch;
+  struct step_result results[2];
+  int count = 0;
+  double begin = clock_seconds(), waited = step_waited(r->step);
+  enum vkd_status st = data_loader_next(r->loader, &batch, err);
+  if (st == VKD_OK) st = step_submit(r->step, step, optim_lr(&r->config, step, r->steps), &batch, results, &count, err);
+  if (st == VKD_OK) st = record(r, results, count, err);
+  if (st == VKD_OK && drain) st = flush(r, err);
+  double end = clock_seconds();
+  if (step == r->done + 1) {
+    r->result->start_seconds = end - r->begin;
+  } else {
+    r->stepping += end - begin;
+    r->waited += step_waited(r->step) - waited;
+  }
+  return st;
+}
+
 static enum vkd_status loop(struct run *r, struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
   for (int64_t step = r->done + 1; step <= r->steps && st == VKD_OK && !r->result->diverged; step++) {
-    struct data_batch batch;
-    struct step_result results[2];
-    int count = 0;
-    if ((st = data_loader_next(r->loader, &batch, err)) != VKD_OK) break;
-    st = step_submit(r->step, step, optim_lr(r->config, step, r->steps), &batch, results, &count, err);
-    if (st == VKD_OK) st = record(r, results, count, err);
-    bool eval = due(step, r->config->eval.every, r->steps),
-         checkpoint = due(step, r->config->checkpoint.every, r->steps);
-    if (st != VKD_OK || !(eval || checkpoint)) continue;
-    st = flush(r, err);
+    bool eval = due(step, r->config.eval.every, r->steps), checkpoint = due(step, r->config.checkpoint.every, r->steps);
+    // The driver may compile during the first step: it is measured alone.
+    st = advance(r, step, eval || checkpoint || step == r->done + 1, err);
     if (st == VKD_OK && eval && !r->result->diverged) st = measure(r, step, err);
     if (st == VKD_OK && checkpoint && !r->p->no_checkpoints && !r->result->diverged) st = save(r, step, err);
   }
@@ -413,11 +429,13 @@ static enum vkd_status write_summary(const struct run *r, struct vkd_error *err)
                           json_pack("{s:I,s:f,s:f,s:f}", "step", (json_int_t)t->points[i].step, "tokens",
                                     t->points[i].tokens, "flops", t->points[i].flops, "loss", t->points[i].loss));
   json_t *root =
-      json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:I,s:b,s:s,s:o}", "params", (json_int_t)t->params, "steps",
+      json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:I,s:b,s:s,s:o}", "params", (json_int_t)t->params, "steps",
                 (json_int_t)t->steps, "steps_planned", (json_int_t)r->steps, "tokens_per_step",
-                (json_int_t)t->tokens_per_step, "flops_per_step", t->flops_per_step, "seconds", t->seconds,
+                (json_int_t)t->tokens_per_step, "micro_batch", (json_int_t)config_micro_batch(&r->config),
+                "flops_per_step", t->flops_per_step, "start_seconds", t->start_seconds, "seconds", t->seconds,
                 "tokens_per_second", t->tokens_per_second, "device_bytes", (json_int_t)t->device_bytes, "diverged",
                 t->diverged, "device", vkd_device_get_caps(r->p->device)->name, "points", points);
+  if (root && isfinite(t->host_share)) json_object_set_new(root, "host_share", json_real(t->host_share));
   if (root && isfinite(t->loss)) json_object_set_new(root, "loss", json_real(t->loss));
   if (root && isfinite(t->heldout)) json_object_set_new(root, "heldout_loss", json_real(t->heldout));
   if (root && isfinite(t->heldout_zero)) json_object_set_new(root, "heldout_zero", json_real(t->heldout_zero));
@@ -432,7 +450,8 @@ static enum vkd_status write_summary(const struct run *r, struct vkd_error *err)
 
 enum vkd_status train_run(const struct train_params *params, struct train_result *result, struct vkd_error *err) {
   *result = (struct train_result){.heldout = NAN, .heldout_zero = NAN};
-  struct run r = {.p = params, .config = params->config, .result = result, .last_heldout = NAN};
+  struct run r = {
+      .p = params, .config = *params->config, .result = result, .last_heldout = NAN, .begin = clock_seconds()};
   enum vkd_status st = open_run(&r, err);
   double begin = clock_seconds();
   if (st == VKD_OK) {
@@ -442,6 +461,7 @@ enum vkd_status train_run(const struct train_params *params, struct train_result
   if (st == VKD_OK) {
     result->seconds = clock_seconds() - begin;
     result->tokens_per_second = (double)(result->steps - r.done) * (double)result->tokens_per_step / result->seconds;
+    result->host_share = r.stepping > 0 ? 1 - r.waited / r.stepping : NAN;
     result->loss = r.tail_count ? r.tail_sum / (double)r.tail_count : NAN;
     vkd_device_allocated(params->device, &result->device_bytes);
     st = write_summary(&r, err);

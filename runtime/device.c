@@ -1,4 +1,4 @@
-// Instance, choice of device, capabilities, queue, submits.
+// Instance, choice of device, capabilities.
 #include "device_internal.h"
 
 #include <stdarg.h>
@@ -15,12 +15,12 @@ static const char *result_name(VkResult r) {
   case name:                                                                                                           \
     return #name;
     X(VK_ERROR_OUT_OF_HOST_MEMORY)
-    X(VK_ERROR_OUT_OF_DEVICE_MEMORY) X(VK_ERROR_INITIALIZATION_FAILED) X(VK_ERROR_DEVICE_LOST)
-        X(VK_ERROR_MEMORY_MAP_FAILED) X(VK_ERROR_LAYER_NOT_PRESENT) X(VK_ERROR_EXTENSION_NOT_PRESENT)
-            X(VK_ERROR_FEATURE_NOT_PRESENT) X(VK_ERROR_INCOMPATIBLE_DRIVER) X(VK_ERROR_TOO_MANY_OBJECTS)
-                X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
+    X(VK_ERROR_OUT_OF_DEVICE_MEMORY)
+    X(VK_ERROR_INITIALIZATION_FAILED) X(VK_ERROR_DEVICE_LOST) X(VK_ERROR_MEMORY_MAP_FAILED)
+        X(VK_ERROR_LAYER_NOT_PRESENT) X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT)
+            X(VK_ERROR_INCOMPATIBLE_DRIVER) X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
 #undef X
-                    default : return "VkResult";
+                default : return "VkResult";
   }
 }
 
@@ -144,6 +144,8 @@ static void read_caps(VkInstance instance, VkPhysicalDevice physical, uint32_t i
   caps->timeline_semaphore = f12.timelineSemaphore;
   vkd__coopmat_read(instance, physical, caps);
   read_memory_caps(physical, caps);
+  struct vkd__queue_choice queues;
+  caps->upload_queue = vkd__queues_find(physical, &queues) && queues.apart;
   const char *lacks = !caps->buffer_device_address ? "bufferDeviceAddress"
                       : !caps->timeline_semaphore  ? "timelineSemaphore"
                       : !caps->subgroup_arithmetic ? "subgroup arithmetic in compute"
@@ -245,23 +247,20 @@ uint32_t vkd_device_validation(const struct vkd_device *dev, char *first, size_t
 }
 
 static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *err) {
-  uint32_t n = 0;
-  vkGetPhysicalDeviceQueueFamilyProperties(dev->physical, &n, NULL);
-  VkQueueFamilyProperties *families = calloc(n + 1, sizeof *families);
-  if (!families) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for queue families");
-  vkGetPhysicalDeviceQueueFamilyProperties(dev->physical, &n, families);
-  dev->queue_family = UINT32_MAX;
-  for (uint32_t i = 0; i < n && dev->queue_family == UINT32_MAX; i++)
-    if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) dev->queue_family = i;
-  if (dev->queue_family != UINT32_MAX && !families[dev->queue_family].timestampValidBits) dev->caps.timestamp_ns = 0;
-  free(families);
-  if (dev->queue_family == UINT32_MAX)
+  struct vkd__queue_choice choice;
+  if (!vkd__queues_find(dev->physical, &choice))
     return vkd_fail(err, VKD_ERR_NO_DEVICE, "%s has no compute queue", dev->caps.name);
-  float priority = 1;
-  VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-                                   .queueFamilyIndex = dev->queue_family,
-                                   .queueCount = 1,
-                                   .pQueuePriorities = &priority};
+  if (!choice.timestamps) dev->caps.timestamp_ns = 0;
+  bool families = choice.apart && choice.uploads != choice.compute;
+  float priorities[] = {1, 1};
+  VkDeviceQueueCreateInfo queues[2] = {{.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                        .queueFamilyIndex = choice.compute,
+                                        .queueCount = choice.apart ? choice.index + 1 : 1,
+                                        .pQueuePriorities = priorities},
+                                       {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                        .queueFamilyIndex = choice.uploads,
+                                        .queueCount = 1,
+                                        .pQueuePriorities = priorities}};
   VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
                                           .storageBuffer16BitAccess = dev->caps.storage_16bit};
   VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
@@ -278,22 +277,12 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
                              .pNext = next,
                              .enabledExtensionCount = extension_count,
                              .ppEnabledExtensionNames = extensions,
-                             .queueCreateInfoCount = 1,
-                             .pQueueCreateInfos = &queue};
+                             .queueCreateInfoCount = families ? 2 : 1,
+                             .pQueueCreateInfos = queues};
   VkResult r = vkCreateDevice(dev->physical, &info, NULL, &dev->handle);
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "opening %s", dev->caps.name);
-  vkGetDeviceQueue(dev->handle, dev->queue_family, 0, &dev->queue);
   vkGetPhysicalDeviceMemoryProperties(dev->physical, &dev->memory);
-  VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-                                  .queueFamilyIndex = dev->queue_family};
-  if ((r = vkCreateCommandPool(dev->handle, &pool, NULL, &dev->pool)) != VK_SUCCESS)
-    return vkd__vk_fail(err, r, "a command pool");
-  VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-                                    .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
-  VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-  if ((r = vkCreateSemaphore(dev->handle, &semaphore, NULL, &dev->timeline)) != VK_SUCCESS)
-    return vkd__vk_fail(err, r, "a semaphore");
-  return VKD_OK;
+  return vkd__queues_open(dev, &choice, err);
 }
 
 static enum vkd_status limit_memory(struct vkd_device *dev, uint64_t limit, struct vkd_error *err) {
@@ -349,8 +338,7 @@ void vkd_device_destroy(struct vkd_device **pdev) {
     vkDeviceWaitIdle(dev->handle);
     vkd__host_buffer_destroy(dev, &dev->staging);
     vkd__kernels_close(dev);
-    vkDestroySemaphore(dev->handle, dev->timeline, NULL);
-    vkDestroyCommandPool(dev->handle, dev->pool, NULL);
+    vkd__queues_close(dev);
     vkDestroyDevice(dev->handle, NULL);
   }
   if (dev->messenger) {
@@ -364,67 +352,3 @@ void vkd_device_destroy(struct vkd_device **pdev) {
 }
 
 const struct vkd_device_caps *vkd_device_get_caps(const struct vkd_device *dev) { return &dev->caps; }
-
-enum vkd_status vkd__command_begin(struct vkd_device *dev, VkCommandBuffer *out, VkCommandBufferUsageFlags usage,
-                                   struct vkd_error *err) {
-  VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                                      .commandPool = dev->pool,
-                                      .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-                                      .commandBufferCount = 1};
-  VkResult r = vkAllocateCommandBuffers(dev->handle, &info, out);
-  if (r != VK_SUCCESS) {
-    *out = VK_NULL_HANDLE;
-    return vkd__vk_fail(err, r, "a command buffer");
-  }
-  VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = usage};
-  r = vkBeginCommandBuffer(*out, &begin);
-  return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "a command buffer");
-}
-
-void vkd__command_free(struct vkd_device *dev, VkCommandBuffer *command) {
-  if (*command) vkFreeCommandBuffers(dev->handle, dev->pool, 1, command);
-  *command = VK_NULL_HANDLE;
-}
-
-void vkd__full_barrier(VkCommandBuffer command) {
-  VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                             .srcAccessMask = VK_ACCESS_MEMORY_WRITE_BIT | VK_ACCESS_MEMORY_READ_BIT,
-                             .dstAccessMask = VK_ACCESS_MEMORY_WRITE_BIT | VK_ACCESS_MEMORY_READ_BIT};
-  VkPipelineStageFlags stages =
-      VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT;
-  vkCmdPipelineBarrier(command, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
-}
-
-static enum vkd_status check_validation(const struct vkd_device *dev, struct vkd_error *err) {
-  if (!dev->validation_count) return VKD_OK;
-  return vkd_fail(err, VKD_ERR_VULKAN, "the validation layer complained %u times, first: %.400s", dev->validation_count,
-                  dev->validation_first);
-}
-
-enum vkd_status vkd__submit(struct vkd_device *dev, const VkCommandBuffer *commands, uint32_t count, uint64_t *ticket,
-                            struct vkd_error *err) {
-  uint64_t value = dev->submitted + 1;
-  VkTimelineSemaphoreSubmitInfo values = {.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-                                          .signalSemaphoreValueCount = 1,
-                                          .pSignalSemaphoreValues = &value};
-  VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                       .pNext = &values,
-                       .commandBufferCount = count,
-                       .pCommandBuffers = commands,
-                       .signalSemaphoreCount = 1,
-                       .pSignalSemaphores = &dev->timeline};
-  VkResult r = vkQueueSubmit(dev->queue, 1, &info, VK_NULL_HANDLE);
-  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "submitting work to %s", dev->caps.name);
-  dev->submitted = *ticket = value;
-  return check_validation(dev, err);
-}
-
-enum vkd_status vkd__wait(struct vkd_device *dev, uint64_t ticket, struct vkd_error *err) {
-  VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-                              .semaphoreCount = 1,
-                              .pSemaphores = &dev->timeline,
-                              .pValues = &ticket};
-  VkResult r = vkWaitSemaphores(dev->handle, &info, UINT64_MAX);
-  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "waiting for %s", dev->caps.name);
-  return check_validation(dev, err);
-}

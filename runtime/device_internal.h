@@ -9,6 +9,15 @@
 #include "vulkan_newer.h"
 
 struct vkd_pipeline; // kernel.c
+struct vkd_reload;   // reload.c
+
+struct vkd__queue {
+  VkQueue handle;
+  uint32_t family;
+  VkCommandPool pool;
+  VkSemaphore timeline; // counts submits
+  uint64_t submitted;
+};
 
 struct vkd_device {
   struct vkd_device_caps caps;
@@ -16,11 +25,9 @@ struct vkd_device {
   VkDebugUtilsMessengerEXT messenger;
   VkPhysicalDevice physical;
   VkDevice handle;
-  VkQueue queue;
-  uint32_t queue_family;
-  VkCommandPool pool;
-  VkSemaphore timeline; // counts submits
-  uint64_t submitted;
+  struct vkd__queue compute, uploads; // uploads.handle NULL: they go with the computing
+  uint64_t uploads_awaited;           // of uploads.submitted, what computing waits for already
+  uint64_t fake_buffers;              // made-up addresses so far
   VkPhysicalDeviceMemoryProperties memory;
   uint64_t allocated, peak;
   uint32_t validation_count;
@@ -32,6 +39,8 @@ struct vkd_device {
   VkPipelineLayout layout;
   struct vkd_pipeline *pipelines;
   uint32_t pipeline_count, pipeline_cap;
+  struct vkd_reload *reload; // NULL: kernels stay as the build made them
+  uint32_t generation;       // counts changes of pipelines that were made
 };
 
 // "vkCreateBuffer for 12.0 MiB of temporaries": fails with the VkResult's name.
@@ -73,21 +82,46 @@ struct vkd_buffer {
 enum vkd_status vkd__buffer_create_mapped(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes,
                                           struct vkd_error *err);
 
-// Submits command buffers; *ticket is what vkd__wait() waits for.
+// ---- queue.c ----
+struct vkd__queue_choice {
+  uint32_t compute, uploads, index; // families; index: of the uploads' queue in its family
+  bool apart;                       // uploads have their own
+  bool timestamps;                  // of the computing family
+};
+// False where nothing computes.  $VKD_UPLOAD_QUEUE=0: uploads go with the computing; 1: apart, if need be with a
+// timeline of their own on the one queue there is.
+bool vkd__queues_find(VkPhysicalDevice physical, struct vkd__queue_choice *choice);
+enum vkd_status vkd__queues_open(struct vkd_device *dev, const struct vkd__queue_choice *choice, struct vkd_error *err);
+void vkd__queues_close(struct vkd_device *dev);
+struct vkd__queue *vkd__upload_queue(struct vkd_device *dev); // the computing one where there is no other
+
+// Submits command buffers to the computing queue, after all uploads so far; *ticket is what vkd__wait() waits for.
 enum vkd_status vkd__submit(struct vkd_device *dev, const VkCommandBuffer *commands, uint32_t count, uint64_t *ticket,
                             struct vkd_error *err);
-enum vkd_status vkd__wait(struct vkd_device *dev, uint64_t ticket, struct vkd_error *err);
-enum vkd_status vkd__command_begin(struct vkd_device *dev, VkCommandBuffer *out, VkCommandBufferUsageFlags usage,
+// Submits one to vkd__upload_queue(): after the computing of ticket `after` (0: none) where that is another queue, else
+// after everything.
+enum vkd_status vkd__submit_upload(struct vkd_device *dev, VkCommandBuffer command, uint64_t after, uint64_t *ticket,
                                    struct vkd_error *err);
-void vkd__command_free(struct vkd_device *dev, VkCommandBuffer *command);
-// Everything before it is visible to everything after it.
-void vkd__full_barrier(VkCommandBuffer command);
+enum vkd_status vkd__wait(struct vkd_device *dev, const struct vkd__queue *queue, uint64_t ticket,
+                          struct vkd_error *err);
+enum vkd_status vkd__command_begin(struct vkd_device *dev, const struct vkd__queue *queue, VkCommandBuffer *out,
+                                   VkCommandBufferUsageFlags usage, struct vkd_error *err);
+void vkd__command_free(struct vkd_device *dev, const struct vkd__queue *queue, VkCommandBuffer *command);
+// `before`, of all commands before it, is done and visible to `after` of all that follow; the stages are those that do
+// such accesses: SHADER (of compute), TRANSFER and HOST.
+void vkd__barrier(VkCommandBuffer command, VkAccessFlags before, VkAccessFlags after);
+enum {
+  VKD__SHADERS = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
+  VKD__COPIES = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT
+};
 
 // kernel.c
 enum vkd_status vkd__kernels_open(struct vkd_device *dev, const char *cache_dir, struct vkd_error *err);
 void vkd__kernels_close(struct vkd_device *dev);
 enum vkd_status vkd__pipeline(struct vkd_device *dev, const struct vkd_dispatch *d, VkPipeline *out,
                               struct vkd_error *err);
+// Makes pipelines of the marked rows anew; nothing that uses them may be pending.  One that fails stays as it was.
+void vkd__pipelines_rebuild(struct vkd_device *dev, const bool changed[VKD_K_COUNT]);
 // Why the device cannot run a kernel row; NULL if it can.
 const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_kernel_id id);
 

@@ -6,13 +6,14 @@
 
 #include "device_internal.h"
 #include "exec_internal.h"
+#include "reload.h"
 
 static void fill_info(struct vkd_plan_info *info, const struct vkd_graph *g, const struct vkd_plan *plan,
-                      const struct vkd_tape *tape, int slots) {
+                      const struct vkd_tape *tape, int slots, int regions) {
   memset(info, 0, sizeof *info);
   for (uint32_t i = 0; i < plan->chunks; i++) info->temporaries += plan->chunk_bytes[i];
   info->temporaries_raw = plan->temporaries_raw;
-  info->inputs = plan->input_bytes;
+  info->inputs = plan->input_bytes * (uint64_t)regions;
   info->constants = plan->constant_bytes;
   info->outputs = plan->output_bytes;
   info->staging = (plan->input_bytes + plan->output_bytes) * (uint64_t)slots;
@@ -33,6 +34,7 @@ static struct vkd_form_choice choice_of(const struct vkd_program_params *params)
 }
 
 static int slot_count(const struct vkd_program_params *params) { return params->slots > 0 ? params->slots : 1; }
+static int regions_of(const struct vkd_device_caps *caps, int slots) { return caps->upload_queue ? slots : 1; }
 
 // Records with made-up addresses, for what can be known without memory.
 static enum vkd_status dry_record(const struct vkd_plan *plan, const struct vkd_graph *g,
@@ -44,7 +46,7 @@ static enum vkd_status dry_record(const struct vkd_plan *plan, const struct vkd_
   for (uint32_t i = 0; i < plan->chunks; i++) chunks[i] = (uint64_t)(i + 3) << 50;
   struct vkd_bases bases = {.input = (uint64_t)1 << 50, .constant = (uint64_t)2 << 50, .chunks = chunks};
   enum vkd_status st = vkd__record(&tape, g, plan, caps, &bases, err);
-  if (st == VKD_OK) fill_info(info, g, plan, &tape, slots);
+  if (st == VKD_OK) fill_info(info, g, plan, &tape, slots, regions_of(caps, slots));
   vkd__tape_free(&tape);
   free(chunks);
   return st;
@@ -90,12 +92,14 @@ static enum vkd_status allocate(struct vkd_program *p, struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
   p->addresses = calloc(p->plan->chunks + 1, sizeof *p->addresses);
   p->slots = calloc((size_t)p->slot_count, sizeof *p->slots);
-  if (!p->addresses || !p->slots) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a program");
+  p->regions = calloc((size_t)p->region_count, sizeof *p->regions);
+  if (!p->addresses || !p->slots || !p->regions) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a program");
   for (uint32_t i = 0; i < p->plan->chunks && st == VKD_OK; i++) {
     if (!p->chunks_lent) st = vkd_buffer_create(&p->chunks[i], p->dev, p->plan->chunk_bytes[i], err);
     if (st == VKD_OK) p->addresses[i] = p->chunks[i]->address;
   }
-  if (st == VKD_OK && p->plan->input_bytes) st = vkd_buffer_create(&p->inputs, p->dev, p->plan->input_bytes, err);
+  for (int r = 0; r < p->region_count && st == VKD_OK && p->plan->input_bytes; r++)
+    st = vkd_buffer_create(&p->regions[r].inputs, p->dev, p->plan->input_bytes, err);
   if (st == VKD_OK && p->plan->constant_bytes)
     st = vkd_buffer_create(&p->constants, p->dev, p->plan->constant_bytes, err);
   for (int s = 0; s < p->slot_count && st == VKD_OK; s++) {
@@ -110,76 +114,106 @@ static enum vkd_status allocate(struct vkd_program *p, struct vkd_error *err) {
   return st;
 }
 
+static struct vkd_region *region_of(const struct vkd_program *p, int slot) {
+  return &p->regions[slot % p->region_count];
+}
+
 // Command buffers of one slot: inputs up, outputs down.
-static enum vkd_status record_transfers(struct vkd_program *p, struct vkd_slot *slot, struct vkd_error *err) {
-  enum vkd_status st = vkd__command_begin(p->dev, &slot->upload, 0, err);
+static enum vkd_status record_upload(struct vkd_program *p, int s, struct vkd_error *err) {
+  const struct vkd__queue *queue = vkd__upload_queue(p->dev);
+  VkCommandBuffer *cmd = &p->slots[s].upload;
+  enum vkd_status st = vkd__command_begin(p->dev, queue, cmd, 0, err);
   if (st != VKD_OK) return st;
-  vkd__full_barrier(slot->upload); // an earlier run may still read what is overwritten
+  // An earlier run may still read what is overwritten; between queues a semaphore keeps them apart.
+  if (queue == &p->dev->compute) vkd__barrier(*cmd, VKD__SHADERS | VKD__COPIES, VK_ACCESS_TRANSFER_WRITE_BIT);
   VkBufferCopy all = {.size = p->plan->input_bytes};
-  if (all.size) vkCmdCopyBuffer(slot->upload, slot->in->handle, p->inputs->handle, 1, &all);
-  vkd__full_barrier(slot->upload);
-  VkResult r = vkEndCommandBuffer(slot->upload);
-  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "recording inputs");
-  if ((st = vkd__command_begin(p->dev, &slot->download, 0, err)) != VKD_OK) return st;
-  vkd__full_barrier(slot->download);
+  if (all.size) vkCmdCopyBuffer(*cmd, p->slots[s].in->handle, region_of(p, s)->inputs->handle, 1, &all);
+  VkResult r = vkEndCommandBuffer(*cmd);
+  return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "recording inputs");
+}
+
+static enum vkd_status record_download(struct vkd_program *p, int s, struct vkd_error *err) {
+  VkCommandBuffer *cmd = &p->slots[s].download;
+  enum vkd_status st = vkd__command_begin(p->dev, &p->dev->compute, cmd, 0, err);
+  if (st != VKD_OK) return st;
+  vkd__barrier(*cmd, VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VKD__COPIES);
   for (uint32_t i = 0; i < p->plan->output_count; i++) {
     const struct vkd_copy *copy = &p->plan->outputs[i];
     const struct vkd_place *at = &p->plan->tensors[copy->tensor.id];
     VkBuffer from = at->space == VKD_SPACE_TEMP    ? p->chunks[at->chunk]->handle
-                    : at->space == VKD_SPACE_INPUT ? p->inputs->handle
+                    : at->space == VKD_SPACE_INPUT ? region_of(p, s)->inputs->handle
                     : at->space == VKD_SPACE_BOUND ? at->buffer->handle
                                                    : p->constants->handle;
     VkBufferCopy region = {.srcOffset = at->offset, .dstOffset = copy->offset, .size = at->bytes};
-    vkCmdCopyBuffer(slot->download, from, slot->out->handle, 1, &region);
+    vkCmdCopyBuffer(*cmd, from, p->slots[s].out->handle, 1, &region);
   }
-  vkd__full_barrier(slot->download);
-  r = vkEndCommandBuffer(slot->download);
+  vkd__barrier(*cmd, VK_ACCESS_TRANSFER_WRITE_BIT, VK_ACCESS_HOST_READ_BIT);
+  VkResult r = vkEndCommandBuffer(*cmd);
   return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "recording outputs");
 }
 
-enum vkd_status vkd__encode(struct vkd_program *p, VkCommandBuffer cmd, VkQueryPool timestamps, struct vkd_error *err) {
-  const VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                                   .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
-                                   .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT};
+enum vkd_status vkd__encode(struct vkd_program *p, const struct vkd_tape *tape, VkCommandBuffer cmd,
+                            VkQueryPool timestamps, struct vkd_error *err) {
   uint32_t mark = 0;
-  vkd__full_barrier(cmd);
-  for (uint32_t i = 0; i < p->tape.count; i++) {
-    const struct vkd_tape_entry *e = &p->tape.entries[i];
+  vkd__barrier(cmd, VKD__SHADERS | VKD__COPIES, VKD__SHADERS); // runs and copies before this one
+  for (uint32_t i = 0; i < tape->count; i++) {
+    const struct vkd_tape_entry *e = &tape->entries[i];
     struct vkd_dispatch d = {.kernel = e->kernel, .spec_count = e->spec_count};
     memcpy(d.spec, e->spec, sizeof d.spec);
     VkPipeline pipeline;
     enum vkd_status st = vkd__pipeline(p->dev, &d, &pipeline, err);
     if (st != VKD_OK) return st;
-    if (e->barrier)
-      vkCmdPipelineBarrier(cmd, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1,
-                           &barrier, 0, NULL, 0, NULL);
-    if (timestamps && (i == 0 || e->node != p->tape.entries[i - 1].node)) {
-      vkd__full_barrier(cmd);
-      vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, timestamps, mark++);
-    }
+    bool first = timestamps && (i == 0 || e->node != tape->entries[i - 1].node);
+    if (e->barrier || first) vkd__barrier(cmd, VKD__SHADERS, VKD__SHADERS);
+    if (first) vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, timestamps, mark++);
     vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
     if (e->push_size) vkCmdPushConstants(cmd, p->dev->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, e->push_size, e->push);
     vkCmdDispatch(cmd, e->groups[0], e->groups[1], e->groups[2]);
   }
   if (timestamps) {
-    vkd__full_barrier(cmd);
+    vkd__barrier(cmd, VKD__SHADERS, VKD__SHADERS);
     vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, timestamps, mark);
   }
   return VKD_OK;
 }
 
-static enum vkd_status record_all(struct vkd_program *p, struct vkd_error *err) {
-  struct vkd_bases bases = {.input = p->inputs ? p->inputs->address : 0,
+static enum vkd_status record_main(struct vkd_program *p, struct vkd_region *region, struct vkd_error *err) {
+  // Runs of different slots may be pending at once.
+  VkCommandBufferUsageFlags usage = p->region_count < p->slot_count ? VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT : 0;
+  enum vkd_status st = vkd__command_begin(p->dev, &p->dev->compute, &region->main, usage, err);
+  if (st == VKD_OK) st = vkd__encode(p, &region->tape, region->main, VK_NULL_HANDLE, err);
+  if (st != VKD_OK) return st;
+  VkResult r = vkEndCommandBuffer(region->main);
+  return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "recording a step");
+}
+
+static enum vkd_status record_region(struct vkd_program *p, struct vkd_region *region, struct vkd_error *err) {
+  struct vkd_bases bases = {.input = region->inputs ? region->inputs->address : 0,
                             .constant = p->constants ? p->constants->address : 0,
                             .chunks = p->addresses};
-  enum vkd_status st = vkd__record(&p->tape, p->graph, p->plan, &p->dev->caps, &bases, err);
-  // Runs of different slots may be pending at once.
-  if (st == VKD_OK) st = vkd__command_begin(p->dev, &p->main, VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT, err);
-  if (st == VKD_OK) st = vkd__encode(p, p->main, VK_NULL_HANDLE, err);
-  if (st != VKD_OK) return st;
-  VkResult r = vkEndCommandBuffer(p->main);
-  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "recording a step");
-  for (int s = 0; s < p->slot_count && st == VKD_OK; s++) st = record_transfers(p, &p->slots[s], err);
+  enum vkd_status st = vkd__record(&region->tape, p->graph, p->plan, &p->dev->caps, &bases, err);
+  return st == VKD_OK ? record_main(p, region, err) : st;
+}
+
+// Records anew what pipelines of before are in; the device was idle since they changed.
+static enum vkd_status follow_kernels(struct vkd_program *p, struct vkd_error *err) {
+  enum vkd_status st = VKD_OK;
+  vkd__reload_poll(p->dev);
+  for (int r = 0; p->generation != p->dev->generation && r < p->region_count && st == VKD_OK; r++) {
+    vkd__command_free(p->dev, &p->dev->compute, &p->regions[r].main);
+    st = record_main(p, &p->regions[r], err);
+  }
+  p->generation = p->dev->generation;
+  return st;
+}
+
+static enum vkd_status record_all(struct vkd_program *p, struct vkd_error *err) {
+  enum vkd_status st = VKD_OK;
+  for (int r = 0; r < p->region_count && st == VKD_OK; r++) st = record_region(p, &p->regions[r], err);
+  for (int s = 0; s < p->slot_count && st == VKD_OK; s++) {
+    st = record_upload(p, s, err);
+    if (st == VKD_OK) st = record_download(p, s, err);
+  }
   return st;
 }
 
@@ -190,6 +224,8 @@ enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_pr
   p->dev = params->device;
   p->graph = params->graph;
   p->slot_count = slot_count(params);
+  p->region_count = regions_of(&p->dev->caps, p->slot_count);
+  p->generation = p->dev->generation;
   struct vkd_form_choice choice = choice_of(params);
   enum vkd_status st = VKD_OK;
   if (p->dev->caps.fake) st = vkd_fail(err, VKD_ERR_UNSUPPORTED, "a fake device plans, it does not run");
@@ -209,19 +245,22 @@ void vkd_program_destroy(struct vkd_program **pp) {
   if (!p) return;
   if (!p->dev->caps.fake) vkDeviceWaitIdle(p->dev->handle);
   for (int s = 0; p->slots && s < p->slot_count; s++) {
-    vkd__command_free(p->dev, &p->slots[s].upload);
-    vkd__command_free(p->dev, &p->slots[s].download);
+    vkd__command_free(p->dev, vkd__upload_queue(p->dev), &p->slots[s].upload);
+    vkd__command_free(p->dev, &p->dev->compute, &p->slots[s].download);
     vkd__host_buffer_destroy(p->dev, &p->slots[s].in);
     vkd__host_buffer_destroy(p->dev, &p->slots[s].out);
   }
-  vkd__command_free(p->dev, &p->main);
+  for (int r = 0; p->regions && r < p->region_count; r++) {
+    vkd__command_free(p->dev, &p->dev->compute, &p->regions[r].main);
+    vkd_buffer_destroy(&p->regions[r].inputs);
+    vkd__tape_free(&p->regions[r].tape);
+  }
   for (uint32_t i = 0; p->chunks && !p->chunks_lent && i < p->chunk_count; i++) vkd_buffer_destroy(&p->chunks[i]);
-  vkd_buffer_destroy(&p->inputs);
   vkd_buffer_destroy(&p->constants);
-  vkd__tape_free(&p->tape);
   vkd__plan_destroy(&p->plan);
   free(p->chunks);
   free(p->addresses);
+  free(p->regions);
   free(p->slots);
   free(p);
   *pp = NULL;
@@ -240,14 +279,30 @@ const void *vkd_program_output(struct vkd_program *p, int slot, vkd_tensor outpu
   return NULL;
 }
 
-enum vkd_status vkd_program_submit(struct vkd_program *p, int slot, struct vkd_error *err) {
+enum vkd_status vkd__send_inputs(struct vkd_program *p, int slot, VkCommandBuffer *commands, uint32_t *count,
+                                 struct vkd_error *err) {
   struct vkd_slot *s = &p->slots[slot];
-  VkCommandBuffer commands[] = {s->upload, p->main, s->download};
-  return vkd__submit(p->dev, commands, 3, &s->ticket, err);
+  uint64_t ticket;
+  // Its last run was waited for by whoever writes its inputs; to the device a semaphore says so.
+  if (vkd__upload_queue(p->dev) != &p->dev->compute)
+    return vkd__submit_upload(p->dev, s->upload, s->ticket, &ticket, err);
+  commands[(*count)++] = s->upload;
+  return VKD_OK;
+}
+
+enum vkd_status vkd_program_submit(struct vkd_program *p, int slot, struct vkd_error *err) {
+  VkCommandBuffer commands[3];
+  uint32_t count = 0;
+  enum vkd_status st = follow_kernels(p, err);
+  if (st == VKD_OK) st = vkd__send_inputs(p, slot, commands, &count, err);
+  if (st != VKD_OK) return st;
+  commands[count++] = region_of(p, slot)->main;
+  commands[count++] = p->slots[slot].download;
+  return vkd__submit(p->dev, commands, count, &p->slots[slot].ticket, err);
 }
 
 enum vkd_status vkd_program_wait(struct vkd_program *p, int slot, struct vkd_error *err) {
-  return p->slots[slot].ticket ? vkd__wait(p->dev, p->slots[slot].ticket, err) : VKD_OK;
+  return p->slots[slot].ticket ? vkd__wait(p->dev, &p->dev->compute, p->slots[slot].ticket, err) : VKD_OK;
 }
 
 enum vkd_status vkd_program_run(struct vkd_program *p, struct vkd_error *err) {

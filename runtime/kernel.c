@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reload.h"
 #include "vkd/log.h"
 
 struct vkd_pipeline {
@@ -112,11 +113,12 @@ enum vkd_status vkd__kernels_open(struct vkd_device *dev, const char *cache_dir,
                                        .pushConstantRangeCount = 1,
                                        .pPushConstantRanges = &range};
   r = vkCreatePipelineLayout(dev->handle, &layout, NULL, &dev->layout);
-  return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "a pipeline layout");
+  return r == VK_SUCCESS ? vkd__reload_open(dev, err) : vkd__vk_fail(err, r, "a pipeline layout");
 }
 
 void vkd__kernels_close(struct vkd_device *dev) {
-  if (dev->pipeline_count) write_cache(dev);
+  if (dev->pipeline_count && !dev->reload) write_cache(dev);
+  vkd__reload_close(dev);
   for (uint32_t i = 0; i < dev->pipeline_count; i++) vkDestroyPipeline(dev->handle, dev->pipelines[i].handle, NULL);
   free(dev->pipelines);
   vkDestroyPipelineLayout(dev->handle, dev->layout, NULL);
@@ -129,6 +131,7 @@ static enum vkd_status create(struct vkd_device *dev, struct vkd_pipeline *p, st
   if (unusable) return vkd_fail(err, VKD_ERR_UNSUPPORTED, "kernel %s: %s", blob->name, unusable);
   VkShaderModuleCreateInfo module_info = {
       .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = blob->bytes, .pCode = blob->code};
+  vkd__reload_code(dev, p->kernel, &module_info.pCode, &module_info.codeSize);
   VkShaderModule module;
   VkResult r = vkCreateShaderModule(dev->handle, &module_info, NULL, &module);
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "kernel %s", blob->name);
@@ -145,6 +148,21 @@ static enum vkd_status create(struct vkd_device *dev, struct vkd_pipeline *p, st
   r = vkCreateComputePipelines(dev->handle, dev->cache, 1, &info, NULL, &p->handle);
   vkDestroyShaderModule(dev->handle, module, NULL);
   return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "compiling kernel %s", blob->name);
+}
+
+void vkd__pipelines_rebuild(struct vkd_device *dev, const bool changed[VKD_K_COUNT]) {
+  for (uint32_t i = 0; i < dev->pipeline_count; i++) {
+    struct vkd_pipeline *p = &dev->pipelines[i], made = *p;
+    struct vkd_error err = {0};
+    if (!changed[p->kernel]) continue;
+    if (create(dev, &made, &err) != VKD_OK) {
+      vkd_log(VKD_LOG_WARN, "kernel %s stays as it was: %s", vkd_kernel_blobs[p->kernel].name, err.what);
+      continue;
+    }
+    vkDestroyPipeline(dev->handle, p->handle, NULL);
+    *p = made;
+    vkd_log(VKD_LOG_INFO, "kernel %s was rebuilt", vkd_kernel_blobs[p->kernel].name);
+  }
 }
 
 enum vkd_status vkd__pipeline(struct vkd_device *dev, const struct vkd_dispatch *d, VkPipeline *out,

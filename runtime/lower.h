@@ -29,6 +29,8 @@ const struct vkd_device_caps *vkd__lower_caps(const struct vkd_lower *l);
 
 uint64_t vkd__read(struct vkd_lower *l, vkd_tensor x); // 0 for the empty tensor
 uint64_t vkd__write(struct vkd_lower *l, vkd_tensor x);
+// Address of `x` at `offset` bytes; `bytes` of it are written.
+uint64_t vkd__write_part(struct vkd_lower *l, vkd_tensor x, uint64_t offset, uint64_t bytes);
 // Address of node scratch at `offset` bytes; `bytes` of it are touched.
 uint64_t vkd__scratch(struct vkd_lower *l, uint64_t offset, uint64_t bytes, bool write);
 

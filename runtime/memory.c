@@ -17,7 +17,14 @@ static uint32_t memory_type(const struct vkd_device *dev, uint32_t allowed, VkMe
 static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBufferUsageFlags usage,
                                 const VkMemoryPropertyFlags *wants, int want_count, VkBuffer *buffer,
                                 VkDeviceMemory *memory, struct vkd_error *err) {
-  VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = bytes, .usage = usage};
+  const uint32_t families[] = {dev->compute.family, dev->uploads.family};
+  bool shared = dev->uploads.handle && families[0] != families[1];
+  VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                             .size = bytes,
+                             .usage = usage,
+                             .sharingMode = shared ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE,
+                             .queueFamilyIndexCount = shared ? 2 : 0,
+                             .pQueueFamilyIndices = families};
   VkResult r = vkCreateBuffer(dev->handle, &info, NULL, buffer);
   if (r != VK_SUCCESS) {
     *buffer = VK_NULL_HANDLE;
@@ -42,15 +49,17 @@ static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBuffer
 
 static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vkd_error *err) {
   VkCommandBuffer cmd;
-  enum vkd_status st = vkd__command_begin(b->dev, &cmd, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, err);
+  enum vkd_status st =
+      vkd__command_begin(b->dev, &b->dev->compute, &cmd, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, err);
   if (st != VKD_OK) return st;
   vkCmdFillBuffer(cmd, b->handle, 0, bytes, 0);
-  vkd__full_barrier(cmd);
+  vkd__barrier(cmd, VK_ACCESS_TRANSFER_WRITE_BIT,
+               VKD__SHADERS | VKD__COPIES | VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT);
   VkResult r = vkEndCommandBuffer(cmd);
   uint64_t ticket = 0;
   st = r == VK_SUCCESS ? vkd__submit(b->dev, &cmd, 1, &ticket, err) : vkd__vk_fail(err, r, "recording a fill");
-  if (st == VKD_OK) st = vkd__wait(b->dev, ticket, err);
-  vkd__command_free(b->dev, &cmd);
+  if (st == VKD_OK) st = vkd__wait(b->dev, &b->dev->compute, ticket, err);
+  vkd__command_free(b->dev, &b->dev->compute, &cmd);
   return st;
 }
 
@@ -77,7 +86,7 @@ static enum vkd_status create(struct vkd_buffer **out, struct vkd_device *dev, u
   *b = (struct vkd_buffer){.dev = dev, .bytes = bytes};
   enum vkd_status st = VKD_OK;
   if (dev->caps.fake) {
-    b->address = (dev->submitted += 1) << 40;
+    b->address = (dev->fake_buffers += 1) << 40;
   } else {
     VkMemoryPropertyFlags wants[] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0};
     if (mapped) wants[0] = wants[1] = BOTH;
@@ -164,17 +173,17 @@ static enum vkd_status move_piece(struct vkd_buffer *b, uint64_t offset, uint64_
                                   struct vkd_error *err) {
   struct vkd_device *dev = b->dev;
   VkCommandBuffer cmd;
-  enum vkd_status st = vkd__command_begin(dev, &cmd, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, err);
+  enum vkd_status st = vkd__command_begin(dev, &dev->compute, &cmd, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT, err);
   if (st != VKD_OK) return st;
-  vkd__full_barrier(cmd);
+  vkd__barrier(cmd, VKD__SHADERS | VKD__COPIES, VKD__COPIES);
   VkBufferCopy copy = {.srcOffset = write ? 0 : offset, .dstOffset = write ? offset : 0, .size = bytes};
   vkCmdCopyBuffer(cmd, write ? dev->staging->handle : b->handle, write ? b->handle : dev->staging->handle, 1, &copy);
-  vkd__full_barrier(cmd);
+  vkd__barrier(cmd, VKD__COPIES, VKD__SHADERS | VKD__COPIES | VK_ACCESS_HOST_READ_BIT);
   VkResult r = vkEndCommandBuffer(cmd);
   uint64_t ticket = 0;
   st = r == VK_SUCCESS ? vkd__submit(dev, &cmd, 1, &ticket, err) : vkd__vk_fail(err, r, "recording a copy");
-  if (st == VKD_OK) st = vkd__wait(dev, ticket, err);
-  vkd__command_free(dev, &cmd);
+  if (st == VKD_OK) st = vkd__wait(dev, &dev->compute, ticket, err);
+  vkd__command_free(dev, &dev->compute, &cmd);
   return st;
 }
 

@@ -45,10 +45,13 @@ static int by_value(const void *a, const void *b) {
 // One run with timestamps; marks[k] = nanoseconds at mark k.
 static enum vkd_status timed_run(struct vkd_program *p, VkCommandBuffer cmd, VkQueryPool pool, uint32_t mark_count,
                                  uint64_t *ticks, struct vkd_error *err) {
-  VkCommandBuffer commands[] = {p->slots[0].upload, cmd};
+  VkCommandBuffer commands[2];
+  uint32_t before = 0;
   uint64_t ticket;
-  enum vkd_status st = vkd__submit(p->dev, commands, 2, &ticket, err);
-  if (st == VKD_OK) st = vkd__wait(p->dev, ticket, err);
+  enum vkd_status st = vkd__send_inputs(p, 0, commands, &before, err);
+  commands[before] = cmd;
+  if (st == VKD_OK) st = vkd__submit(p->dev, commands, before + 1, &ticket, err);
+  if (st == VKD_OK) st = vkd__wait(p->dev, &p->dev->compute, ticket, err);
   if (st != VKD_OK) return st;
   VkResult r = vkGetQueryPoolResults(p->dev->handle, pool, 0, mark_count, mark_count * sizeof *ticks, ticks,
                                      sizeof *ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
@@ -74,7 +77,8 @@ enum vkd_status vkd_program_profile(struct vkd_program *p, int runs, struct vkd_
     goto done;
   }
   // Rows and marks run over the same nodes, save those that needed no dispatch.
-  for (uint32_t i = 0; i < p->tape.count; i++) dispatches[p->tape.entries[i].node]++;
+  const struct vkd_tape *tape = &p->regions[0].tape;
+  for (uint32_t i = 0; i < tape->count; i++) dispatches[tape->entries[i].node]++;
   for (uint32_t i = 0, row = 0; i < p->graph->node_count; i++) {
     if (!p->plan->needed[i] || (vkd__ops[p->graph->nodes[i].op].flags & (VKD_OP_LEAF | VKD_OP_VIEW))) continue;
     (*rows)[row++].dispatches = dispatches[i];
@@ -85,9 +89,9 @@ enum vkd_status vkd_program_profile(struct vkd_program *p, int runs, struct vkd_
     st = vkd__vk_fail(err, r, "timestamps for %u ops", *count);
     goto done;
   }
-  if ((st = vkd__command_begin(p->dev, &cmd, 0, err)) != VKD_OK) goto done;
+  if ((st = vkd__command_begin(p->dev, &p->dev->compute, &cmd, 0, err)) != VKD_OK) goto done;
   vkCmdResetQueryPool(cmd, pool, 0, *count + 1);
-  if ((st = vkd__encode(p, cmd, pool, err)) != VKD_OK) goto done;
+  if ((st = vkd__encode(p, tape, cmd, pool, err)) != VKD_OK) goto done;
   if ((r = vkEndCommandBuffer(cmd)) != VK_SUCCESS) {
     st = vkd__vk_fail(err, r, "recording a profile");
     goto done;
@@ -105,7 +109,7 @@ enum vkd_status vkd_program_profile(struct vkd_program *p, int runs, struct vkd_
     (*rows)[row].ns = times[row * (uint32_t)runs + (uint32_t)runs / 2];
   }
 done:
-  vkd__command_free(p->dev, &cmd);
+  vkd__command_free(p->dev, &p->dev->compute, &cmd);
   vkDestroyQueryPool(p->dev->handle, pool, NULL);
   free(ticks);
   free(times);

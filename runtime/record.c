@@ -65,6 +65,13 @@ static uint64_t operand(struct vkd_lower *l, vkd_tensor x, bool write) {
 uint64_t vkd__read(struct vkd_lower *l, vkd_tensor x) { return operand(l, x, false); }
 uint64_t vkd__write(struct vkd_lower *l, vkd_tensor x) { return operand(l, x, true); }
 
+uint64_t vkd__write_part(struct vkd_lower *l, vkd_tensor x, uint64_t offset, uint64_t bytes) {
+  const struct vkd_place *p = &l->plan->tensors[x.id];
+  if (p->space == VKD_SPACE_NONE || offset > p->bytes || bytes > p->bytes - offset)
+    vkd_fail(&l->error, VKD_ERR_INTERNAL, "%s: writes past its result", vkd__ops[l->graph->nodes[l->node].op].name);
+  return note(l, address_of(l, p) + offset, bytes, true);
+}
+
 uint64_t vkd__scratch(struct vkd_lower *l, uint64_t offset, uint64_t bytes, bool write) {
   const struct vkd_place *p = &l->plan->scratch[l->node];
   if (p->space != VKD_SPACE_TEMP || offset > p->bytes || bytes > p->bytes - offset)

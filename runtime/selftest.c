@@ -285,7 +285,8 @@ static enum vkd_status run_case(int index, struct vkd_device *dev, const struct 
   if (st == VKD_OK)
     st = vkd_program_create(&program, &(struct vkd_program_params){.device = dev, .graph = b.c.g, .form = form}, err);
   if (st != VKD_OK) goto done;
-  for (uint32_t i = 0; i < program->tape.count; i++) kernels_run[program->tape.entries[i].kernel] = 1;
+  for (uint32_t i = 0; i < program->regions[0].tape.count; i++)
+    kernels_run[program->regions[0].tape.entries[i].kernel] = 1;
   write_inputs(&b, program);
   st = vkd_program_run(program, err);
   if (st == VKD_OK) st = vkd_graph_ref_run(b.c.g, b.values, err);

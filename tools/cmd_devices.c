@@ -78,6 +78,7 @@ static enum vkd_status print_device(const struct vkd_device_caps *c, struct vkd_
     printf("   timestamps   every %g ns\n", c->timestamp_ns);
   else
     printf("   timestamps   none: vkdit profile counts but does not time\n");
+  printf("   uploads      %s\n", c->upload_queue ? "on a queue of their own" : "on the computing queue");
   printf("   has          ");
   print_abilities(c, true);
   printf("   lacks        ");
@@ -116,15 +117,16 @@ static json_t *device_json(const struct vkd_device_caps *c, struct vkd_error *er
 #undef X
   free(names);
   free(reasons);
-  json_t *o = json_pack(
-      "{s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:b,s:s*,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:o,s:o}", "index",
-      (json_int_t)c->index, "name", c->name, "kind", vkd_device_kind_name(c->kind), "driver", c->driver, "driver_info",
-      c->driver_info, "api", api, "vendor_id", (json_int_t)c->vendor_id, "device_id", (json_int_t)c->device_id,
-      "usable", !c->unusable[0], "unusable", c->unusable[0] ? c->unusable : NULL, "memory_bytes",
-      (json_int_t)c->memory_bytes, "memory_budget", (json_int_t)c->memory_budget, "max_allocation",
-      (json_int_t)c->max_allocation, "subgroup_size", (json_int_t)c->subgroup_size, "max_workgroup_invocations",
-      (json_int_t)c->max_workgroup_invocations, "max_shared_bytes", (json_int_t)c->max_shared_bytes, "max_push_bytes",
-      (json_int_t)c->max_push_bytes, "timestamp_ns", c->timestamp_ns, "abilities", abilities, "kernels", kernels);
+  json_t *o =
+      json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:b,s:s*,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:b,s:o,s:o}", "index",
+                (json_int_t)c->index, "name", c->name, "kind", vkd_device_kind_name(c->kind), "driver", c->driver,
+                "driver_info", c->driver_info, "api", api, "vendor_id", (json_int_t)c->vendor_id, "device_id",
+                (json_int_t)c->device_id, "usable", !c->unusable[0], "unusable", c->unusable[0] ? c->unusable : NULL,
+                "memory_bytes", (json_int_t)c->memory_bytes, "memory_budget", (json_int_t)c->memory_budget,
+                "max_allocation", (json_int_t)c->max_allocation, "subgroup_size", (json_int_t)c->subgroup_size,
+                "max_workgroup_invocations", (json_int_t)c->max_workgroup_invocations, "max_shared_bytes",
+                (json_int_t)c->max_shared_bytes, "max_push_bytes", (json_int_t)c->max_push_bytes, "timestamp_ns",
+                c->timestamp_ns, "upload_queue", c->upload_queue, "abilities", abilities, "kernels", kernels);
   if (o) json_object_set(o, "cooperative_matrices", coopmats);
   json_decref(coopmats);
   if (o) {

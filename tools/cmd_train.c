@@ -54,6 +54,8 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
     printf("%.1f s, %.4g tokens/s, %.4g FLOP/s, peak device memory %.1f MiB\n", result.seconds,
            result.tokens_per_second, result.tokens_per_second / (double)result.tokens_per_step * result.flops_per_step,
            (double)result.device_bytes / 1048576);
+    if (isfinite(result.host_share))
+      printf("first step after %.1f s, host %.2g %% of the others\n", result.start_seconds, 100 * result.host_share);
     if (result.diverged)
       st = vkd_fail(err, VKD_ERR_DIVERGED, "%s: the loss was not finite at step %lld; lower train.lr or train.clip",
                     params.run, (long long)result.steps);

@@ -48,9 +48,10 @@ void concat_lower(struct vkd_lower *l, const struct vkd_node *node) {
   uint64_t offset = 0;
   for (int i = 0; i < node->nin; i++) {
     int64_t n = vkd__numel(g, node->in[i]);
+    uint64_t bytes = (uint64_t)n * 4;
     if (!vkd__placed_in(l, node->in[i], node->out[0], offset))
-      vkd__dispatch_copy(l, vkd__write(l, node->out[0]) + offset, vkd__read(l, node->in[i]), n);
-    offset += (uint64_t)n * 4;
+      vkd__dispatch_copy(l, vkd__write_part(l, node->out[0], offset, bytes), vkd__read(l, node->in[i]), n);
+    offset += bytes;
   }
 }
 void concat_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {

@@ -3,6 +3,7 @@
 #include "device.h"
 #include "random_graph.h"
 #include "vkd/exec.h"
+#include "vkd/upload.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -203,10 +204,61 @@ static void test_refusal(void) {
   vkd_graph_destroy(&g);
 }
 
+// What the host writes again and again while programs run that read it: every run sees what was flushed before it.
+static void test_upload(struct vkd_buffer *state) {
+  enum { RUNS = 9, N = 4000 };
+  struct vkd_graph *g;
+  struct vkd_program *p = NULL;
+  struct vkd_upload *u = NULL;
+  struct vkd_error err = {0};
+  float sum[N] = {0};
+  void *map = NULL;
+  CHECK(vkd_graph_create(&g, &err) == VKD_OK && vkd_buffer_write(state, 0, sum, sizeof sum, &err) == VKD_OK &&
+            vkd_upload_create(&u, dev, sizeof sum, &err) == VKD_OK,
+        "%s", err.what);
+  vkd_accumulate(g, vkd_bound(g, "sum", VKD_F32, VKD_SHAPE(N), state, 0),
+                 vkd_bound(g, "x", VKD_F32, VKD_SHAPE(N), vkd_upload_buffer(u), 0));
+  enum vkd_status st =
+      vkd_program_create(&p, &(struct vkd_program_params){.device = dev, .graph = g, .slots = 2}, &err);
+  for (int i = 1; i <= RUNS && st == VKD_OK; i++) {
+    st = vkd_upload_wait(u, &map, &err);
+    for (int n = 0; n < N && st == VKD_OK; n++) ((float *)map)[n] = (float)(i * n);
+    if (st == VKD_OK) st = vkd_upload_flush(u, &err);
+    if (st == VKD_OK) st = vkd_program_wait(p, i % 2, &err);
+    if (st == VKD_OK) st = vkd_program_submit(p, i % 2, &err);
+    vkd_upload_used(u);
+  }
+  if (st == VKD_OK) st = vkd_buffer_read(state, 0, sum, sizeof sum, &err);
+  CHECK(st == VKD_OK, "%s", err.what);
+  for (int n = 0; n < N; n++) CHECK(sum[n] == (float)(RUNS * (RUNS + 1) / 2 * n), "element %d: %g", n, (double)sum[n]);
+  vkd_program_destroy(&p);
+  vkd_upload_destroy(&u);
+  vkd_graph_destroy(&g);
+}
+
+// The same with the queue that the device has, and with a timeline of their own for uploads and input regions by slot.
+static void test_device(const char *upload_queue) {
+  struct vkd_error err = {0};
+  struct vkd_buffer *state = NULL;
+  setenv("VKD_UPLOAD_QUEUE", upload_queue, 1);
+  setenv("VKD_UPLOAD", "staging", 1);
+  dev = device_or_skip(false);
+  CHECK(vkd_device_get_caps(dev)->upload_queue == (*upload_queue == '1'), "the queue asked for");
+  enum vkd_status st = vkd_buffer_create(&state, dev, BUFFER, &err);
+  CHECK(st == VKD_OK, "%s", err.what);
+  if (st == VKD_OK) {
+    test_slots(state);
+    test_upload(state);
+  }
+  vkd_buffer_destroy(&state);
+}
+
 int main(void) {
   struct vkd_error err = {0};
   struct vkd_buffer *state = NULL;
-  dev = device_or_skip(false);
+  test_device("0");
+  device_done(&dev);
+  test_device("1");
   enum vkd_status st = vkd_buffer_create(&state, dev, BUFFER, &err);
   CHECK(st == VKD_OK, "%s", err.what);
   if (st == VKD_OK) {
@@ -214,7 +266,6 @@ int main(void) {
     for (uint64_t seed = 1; seed <= GRAPHS; seed++) test_random(seed, state);
     for (uint64_t seed = 1; seed <= GRAPHS; seed++) test_regions(seed, state);
     CHECK(with_regions > GRAPHS / 2, "%d graphs recompute anything", with_regions);
-    test_slots(state);
     test_refusal();
   }
   vkd_buffer_destroy(&state);

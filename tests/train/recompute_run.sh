@@ -60,5 +60,19 @@ accepted() { # MIB ARGS...
   VKD_MEMORY_LIMIT=$limit "$vkdit" train run.yaml -o x --overwrite -q "$@" > out 2> err || fail "in $limit MiB, $*: $(cat err)"
 }
 accepted 10 train.recompute=true
+
+# chosen: the largest pass that fits, and no more than that
+chosen() { # MIB MICRO ARGS...
+  local micro=$2
+  accepted "$1" train.micro_batch=auto "${@:3}"
+  grep -q "\"micro_batch\": $micro," x/summary.json || fail "in $1 MiB, ${*:3}: $(grep micro x/summary.json), not $micro"
+  grep -q "micro_batch: $micro " x/config.yaml || fail "config.yaml: $(grep micro x/config.yaml)"
+}
+chosen 40 8
+chosen 10 4
+chosen 4 1
+chosen 4 4 train.recompute=true
+rm -r x
+refused 1 "no micro-batch fits" train.micro_batch=auto
 accepted 4 train.recompute=true train.micro_batch=4
 exit $failed

@@ -65,6 +65,10 @@ static void test_values(void) {
   CHECK(c.train.tokens == 1000000000 && c.train.steps == 0 && c.train.lr == 3e-4, "train");
   CHECK(c.train.schedule == CONFIG_CONSTANT && c.train.betas[1] == 0.999, "train");
   CHECK(config_micro_batch(&c) == 16 && config_accumulation(&c) == 4, "accumulation");
+  char micro[32];
+  CHECK(!config_set(&c, "train.micro_batch", "auto", &err) && c.train.micro_batch == CONFIG_AUTO, "%s", err.what);
+  CHECK(!config_get(&c, "train.micro_batch", micro, sizeof micro, &err) && !strcmp(micro, "auto"), "prints %s", micro);
+  CHECK(!config_check(&c, &err) && config_accumulation(&c) == 1, "%s", err.what);
   CHECK(c.model.classes == CONFIG_AUTO && c.eval.every == 100, "defaults");
   CHECK(!config_require_data(&c, NULL), "a path is set");
 
@@ -121,6 +125,8 @@ static void test_refusals(void) {
   check_refused("train: {steps: 1, warmup: 5}", VKD_ERR_INPUT, "train.warmup", "5");
   check_refused("train: {steps: 1, batch: 8, micro_batch: 3}", VKD_ERR_INPUT, "train.micro_batch", "3 does not divide");
   check_refused("train: {steps: 1, batch: 8, micro_batch: 16}", VKD_ERR_INPUT, "train.micro_batch", "16");
+  check_refused("train: {steps: 1, micro_batch: -1}", VKD_ERR_INPUT, "train.micro_batch is '-1'", "1000000 or auto");
+  check_refused("train: {steps: 1, micro_batch: aut}", VKD_ERR_INPUT, "'aut'", "did you mean auto?");
   check_refused("train: {steps: 1, precision: fp8}", VKD_ERR_INPUT, "train.precision", "bf16");
 
   check_refused("train: {steps: 1, lora_targets: \"q,kk\"}", VKD_ERR_INPUT, "train.lora_targets", "'kk'");

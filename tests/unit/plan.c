@@ -334,13 +334,20 @@ static struct touched touched_by(const struct vkd_graph *g, const struct vkd_pla
   uint64_t offset = 0;
   for (int k = 0; k < n->nin; k++) {
     const struct vkd_place *at = &plan->tensors[n->in[k].id], *whole = &plan->tensors[n->out[0].id];
-    bool in_place = n->op == VKD_OP_concat && same_space(at, whole) && at->offset == whole->offset + offset;
+    bool concat = n->op == VKD_OP_concat;
+    struct vkd_place part = *whole; // what a concat writes: parts that are not in place already
+    part.offset += offset;
+    part.bytes = at->bytes;
     offset += at->bytes;
-    if (!n->in[k].id || in_place) continue;
+    if (!n->in[k].id || (concat && same_space(at, whole) && at->offset == part.offset)) continue;
+    if (concat) {
+      t.write[t.count] = true;
+      t.at[t.count++] = part;
+    }
     t.write[t.count] = op_of(g, node)->writes >> k & 1;
     t.at[t.count++] = *at;
   }
-  for (int o = 0; o < n->nout; o++) {
+  for (int o = 0; o < n->nout && n->op != VKD_OP_concat; o++) {
     t.write[t.count] = true;
     t.at[t.count++] = plan->tensors[n->out[o].id];
   }
@@ -460,6 +467,9 @@ static void test_known_barriers(void) {
   vkd_output(g, vkd_gelu(g, vkd_slice(g, s[0], 7, 2)));
   vkd_output(g, vkd_gelu(g, y));
   expect_barriers("halves of one buffer", g, "...|.");
+  g = new_graph(x, s);
+  vkd_output(g, vkd_gelu(g, vkd_concat(g, x, 3)));
+  expect_barriers("parts of a whole", g, "...|");
 }
 
 // ---- what is left out ----------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ struct config {
     double sigma_mean, sigma_std; // of logit_normal
     double shift;                 // sigma' = shift * sigma / (1 + (shift - 1) * sigma)
     int64_t steps, tokens;        // exactly one is above 0
-    int batch, micro_batch;       // samples per step and per pass; micro_batch 0: batch
+    int batch, micro_batch;       // samples per step and per pass; micro_batch 0: batch, CONFIG_AUTO: what fits
     double lr;
     enum config_schedule schedule;
     int64_t warmup; // steps
@@ -111,7 +111,7 @@ enum vkd_status config_write(const struct config *config, const char *path, stru
 char *config_to_string(const struct config *config);
 
 int config_ffn(const struct config *config);          // width of the feed-forward layer
-int config_micro_batch(const struct config *config);  // samples per pass
+int config_micro_batch(const struct config *config);  // samples per pass; CONFIG_AUTO counts as 0
 int config_accumulation(const struct config *config); // passes per step
 
 // The table, for listings: row i, false past the last one.  Every text lives as long as the program but `accepted`,

@@ -78,6 +78,9 @@ enum vkd_status dit_params(const struct dit_config *config, struct dit_param **r
 // Initial values of row `index`, from (seed, index) alone.  dst [numel]
 void dit_param_init(const struct dit_config *config, const struct dit_param *param, int index, uint64_t seed,
                     float *dst);
+// Elements [first, first + count) of any but a fixed table (DIT_INIT_POSITION), dst [count]; first divisible by 4.
+void dit_param_init_part(const struct dit_config *config, const struct dit_param *param, int index, uint64_t seed,
+                         int64_t first, int64_t count, float *dst);
 
 // s(t) = [cos(t w_i) | sin(t w_i)], w_i = 10000^(-i/half), computed in double.  t on the 0..1000 scale; out [freq_dim]
 void dit_timestep_embedding(int freq_dim, double t, float *out);

@@ -39,6 +39,8 @@ struct train_result {
   double loss;                  // mean over the last tenth of the steps
   double heldout, heldout_zero; // at the end; with v = 0
   double seconds, tokens_per_second;
+  double start_seconds;       // from the call to the first step's result: data, plans, pipelines, and that step
+  double host_share;          // of the time in later steps: spent on batches, inputs, submits and metrics; NaN: none
   uint64_t device_bytes;      // peak
   bool diverged;              // a loss was not finite: training stopped at `steps`
   struct train_point *points; // [point_count], freed by train_result_free()

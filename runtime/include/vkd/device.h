@@ -45,6 +45,7 @@ struct vkd_device_caps {
   uint64_t memory_budget;  // what of it may be used now, or memory_bytes where the driver does not say
   double timestamp_ns;     // nanoseconds per tick; 0: no timestamps
   bool shader_f16, storage_16bit, coopmat, bf16, subgroup_arithmetic, buffer_device_address, timeline_semaphore;
+  bool upload_queue;      // uploads have a queue of their own, beside computing; $VKD_UPLOAD_QUEUE (0, 1) overrides
   bool cpu_lanes;         // a subgroup is 8 lanes of a CPU's vector registers, and loads at one address are cheap there
   uint32_t coopmat_count; // those without saturation, the first VKD_COOPMAT_MAX of them
   struct vkd_coopmat coopmats[VKD_COOPMAT_MAX]; // as the driver lists them

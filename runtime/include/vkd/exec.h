@@ -43,7 +43,7 @@ const struct vkd_plan_info *vkd_program_plan(const struct vkd_program *program);
 void *vkd_program_input(struct vkd_program *program, int slot, vkd_tensor input);
 const void *vkd_program_output(struct vkd_program *program, int slot, vkd_tensor output);
 
-// Programs of one device run in the order of their submits.
+// Programs of one device run in the order of their submits.  A slot is submitted again after the wait for its last run.
 enum vkd_status vkd_program_submit(struct vkd_program *program, int slot, struct vkd_error *err);
 enum vkd_status vkd_program_wait(struct vkd_program *program, int slot, struct vkd_error *err);
 // submit + wait on slot 0
