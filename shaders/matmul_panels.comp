@@ -1,21 +1,20 @@
 // c = op(a) op(b) + bias + add for drivers with one 8-lane subgroup to a workgroup and the lanes in registers of a CPU, where a load
-// from per-lane addresses is eight loads and one from a uniform address is one.  Specialisation constant 0 must be 8.  An
-// operand is read where it lies, or from panels that pack.comp has written: what one step of k reads lies together there, and
-// steps follow each other.
+// from per-lane addresses is eight loads and one from a uniform address is one.  Specialisation constant 0 must be 8.  b
+// is read from panels that pack.comp has written, a from such or where it lies: what one step of k reads lies together in a panel,
+// and steps follow each other.
 #version 460
 #include "common.glsl"
 #extension GL_KHR_shader_subgroup_basic : require
-#define ENDING_ID 3
+#define ENDING_ID 2
 #include "matmul_store.glsl"
-layout(constant_id = 1) const uint FORM_A = 0; // PANELS; ROWS: a [m,k], k a multiple of STEPS; STEPWISE: a [k,m], m one of TM
-layout(constant_id = 2) const uint FORM_B = 0; // PANELS; STEPWISE: b [k,n], n a multiple of 8 TN
+layout(constant_id = 1) const uint FORM_A = 0; // MATMUL_PANELS, or MATMUL_ROWS: a [m,k], k a multiple of STEPS
 
 const int TM = PANEL_ROWS, TN = PANEL_COLS / 8; // rows and 8-column blocks of a workgroup's tile
 const int STEPS = PANEL_STEPS;                  // of k in a round
 #define lane gl_SubgroupInvocationID
 
 // What a round reads at constant offsets from one address.
-struct PanelA { vec4 v[TM * STEPS / 4]; };
+struct PanelA { vec4 v[2 * STEPS]; }; // of two tiles by turns
 struct PanelB { vec4 v[TN * 2 * STEPS]; };
 struct Row { float v[STEPS]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer RefPanelA { PanelA v[]; };
@@ -45,22 +44,17 @@ void main() {
     row[i] = min(row_tile * TM + i, p.m - 1) * rounds;
     [[unroll]] for (int j = 0; j < TN; j++) acc[i][j] = 0.0;
   }
-  uint round = 0, panel_a = row_tile * rounds, panel_b = col_tile * rounds;
+  Addr a_tile = uvec2(p.a.x + row_tile % 2 * 16, p.a.y); // panels begin at multiples of 64 bytes
+  uint round = 0, panel_a = row_tile / 2 * rounds, panel_b = col_tile * rounds;
   // the condition always holds; without it lavapipe 26 makes a loop of half the speed
   if (rounds != 0) do {
     [[unroll]] for (int s = 0; s < STEPS; s++) {
       float b[TN];
       [[unroll]] for (int j = 0; j < TN; j++) {
-        if (FORM_B == MATMUL_PANELS) {
-          b[j] = spread(RefPanelB(p.b).v[panel_b].v[2 * (s * TN + j)], RefPanelB(p.b).v[panel_b].v[2 * (s * TN + j) + 1]);
-        } else {
-          uint at = (round * STEPS + s) * (p.n / 4) + 2 * (col_tile * TN + j);
-          b[j] = spread(RefF4(p.b).v[at], RefF4(p.b).v[at + 1]);
-        }
+        b[j] = spread(RefPanelB(p.b).v[panel_b].v[2 * (s * TN + j)], RefPanelB(p.b).v[panel_b].v[2 * (s * TN + j) + 1]);
       }
       vec4 a;
-      if (FORM_A == MATMUL_PANELS) a = RefPanelA(p.a).v[panel_a].v[s];
-      if (FORM_A == MATMUL_STEPWISE) a = RefF4(p.a).v[(round * STEPS + s) * (p.m / 4) + row_tile];
+      if (FORM_A == MATMUL_PANELS) a = RefPanelA(a_tile).v[panel_a].v[2 * s];
       [[unroll]] for (int i = 0; i < TM; i++) {
         float x = FORM_A == MATMUL_ROWS ? RefRow(p.a).v[row[i] + round].v[s] : a[i];
         [[unroll]] for (int j = 0; j < TN; j++) acc[i][j] = fma(x, b[j], acc[i][j]);

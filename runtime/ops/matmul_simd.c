@@ -13,7 +13,7 @@ struct operand {
   bool by_step;
   int64_t count, k;
   uint64_t width; // of a panel
-  uint32_t form;  // MATMUL_PANELS, _ROWS, _STEPWISE
+  uint32_t form;  // MATMUL_PANELS or MATMUL_ROWS
 };
 struct operands {
   struct operand a, b;
@@ -24,21 +24,18 @@ static uint64_t bytes_of(const struct operand *o) {
   return o->form == MATMUL_PANELS ? filled * steps_of(o->k) * sizeof(float) : 0;
 }
 
-// An operand is read where it lies if whole tiles and rounds of it are there, in the order the kernel reads, and rows
-// that follow each other do not fall into the same few lines of a cache.
+// Rows are read where they lie if whole rounds of them are there; steps always as panels, since the rows of a matrix
+// that follow each other fall into few lines of a cache, and into a page each.
 static void choose(const struct vkd_graph *g, struct operand *o, bool rows) {
-  enum { NEAR = 512 }; // floats between rows; measured: docs/performance.md
-  uint64_t offset;     // of a view; what it looks into lies at a whole vector
+  uint64_t offset; // of a view; what it looks into lies at a whole vector
   vkd__view_root(g, o->x, &offset);
   bool whole = vkd_tensor_dtype(g, o->x) == VKD_F32 && o->k % PANEL_STEPS == 0 && offset % 16 == 0;
-  o->form = MATMUL_PANELS;
-  if (whole && !o->by_step && rows) o->form = MATMUL_ROWS;
-  if (whole && o->by_step && o->count % (int64_t)o->width == 0 && o->count <= NEAR) o->form = MATMUL_STEPWISE;
+  o->form = whole && rows && !o->by_step ? MATMUL_ROWS : MATMUL_PANELS;
 }
 
 static struct operands operands_of(const struct vkd_graph *g, const struct vkd_node *node) {
   struct matmul_dims d = vkd__matmul_dims(g, node);
-  struct operands o = {{node->in[0], node->p.matmul.ta, d.m, d.k, PANEL_ROWS, 0},
+  struct operands o = {{node->in[0], node->p.matmul.ta, d.m, d.k, 2 * PANEL_ROWS, 0},
                        {node->in[1], !node->p.matmul.tb, d.n, d.k, PANEL_COLS, 0}};
   choose(g, &o.a, true);
   choose(g, &o.b, false);
@@ -67,14 +64,16 @@ static void pack(struct vkd_lower *l, const struct operand *o, uint64_t offset) 
                            .count = (uint32_t)o->count,
                            .k = (uint32_t)o->k,
                            .steps = (uint32_t)steps_of(o->k)};
-  bool vec4 = o->by_step && o->count % 4 == 0 && push.x % (4 * vkd_dtype_bytes(dtype)) == 0;
-  uint32_t lanes = vkd__wg_items(l);
-  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = KERNEL_OF(dtype, pack),
-                                          .push = &push,
-                                          .push_size = sizeof push,
-                                          .spec = {lanes, (uint32_t)o->width, !o->by_step, vec4},
-                                          .spec_count = 4,
-                                          .groups = {vkd__groups(bytes_of(o) / sizeof(float[4]), lanes)}});
+  bool eights = dtype == VKD_F32 && o->by_step && o->count % LANES == 0 && o->k % PANEL_STEPS == 0;
+  uint64_t floats = bytes_of(o) / sizeof(float);
+  uint32_t lanes = eights ? LANES : vkd__wg_items(l);
+  vkd__dispatch(l, &(struct vkd_dispatch){
+                       .kernel = KERNEL_OF(dtype, pack),
+                       .push = &push,
+                       .push_size = sizeof push,
+                       .spec = {lanes, (uint32_t)o->width, !o->by_step, eights},
+                       .spec_count = 4,
+                       .groups = {eights ? floats / (PANEL_STEPS * o->width) : vkd__groups(floats / 4, lanes)}});
 }
 
 static uint64_t address_of(struct vkd_lower *l, const struct operand *o, uint64_t offset) {
@@ -92,7 +91,7 @@ void matmul_simd_lower(struct vkd_lower *l, const struct vkd_node *node) {
                 &(struct vkd_dispatch){.kernel = VKD_K_matmul_panels,
                                        .push = &push,
                                        .push_size = sizeof push,
-                                       .spec = {LANES, o.a.form, o.b.form, vkd__matmul_ending(l)},
-                                       .spec_count = 4,
+                                       .spec = {LANES, o.a.form, vkd__matmul_ending(l)},
+                                       .spec_count = 3,
                                        .groups = {vkd__groups(push.m, PANEL_ROWS) * vkd__groups(push.n, PANEL_COLS)}});
 }

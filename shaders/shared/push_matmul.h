@@ -18,13 +18,12 @@ struct matmul_push {
 };
 
 // Tiles of matmul_panels.comp, and the steps of k that it takes at a time: panels are filled up to whole tiles and rounds.
-#define PANEL_ROWS 4
+#define PANEL_ROWS 4 // a panel of a holds two tiles
 #define PANEL_COLS 16
 #define PANEL_STEPS 16
 // Where its operands are read.
 #define MATMUL_PANELS 0
 #define MATMUL_ROWS 1
-#define MATMUL_STEPWISE 2
 
 // y [panels, k, width] of x [k, count] or [count, k]
 struct pack_push {
