@@ -5,9 +5,12 @@
 #version 460
 #include "common.glsl"
 #extension GL_KHR_shader_subgroup_basic : require
+#define VEC 8
+#include "real.glsl"
 #define ENDING_ID 2
 #include "matmul_store.glsl"
 layout(constant_id = 1) const uint FORM_A = 0; // MATMUL_PANELS, or MATMUL_ROWS: a [m,k], k a multiple of STEPS
+layout(constant_id = 3) const uint WHOLE = 0;  // m and n are multiples of a tile: c, and what is added, are vectors of eight
 
 const int TM = PANEL_ROWS, TN = PANEL_COLS / 8; // rows and 8-column blocks of a workgroup's tile
 const int STEPS = PANEL_STEPS;                  // of k in a round
@@ -32,6 +35,18 @@ float spread(vec4 u, vec4 v) {
   x = lane == 6 ? v.z : x;
   x = lane == 7 ? v.w : x;
   return x;
+}
+
+// store() of matmul_store.glsl for the eight columns from 8 `eight` on
+void store_eight(uint row, uint eight, float x) {
+  uint i = row * (p.n / 8) + eight;
+  if ((p.has & MATMUL_HAS_BIAS) != 0) x += load(p.bias, eight);
+  if ((p.has & MATMUL_HAS_ADD) != 0) x += load(p.add, i);
+  if ((p.has & MATMUL_HAS_C) != 0) store(p.c, i, x);
+  if (ENDING == MATMUL_PLAIN) return;
+  float e = HAS_E ? load(p.e, i) : 0.0;
+  float gate = HAS_GATE ? load(p.gate, row / p.rows_per_gate * (p.n / 8) + eight) : 0.0;
+  store(p.y, i, ending(x, e, gate));
 }
 
 void main() {
@@ -66,8 +81,9 @@ void main() {
   } while (round < rounds);
   [[unroll]] for (int i = 0; i < TM; i++) {
     [[unroll]] for (int j = 0; j < TN; j++) {
-      uint r = row_tile * TM + i, c = (col_tile * TN + j) * 8 + lane;
-      if (r < p.m && c < p.n) store(r, c, acc[i][j]);
+      uint r = row_tile * TM + i, eight = col_tile * TN + j, c = eight * 8 + lane;
+      if (WHOLE != 0) store_eight(r, eight, acc[i][j]);
+      else if (r < p.m && c < p.n) store(r, c, acc[i][j]);
     }
   }
 }

@@ -87,11 +87,12 @@ void matmul_simd_lower(struct vkd_lower *l, const struct vkd_node *node) {
   struct matmul_push push = vkd__matmul_push(l, node);
   push.a = address_of(l, &o.a, 0);
   push.b = address_of(l, &o.b, bytes_of(&o.a));
+  bool whole = push.m % PANEL_ROWS == 0 && push.n % PANEL_COLS == 0;
   vkd__dispatch(l,
                 &(struct vkd_dispatch){.kernel = VKD_K_matmul_panels,
                                        .push = &push,
                                        .push_size = sizeof push,
-                                       .spec = {LANES, o.a.form, vkd__matmul_ending(l)},
-                                       .spec_count = 3,
+                                       .spec = {LANES, o.a.form, vkd__matmul_ending(l), whole},
+                                       .spec_count = 4,
                                        .groups = {vkd__groups(push.m, PANEL_ROWS) * vkd__groups(push.n, PANEL_COLS)}});
 }

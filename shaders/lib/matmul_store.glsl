@@ -4,12 +4,11 @@
 layout(push_constant, std430) uniform Push { matmul_push p; };
 layout(constant_id = ENDING_ID) const uint ENDING = MATMUL_PLAIN;
 
-float ending(uint row, uint col, uint i, float x) {
+const bool HAS_E = ENDING > MATMUL_GELU, HAS_GATE = ENDING == MATMUL_GATE_ADD;
+float ending(float x, float e, float gate) {
   if (ENDING == MATMUL_GELU) return gelu(x);
-  float e = RefF(p.e).v[i];
   if (ENDING == MATMUL_GELU_DX) return gelu_dx(e, x);
-  if (ENDING == MATMUL_GATE_ADD) return e + x * RefF(p.gate).v[row / p.rows_per_gate * p.n + col];
-  return x + e;
+  return HAS_GATE ? e + x * gate : x + e;
 }
 
 void store(uint row, uint col, float x) {
@@ -17,5 +16,8 @@ void store(uint row, uint col, float x) {
   if ((p.has & MATMUL_HAS_BIAS) != 0) x += RefF(p.bias).v[col];
   if ((p.has & MATMUL_HAS_ADD) != 0) x += RefF(p.add).v[i];
   if ((p.has & MATMUL_HAS_C) != 0) RefF(p.c).v[i] = x;
-  if (ENDING != MATMUL_PLAIN) RefF(p.y).v[i] = ending(row, col, i, x);
+  if (ENDING == MATMUL_PLAIN) return;
+  float e = HAS_E ? RefF(p.e).v[i] : 0.0;
+  float gate = HAS_GATE ? RefF(p.gate).v[row / p.rows_per_gate * p.n + col] : 0.0;
+  RefF(p.y).v[i] = ending(x, e, gate);
 }
