@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device_internal.h"
 #include "reload.h"
 #include "vkd/log.h"
 
