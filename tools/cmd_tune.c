@@ -7,6 +7,7 @@
 
 #include "bench_steps.h"
 #include "config_arg.h"
+#include "vkd/log.h"
 #include "vkd/tune.h"
 #include "vkdm/profile.h"
 #include "vkdm/shapes.h"
@@ -64,6 +65,11 @@ static void on_result(void *user, const struct vkd_tune_result *r) {
                                                 "nodes", (json_int_t)r->nodes, "flops", r->flops, "tolerance",
                                                 r->tolerance, "chosen", chosen, "trials", trials));
   if (t->buckets) return;
+  if (t->tuned == 1) {
+    const struct vkd_device_caps *caps = vkd_device_get_caps(t->dev);
+    printf("%s, %s\n%-34s %6s %9s  %-9s candidates, ms\n", caps->name, caps->driver_info, "key", "nodes", "GFLOP",
+           "chosen");
+  }
   printf("%-34s %6u %9.3g  %-9s", r->key, r->nodes, r->flops * 1e-9, chosen);
   for (int i = 0; i < r->count; i++)
     if (!*r->trials[i].failed) printf("%s %s %.3f", i ? "," : "", r->trials[i].form, r->trials[i].ns * 1e-6);
@@ -115,12 +121,11 @@ static enum vkd_status tune_built_in(struct tuning *t, struct vkd_error *err) {
 }
 
 static enum vkd_status tune_all(struct tuning *t, const struct cmd_args *args, int named, struct vkd_error *err) {
-  const struct vkd_device_caps *caps = vkd_device_get_caps(t->dev);
-  enum vkd_status st = vkd_device_create(&t->plan, &(struct vkd_device_params){.fake = caps}, err);
+  // single nodes run: what trains on a larger device can be tuned here
+  struct vkd_device_caps roomy = *vkd_device_get_caps(t->dev);
+  roomy.memory_bytes = roomy.memory_budget = (uint64_t)1 << 50;
+  enum vkd_status st = vkd_device_create(&t->plan, &(struct vkd_device_params){.fake = &roomy}, err);
   if (st != VKD_OK) return st;
-  if (!t->buckets)
-    printf("%s, %s\n%-34s %6s %9s  %-9s candidates, ms\n", caps->name, caps->driver_info, "key", "nodes", "GFLOP",
-           "chosen");
   for (int i = 0; i < named && st == VKD_OK; i++) {
     st = config_arg_named(args->pos[i], t->overrides, t->override_count, t->config, err);
     if (st == VKD_OK) st = tune_config(t, err);
@@ -198,6 +203,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
     st = list(t.dev, cmd_has(args, "json"), err);
   } else if (cmd_has(args, "clear")) {
     st = vkd_tune_clear(t.dev, err);
+    if (st == VKD_OK) vkd_log(VKD_LOG_INFO, "%s is removed", vkd_device_tune(t.dev)->path);
   } else {
     if (cmd_has(args, "json")) t.buckets = json_array();
     st = tune_all(&t, args, named, err);
