@@ -12,6 +12,7 @@
 #include "vkd/log.h"
 
 enum { HEADER = 1024 };
+_Static_assert(sizeof((struct vkd_tune *)0)->path == VKD_CACHE_PATH, "a path of the cache folder fits");
 
 // The first line, with its end: format, device, driver, version.
 static void header_of(const struct vkd_device_caps *caps, char text[HEADER]) {
