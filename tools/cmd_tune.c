@@ -71,8 +71,12 @@ static void on_result(void *user, const struct vkd_tune_result *r) {
            "chosen");
   }
   printf("%-34s %6u %9.3g  %-9s", r->key, r->nodes, r->flops * 1e-9, chosen);
-  for (int i = 0; i < r->count; i++)
-    if (!*r->trials[i].failed) printf("%s %s %.3f", i ? "," : "", r->trials[i].form, r->trials[i].ns * 1e-6);
+  const char *separator = "";
+  for (int i = 0; i < r->count; i++) {
+    if (*r->trials[i].failed) continue;
+    printf("%s %s %.3f", separator, r->trials[i].form, r->trials[i].ns * 1e-6);
+    separator = ",";
+  }
   printf("%s\n", changed ? "  (not the usual one)" : "");
   for (int i = 0; i < r->count; i++)
     if (*r->trials[i].failed) printf("  %s is left out: %s\n", r->trials[i].form, r->trials[i].failed);
