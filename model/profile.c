@@ -1,6 +1,7 @@
 #include "vkdm/profile.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,10 @@ static void write_forward(const struct profile *p) {
 
 // ---- rows ----------------------------------------------------------------------------------------------------------
 static enum vkd_status add_rows(struct profile *p, const struct step_part *part, int runs, struct vkd_error *err) {
+  if (!p->graph) {
+    p->graph = part->graph;
+    snprintf(p->forms, sizeof p->forms, "%s", part->plan.forms);
+  }
   struct vkd_op_profile *ops = NULL;
   uint32_t count = 0;
   enum vkd_status st = runs > 0 ? vkd_program_profile(part->program, runs, &ops, &count, err)

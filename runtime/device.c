@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "vkd/log.h"
+#include "vkd/tune.h"
 
 static const char *result_name(VkResult r) {
   switch (r) {
@@ -322,6 +323,7 @@ enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_devi
   if ((st = limit_memory(dev, params->memory_limit, err)) != VKD_OK) goto fail;
   if ((st = open_logical(dev, err)) != VKD_OK) goto fail;
   if ((st = vkd__kernels_open(dev, params->cache_dir, err)) != VKD_OK) goto fail;
+  if ((st = vkd_tune_load(&dev->tune, &dev->caps, params->cache_dir, err)) != VKD_OK) goto fail;
   vkd_log(VKD_LOG_DEBUG, "device %u: %s (%s, %s)", chosen, dev->caps.name, vkd_device_kind_name(dev->caps.kind),
           dev->caps.driver_info);
 fail:
@@ -347,6 +349,7 @@ void vkd_device_destroy(struct vkd_device **pdev) {
     if (destroy) destroy(dev->instance, dev->messenger, NULL);
   }
   if (dev->instance) vkDestroyInstance(dev->instance, NULL);
+  vkd_tune_destroy(&dev->tune);
   free(dev);
   *pdev = NULL;
 }

@@ -4,6 +4,7 @@
 
 #include <vulkan/vulkan.h>
 
+#include "cache.h"
 #include "lower.h"
 #include "vkd/device.h"
 #include "vulkan_newer.h"
@@ -33,8 +34,9 @@ struct vkd_device {
   uint32_t validation_count;
   char validation_first[512];
   struct vkd__host_buffer *staging; // created at the first write or read
+  struct vkd_tune *tune;            // what was measured on it; NULL on a fake device
   // kernel.c
-  char cache_path[512];
+  char cache_path[VKD_CACHE_PATH];
   VkPipelineCache cache;
   VkPipelineLayout layout;
   struct vkd_pipeline *pipelines;

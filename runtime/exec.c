@@ -1,12 +1,25 @@
 // Programs: plan, allocate, record, replay.
 #include "vkd/exec.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "device_internal.h"
 #include "exec_internal.h"
 #include "reload.h"
+#include "vkd/log.h"
+
+static void list_forms(const struct vkd_graph *g, const struct vkd_plan *plan, char *text, size_t size) {
+  for (int f = 0; f < VKD_FORM_COUNT; f++) {
+    uint32_t nodes = 0;
+    for (uint32_t i = 0; i < g->node_count; i++) nodes += plan->forms[i] == &vkd__forms[f];
+    size_t at = strlen(text);
+    if (nodes)
+      snprintf(text + at, size - at, "%s%s %s x%u", at ? ", " : "", vkd__ops[vkd__forms[f].op].name, vkd__forms[f].name,
+               nodes);
+  }
+}
 
 static void fill_info(struct vkd_plan_info *info, const struct vkd_graph *g, const struct vkd_plan *plan,
                       const struct vkd_tape *tape, int slots, int regions) {
@@ -21,6 +34,7 @@ static void fill_info(struct vkd_plan_info *info, const struct vkd_graph *g, con
     info->nodes += plan->needed[i] && !(vkd__ops[g->nodes[i].op].flags & (VKD_OP_LEAF | VKD_OP_VIEW));
   info->dispatches = tape->count;
   info->barriers = tape->barriers;
+  list_forms(g, plan, info->forms, sizeof info->forms);
   for (uint32_t i = 1; i < g->tensor_count; i++) { // each bound buffer once
     if (g->tensors[i].kind != VKD_TENSOR_BOUND) continue;
     uint32_t k = 1;
@@ -30,7 +44,7 @@ static void fill_info(struct vkd_plan_info *info, const struct vkd_graph *g, con
 }
 
 static struct vkd_form_choice choice_of(const struct vkd_program_params *params) {
-  return (struct vkd_form_choice){.caps = vkd_device_get_caps(params->device), .forced = params->form};
+  return (struct vkd_form_choice){.caps = &params->device->caps, .forced = params->form, .tune = params->device->tune};
 }
 
 static int slot_count(const struct vkd_program_params *params) { return params->slots > 0 ? params->slots : 1; }
@@ -232,6 +246,7 @@ enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_pr
   if (st == VKD_OK)
     st = vkd__plan_create(&p->plan, p->graph, &choice, p->dev->caps.max_allocation, !params->no_reuse, err);
   if (st == VKD_OK) st = dry_record(p->plan, p->graph, &p->dev->caps, p->slot_count, &p->info, err);
+  if (st == VKD_OK && *p->info.forms) vkd_log(VKD_LOG_DEBUG, "forms: %s", p->info.forms);
   if (st == VKD_OK) st = borrow(p, params->beside, err);
   if (st == VKD_OK) st = check_memory(p, err);
   if (st == VKD_OK) st = allocate(p, err);

@@ -3,20 +3,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tune.h"
+
 #define FORM(op, name)                                                                                                 \
   enum vkd_form_rank op##_##name##_rank(const struct vkd_device_caps *caps, const struct vkd_graph *g,                 \
                                         const struct vkd_node *node);                                                  \
   uint64_t op##_##name##_scratch(const struct vkd_device_caps *caps, const struct vkd_graph *g,                        \
                                  const struct vkd_node *node);                                                         \
   void op##_##name##_lower(struct vkd_lower *l, const struct vkd_node *node);
+#define FORMED(op)                                                                                                     \
+  void op##_bucket(const struct vkd_graph *g, const struct vkd_node *node, char *text, size_t size);                   \
+  void op##_halve(const struct vkd_graph *g, const struct vkd_node *node, struct vkd_shape in[VKD_MAX_IN]);
 #include "forms.def"
-#undef FORM
 
 const struct vkd_form vkd__forms[VKD_FORM_COUNT] = {
 #define FORM(op, name) {VKD_OP_##op, #name, op##_##name##_rank, op##_##name##_scratch, op##_##name##_lower},
 #include "forms.def"
-#undef FORM
 };
+
+const struct vkd_formed *vkd__formed(enum vkd_op op) {
+  static const struct vkd_formed rows[] = {
+#define FORMED(op) {VKD_OP_##op, op##_bucket, op##_halve},
+#include "forms.def"
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    if (rows[i].op == op) return &rows[i];
+  return NULL;
+}
 
 // Whether a list such as "matmul=tile,attention=lanes" names the form.
 static bool listed(const char *list, const struct vkd_form *form) {
@@ -33,7 +46,8 @@ static bool listed(const char *list, const struct vkd_form *form) {
 const struct vkd_form *vkd__form_choose(const struct vkd_form_choice *choice, const struct vkd_graph *g,
                                         const struct vkd_node *node) {
   const char *wanted = choice->forced ? NULL : getenv("VKD_FORM");
-  const struct vkd_form *best = NULL;
+  const char *measured = choice->tune ? vkd__tune_form(choice->tune, g, node) : NULL;
+  const struct vkd_form *best = NULL, *tuned = NULL;
   enum vkd_form_rank best_rank = VKD_FORM_NEVER;
   for (int i = 0; i < VKD_FORM_COUNT; i++) {
     const struct vkd_form *f = &vkd__forms[i];
@@ -41,7 +55,8 @@ const struct vkd_form *vkd__form_choose(const struct vkd_form_choice *choice, co
     enum vkd_form_rank rank = f->rank(choice->caps, g, node);
     if (rank == VKD_FORM_NEVER) continue;
     if (f == choice->forced || listed(wanted, f)) return f;
+    if (measured && strcmp(measured, f->name) == 0) tuned = f;
     if (rank > best_rank) best = f, best_rank = rank;
   }
-  return best;
+  return tuned ? tuned : best;
 }

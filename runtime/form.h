@@ -24,16 +24,32 @@ struct vkd_form {
 enum vkd_form_id {
 #define FORM(op, name) VKD_F_##op##_##name,
 #include "forms.def"
-#undef FORM
   VKD_FORM_COUNT
 };
 extern const struct vkd_form vkd__forms[VKD_FORM_COUNT];
 
-// What decides between forms, in this order.
+// An op that has forms.
+struct vkd_formed {
+  enum vkd_op op;
+  // Layout, dtype and sizes in powers of two, such as "nt/fp32/m10/n9/k9": [a-z0-9/]
+  void (*bucket)(const struct vkd_graph *g, const struct vkd_node *node, char *text, size_t size);
+  // Shapes of the inputs of such a node with its longest size halved
+  void (*halve)(const struct vkd_graph *g, const struct vkd_node *node, struct vkd_shape in[VKD_MAX_IN]);
+};
+const struct vkd_formed *vkd__formed(enum vkd_op op); // NULL: the op has one way alone
+
+// For buckets: the power of two at or below n >= 1.
+static inline int vkd__log2(int64_t n) {
+  int p = 0;
+  while (n >>= 1) p++;
+  return p;
+}
+
+// What decides between forms, in this order; where it says nothing, their ranks.
 struct vkd_form_choice {
   const struct vkd_device_caps *caps;
   const struct vkd_form *forced; // for the nodes of its op that it can run; NULL: $VKD_FORM
-  const struct vkd_tune *tune;   // what was measured on the device; NULL: nothing
+  const struct vkd_tune *tune;   // what was measured on the device (tune.h); NULL: nothing
 };
 
 // NULL: the op has one way alone.

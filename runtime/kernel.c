@@ -1,14 +1,8 @@
 // Manifest rows -> pipelines, made on demand and kept; the driver's pipeline cache on disk.
-#include "device_internal.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "device_internal.h"
 #include "reload.h"
 #include "vkd/log.h"
 
@@ -36,73 +30,20 @@ const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_ke
   return NULL;
 }
 
-// mkdir -p
-static bool make_dirs(char *path) {
-  for (char *p = path + 1;; p++) {
-    if (*p && *p != '/') continue;
-    char keep = *p;
-    *p = 0;
-    bool ok = mkdir(path, 0777) == 0 || errno == EEXIST;
-    *p = keep;
-    if (!ok) return false;
-    if (!keep) return true;
-  }
-}
-
-// One file per device and driver; no cache when no folder can be had.
-static void cache_file(struct vkd_device *dev, const char *dir) {
-  char folder[400] = "";
-  const char *env = getenv("VKD_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  if (dir)
-    snprintf(folder, sizeof folder, "%s", dir);
-  else if (env)
-    snprintf(folder, sizeof folder, "%s", env);
-  else if (xdg && *xdg)
-    snprintf(folder, sizeof folder, "%s/vkdit", xdg);
-  else if (home && *home)
-    snprintf(folder, sizeof folder, "%s/.cache/vkdit", home);
-  if (!*folder || strlen(folder) >= sizeof folder - 1 || !make_dirs(folder)) return;
-  char id[33];
-  for (int i = 0; i < 16; i++) snprintf(id + 2 * i, 3, "%02x", dev->caps.uuid[i]);
-  snprintf(dev->cache_path, sizeof dev->cache_path, "%s/pipelines-%04x-%04x-%x-%s.bin", folder, dev->caps.vendor_id,
-           dev->caps.device_id, dev->caps.driver_version, id);
-}
-
-static void *read_cache(const char *path, size_t *size) {
-  *size = 0;
-  FILE *f = *path ? fopen(path, "rb") : NULL;
-  if (!f) return NULL;
-  void *data = NULL;
-  long end;
-  if (fseek(f, 0, SEEK_END) == 0 && (end = ftell(f)) > 0 && end <= CACHE_LIMIT && fseek(f, 0, SEEK_SET) == 0 &&
-      (data = malloc((size_t)end)) != NULL)
-    *size = fread(data, 1, (size_t)end, f);
-  fclose(f);
-  return data;
-}
-
 static void write_cache(struct vkd_device *dev) {
   size_t size = 0;
   if (!*dev->cache_path || vkGetPipelineCacheData(dev->handle, dev->cache, &size, NULL) != VK_SUCCESS || !size) return;
   void *data = malloc(size);
-  char temp[sizeof dev->cache_path + 32];
-  snprintf(temp, sizeof temp, "%s.%ld", dev->cache_path, (long)getpid());
-  if (data && vkGetPipelineCacheData(dev->handle, dev->cache, &size, data) == VK_SUCCESS) {
-    FILE *f = fopen(temp, "wb");
-    bool ok = f && fwrite(data, 1, size, f) == size && fflush(f) == 0;
-    if (f && fclose(f) != 0) ok = false;
-    if (!ok || rename(temp, dev->cache_path) != 0) {
-      vkd_log(VKD_LOG_DEBUG, "pipeline cache %s not written", dev->cache_path);
-      unlink(temp);
-    }
-  }
+  if (data && vkGetPipelineCacheData(dev->handle, dev->cache, &size, data) == VK_SUCCESS &&
+      !vkd__cache_write(dev->cache_path, data, size))
+    vkd_log(VKD_LOG_DEBUG, "pipeline cache %s not written", dev->cache_path);
   free(data);
 }
 
 enum vkd_status vkd__kernels_open(struct vkd_device *dev, const char *cache_dir, struct vkd_error *err) {
-  cache_file(dev, cache_dir);
+  vkd__cache_path(&dev->caps, cache_dir, "pipelines", "bin", dev->cache_path);
   size_t size;
-  void *data = read_cache(dev->cache_path, &size);
+  void *data = vkd__cache_read(dev->cache_path, CACHE_LIMIT, &size);
   VkPipelineCacheCreateInfo info = {
       .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = size, .pInitialData = data};
   VkResult r = vkCreatePipelineCache(dev->handle, &info, NULL, &dev->cache);

@@ -251,7 +251,7 @@ static bool has_16bit(const struct vkd_graph *g) {
 
 // Whether a needed node of the graph can take the form and would not take it by itself.
 static bool other_form(const struct vkd_graph *g, const struct vkd_device *dev, const struct vkd_form *form) {
-  struct vkd_form_choice usual = {.caps = &dev->caps};
+  struct vkd_form_choice usual = {.caps = &dev->caps, .tune = dev->tune};
   for (uint32_t i = 0; i < g->node_count; i++)
     if (g->nodes[i].op == form->op && form->rank(&dev->caps, g, &g->nodes[i]) != VKD_FORM_NEVER &&
         vkd__form_choose(&usual, g, &g->nodes[i]) != form)

@@ -52,7 +52,8 @@ static enum vkd_status measure(struct scaling *s, int tokens, int batch, bool at
   struct bench_train result;
   struct fit_scaling_row *row = &s->rows[s->count];
   *row = (struct fit_scaling_row){.attention = NAN};
-  enum vkd_status st = bench_shape_config(&shape, s->run->args, s->config, err);
+  enum vkd_status st =
+      bench_shape_config(&shape, s->run->args->pos + 1, (size_t)s->run->args->count - 1, s->config, err);
   if (st == VKD_OK) st = bench_steps(s->run, s->config, 4, &result, err);
   if (st == VKD_OK && attention && s->run->caps->timestamp_ns > 0) st = attention_share(s, &row->attention, err);
   if (st != VKD_OK) return st;

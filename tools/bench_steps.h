@@ -11,9 +11,12 @@ struct bench_shape {
   int latent[3]; // T, H, W
   int batch;
 };
-// With the command line's key=value.
-enum vkd_status bench_shape_config(const struct bench_shape *shape, const struct cmd_args *args, struct config *config,
-                                   struct vkd_error *err);
+// overrides: "key=value"
+enum vkd_status bench_shape_config(const struct bench_shape *shape, const char *const *overrides, size_t count,
+                                   struct config *config, struct vkd_error *err);
+double bench_shape_flops(const struct bench_shape *shape); // of a step, by C_token
+// The shapes of `vkdit bench train`; NULL past the last.
+const struct bench_shape *bench_train_shape(int index, const char **name);
 
 // run->runs steps, or fewer where --runs is not given and they take more than `budget` seconds.
 enum vkd_status bench_steps(const struct bench_run *run, const struct config *config, double budget,

@@ -22,15 +22,21 @@ static const struct {
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
-enum vkd_status bench_shape_config(const struct bench_shape *s, const struct cmd_args *args, struct config *config,
-                                   struct vkd_error *err) {
+const struct bench_shape *bench_train_shape(int i, const char **name) {
+  if (i >= ROWS) return NULL;
+  *name = rows[i].name;
+  return &rows[i].shape;
+}
+
+enum vkd_status bench_shape_config(const struct bench_shape *s, const char *const *overrides, size_t count,
+                                   struct config *config, struct vkd_error *err) {
   char text[512];
   int n = snprintf(text, sizeof text,
                    "model: {family: cross_dit, dim: %d, depth: %d, heads: %d, ffn_ratio: 4, patch: [1, 2, 2], "
                    "text_dim: 512, text_len: 64}\n"
                    "data: {latent: [16, %d, %d, %d]}\ntrain: {steps: 1, batch: %d}\n",
                    s->dim, s->depth, s->heads, s->latent[0], s->latent[1], s->latent[2], s->batch);
-  return config_from_string("bench", text, (size_t)n, args->pos + 1, (size_t)args->count - 1, config, err);
+  return config_from_string("bench", text, (size_t)n, overrides, count, config, err);
 }
 
 enum vkd_status bench_steps(const struct bench_run *run, const struct config *config, double budget,
@@ -70,7 +76,7 @@ static void print(struct bench_run *run, const char *name, const struct bench_tr
 }
 
 // C_token times tokens, before anything is opened
-static double flops_of(const struct bench_shape *s) {
+double bench_shape_flops(const struct bench_shape *s) {
   struct dit_config m = {.dim = s->dim, .depth = s->depth, .heads = s->heads, .ffn = 4 * s->dim, .patch = {1, 2, 2}};
   for (int i = 0; i < 3; i++) m.latent[i] = s->latent[i];
   return dit_token_flops(&m) * (double)dit_tokens(&m) * s->batch;
@@ -83,9 +89,9 @@ enum vkd_status bench_train_rows(struct bench_run *run, struct vkd_error *err) {
   enum vkd_status st = config ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "bench: out of memory");
   for (int i = 0; i < (named ? 1 : ROWS) && st == VKD_OK; i++) {
     const char *name = named ? named : rows[i].name;
-    if (!bench_wanted(run, name, named ? 0 : flops_of(&rows[i].shape), small)) continue;
+    if (!bench_wanted(run, name, named ? 0 : bench_shape_flops(&rows[i].shape), small)) continue;
     st = named ? config_arg_named(named, run->args->pos + 1, (size_t)run->args->count - 1, config, err)
-               : bench_shape_config(&rows[i].shape, run->args, config, err);
+               : bench_shape_config(&rows[i].shape, run->args->pos + 1, (size_t)run->args->count - 1, config, err);
     if (st == VKD_OK) st = bench_steps(run, config, 10, &result, err);
     if (st == VKD_OK) print(run, name, &result);
   }

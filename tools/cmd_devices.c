@@ -5,6 +5,7 @@
 
 #include "cmd.h"
 #include "vkd/selftest.h"
+#include "vkd/tune.h"
 
 static const struct cmd_opt opts[] = {CMD_OPT_JSON, {0}};
 
@@ -60,6 +61,18 @@ static enum vkd_status print_kernels(const struct vkd_device_caps *c, struct vkd
   return st;
 }
 
+// What `vkdit tune` left for the device.
+static enum vkd_status print_tune(const struct vkd_device_caps *c, struct vkd_error *err) {
+  struct vkd_tune *tune = NULL;
+  enum vkd_status st = vkd_tune_load(&tune, c, NULL, err);
+  if (st == VKD_OK && tune->count)
+    printf("   tuned        %u entries in %s\n", tune->count, tune->path);
+  else if (st == VKD_OK)
+    printf("   tuned        no: forms are chosen by kind of device (vkdit tune measures them)\n");
+  vkd_tune_destroy(&tune);
+  return st;
+}
+
 static enum vkd_status print_device(const struct vkd_device_caps *c, struct vkd_error *err) {
   char api[32];
   version(c->api_version, api);
@@ -84,11 +97,21 @@ static enum vkd_status print_device(const struct vkd_device_caps *c, struct vkd_
   printf("   lacks        ");
   print_abilities(c, false);
   print_coopmats(c);
+  if (!c->unusable[0] && print_tune(c, err) != VKD_OK) return err->status;
   return print_kernels(c, err);
 }
 
 static json_t *triple(const uint32_t v[3]) {
   return json_pack("[I,I,I]", (json_int_t)v[0], (json_int_t)v[1], (json_int_t)v[2]);
+}
+
+static json_t *tune_json(const struct vkd_device_caps *c) {
+  struct vkd_tune *tune = NULL;
+  json_t *o = vkd_tune_load(&tune, c, NULL, NULL) == VKD_OK
+                  ? json_pack("{s:s,s:I}", "path", tune->path, "entries", (json_int_t)tune->count)
+                  : NULL;
+  vkd_tune_destroy(&tune);
+  return o ? o : json_null();
 }
 
 static json_t *device_json(const struct vkd_device_caps *c, struct vkd_error *err) {
@@ -130,6 +153,7 @@ static json_t *device_json(const struct vkd_device_caps *c, struct vkd_error *er
   if (o) json_object_set(o, "cooperative_matrices", coopmats);
   json_decref(coopmats);
   if (o) {
+    json_object_set_new(o, "tune", tune_json(c));
     json_object_set_new(o, "max_workgroup_size", triple(c->max_workgroup_size));
     json_object_set_new(o, "max_workgroup_count", triple(c->max_workgroup_count));
   }

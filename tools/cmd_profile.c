@@ -196,6 +196,7 @@ static enum vkd_status print_text(const struct profile *p, bool sample, bool nod
          (long long)dit_tokens(m), m->in_channels, m->latent[0], m->latent[1], m->latent[2], m->text_len, device);
   enum vkd_status st = print_ops(p, nodes, &total, err);
   if (st != VKD_OK) return st;
+  if (*p->forms) printf("forms: %s\n", p->forms);
   print_memory(&p->memory);
   print_shares(p, &total);
   double tokens = (double)dit_tokens(m) * p->batch;
@@ -235,11 +236,12 @@ static enum vkd_status print_json(const struct profile *p, bool sample, bool nod
     json_array_append_new(shares,
                           json_pack("{s:s,s:f,s:f,s:f}", "part", p->shares[i].title, "counted", p->shares[i].counted,
                                     "formula", p->shares[i].formula, "ns", p->shares[i].ns));
-  json_t *root = json_pack("{s:s,s:s,s:I,s:i,s:I,s:f,s:f,s:f,s:f,s:f,s:o,s:o,s:o}", "of", sample ? "sample" : "train",
-                           "device", device, "params", (json_int_t)p->params, "batch", p->batch, "tokens",
-                           (json_int_t)(dit_tokens(&p->model) * p->batch), "flops", flops, "formula", p->formula, "ns",
-                           ns, "peak_flops", p->peak_flops, "peak_bytes", p->peak_bytes, "memory", memory, "parts",
-                           shares, nodes ? "nodes" : "ops", lines_json(lines, count));
+  json_t *root =
+      json_pack("{s:s,s:s,s:s,s:I,s:i,s:I,s:f,s:f,s:f,s:f,s:f,s:o,s:o,s:o}", "of", sample ? "sample" : "train",
+                "device", device, "forms", p->forms, "params", (json_int_t)p->params, "batch", p->batch, "tokens",
+                (json_int_t)(dit_tokens(&p->model) * p->batch), "flops", flops, "formula", p->formula, "ns", ns,
+                "peak_flops", p->peak_flops, "peak_bytes", p->peak_bytes, "memory", memory, "parts", shares,
+                nodes ? "nodes" : "ops", lines_json(lines, count));
   char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
   if (text) puts(text);
   free(text);

@@ -3,6 +3,8 @@
 #include "graph_internal.h"
 #include "matmul.h"
 
+#include <stdio.h>
+
 // Leading dimensions are flattened into rows.
 struct matmul_dims vkd__matmul_dims(const struct vkd_graph *g, const struct vkd_node *node) {
   vkd_tensor a = node->in[0], b = node->in[1];
@@ -117,6 +119,22 @@ struct matmul_push vkd__matmul_push(struct vkd_lower *l, const struct vkd_node *
   if (push.c) push.has |= MATMUL_HAS_C;
   if (fused.node) push_ending(l, &fused, &push);
   return push;
+}
+
+void matmul_bucket(const struct vkd_graph *g, const struct vkd_node *node, char *text, size_t size) {
+  struct matmul_dims d = vkd__matmul_dims(g, node);
+  snprintf(text, size, "%c%c/%s/m%d/n%d/k%d", node->p.matmul.ta ? 't' : 'n', node->p.matmul.tb ? 't' : 'n',
+           vkd_dtype_name(vkd__matmul_dtype(g, node)), vkd__log2(d.m), vkd__log2(d.n), vkd__log2(d.k));
+}
+
+void matmul_halve(const struct vkd_graph *g, const struct vkd_node *node, struct vkd_shape in[VKD_MAX_IN]) {
+  struct matmul_dims d = vkd__matmul_dims(g, node);
+  int64_t *longest = d.m >= d.n && d.m >= d.k ? &d.m : d.n >= d.k ? &d.n : &d.k;
+  *longest = (*longest + 1) / 2;
+  in[0] = node->p.matmul.ta ? VKD_SHAPE(d.k, d.m) : VKD_SHAPE(d.m, d.k);
+  in[1] = node->p.matmul.tb ? VKD_SHAPE(d.n, d.k) : VKD_SHAPE(d.k, d.n);
+  in[2] = VKD_SHAPE(d.n);
+  in[3] = VKD_SHAPE(d.m, d.n);
 }
 
 void matmul_lower(struct vkd_lower *l, const struct vkd_node *node) { vkd__lower_form(l, node); }

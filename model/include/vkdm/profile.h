@@ -72,6 +72,9 @@ struct profile {
   struct profile_memory memory;
   struct profile_share shares[PROFILE_SHARES];
   double peak_flops, peak_bytes; // per second: profile_peaks(); 0: not measured
+  const struct vkd_graph
+      *graph;      // of the pass: forward, or forward and backward (with the update where one makes a step)
+  char forms[240]; // what its nodes take, as vkd_plan_info.forms
   struct profile_graphs *graphs; // what the rows' names live in
 };
 

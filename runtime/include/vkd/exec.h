@@ -25,6 +25,7 @@ struct vkd_plan_info {
   uint64_t inputs, outputs, constants, staging;
   uint64_t bound; // of buffers that the graph's bound tensors live in
   uint32_t nodes, dispatches, barriers;
+  char forms[240]; // how many nodes take which: "matmul simd x138, attention lanes x8"
 };
 
 struct vkd_program;
