@@ -5,7 +5,7 @@
 
 #include "tune.h"
 
-#define FORM(op, name)                                                                                                 \
+#define FORM(op, name, rounds)                                                                                         \
   enum vkd_form_rank op##_##name##_rank(const struct vkd_device_caps *caps, const struct vkd_graph *g,                 \
                                         const struct vkd_node *node);                                                  \
   uint64_t op##_##name##_scratch(const struct vkd_device_caps *caps, const struct vkd_graph *g,                        \
@@ -17,7 +17,8 @@
 #include "forms.def"
 
 const struct vkd_form vkd__forms[VKD_FORM_COUNT] = {
-#define FORM(op, name) {VKD_OP_##op, #name, op##_##name##_rank, op##_##name##_scratch, op##_##name##_lower},
+#define FORM(op, name, rounds)                                                                                         \
+  {VKD_OP_##op, #name, op##_##name##_rank, op##_##name##_scratch, op##_##name##_lower, rounds},
 #include "forms.def"
 };
 

@@ -19,10 +19,11 @@ struct vkd_form {
   // Bytes wanted while the node runs.
   uint64_t (*scratch)(const struct vkd_device_caps *caps, const struct vkd_graph *g, const struct vkd_node *node);
   void (*lower)(struct vkd_lower *l, const struct vkd_node *node);
+  int rounds; // forms.def
 };
 
 enum vkd_form_id {
-#define FORM(op, name) VKD_F_##op##_##name,
+#define FORM(op, name, rounds) VKD_F_##op##_##name,
 #include "forms.def"
   VKD_FORM_COUNT
 };

@@ -1,7 +1,7 @@
 // dv = PT dout and dk = scale dsT q, with P and ds as in attention_dq.comp.  One lane per key.
 #version 460
 #include "common.glsl"
-#include "attention.glsl"
+#include "attention_lanes.glsl"
 
 void main() {
   uint blocks = (p.m + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x, group = flat_group();
@@ -11,7 +11,7 @@ void main() {
   uint row = row_index(b, min(token, p.m - 1), p.m, head), queries = row_index(b, 0, p.n, head);
   uint stride = p.heads * HD;
   vec4 k[HD4], v[HD4], dk[HD4], dv[HD4];
-  [[unroll]] for (int i = 0; i < HD4; i++) {
+  [[unroll]] for (uint i = 0; i < HD4; i++) {
     k[i] = p.scale * load_own(p.k, b, first, p.m, head, i);
     v[i] = load_own(p.v, b, first, p.m, head, i);
     dk[i] = vec4(0.0);
@@ -21,25 +21,25 @@ void main() {
   do {
     float s[BLOCK], dp[BLOCK];
     uint at[BLOCK];
-    [[unroll]] for (int u = 0; u < BLOCK; u++) {
+    [[unroll]] for (uint u = 0; u < BLOCK; u++) {
       uint query = min(j + u, p.n - 1);
       s[u] = -RefF(p.lse).v[bh * p.n + query];
       dp[u] = -RefF(p.delta).v[bh * p.n + query];
       at[u] = queries + query * stride;
     }
-    [[unroll]] for (int i = 0; i < HD4; i++) {
-      [[unroll]] for (int u = 0; u < BLOCK; u++) {
+    [[unroll]] for (uint i = 0; i < HD4; i++) {
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) {
         s[u] = dot_add(k[i], load4(p.q, at[u], i), s[u]);
         dp[u] = dot_add(v[i], load4f(p.dout, at[u], i), dp[u]);
       }
     }
-    [[unroll]] for (int u = 0; u < BLOCK; u++) {
+    [[unroll]] for (uint u = 0; u < BLOCK; u++) {
       s[u] = j + u < p.n ? exp(s[u]) : 0.0;
       dp[u] *= s[u];
     }
-    [[unroll]] for (int i = 0; i < HD4; i++) {
+    [[unroll]] for (uint i = 0; i < HD4; i++) {
       vec4 x = dk[i], y = dv[i];
-      [[unroll]] for (int u = 0; u < BLOCK; u++) {
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) {
         x = fma(vec4(dp[u]), load4(p.q, at[u], i), x);
         y = fma(vec4(s[u]), load4f(p.dout, at[u], i), y);
       }
@@ -49,7 +49,7 @@ void main() {
     j += BLOCK;
   } while (j < p.n);
   if (token >= p.m) return;
-  [[unroll]] for (int i = 0; i < HD4; i++) {
+  [[unroll]] for (uint i = 0; i < HD4; i++) {
     store4(p.dk, row, i, p.scale * dk[i]);
     store4(p.dv, row, i, dv[i]);
   }

@@ -1,7 +1,7 @@
 // dq = scale ds k, with ds = P (dout vT - delta) and P = exp(scale q kT - lse) computed again.  One lane per query.
 #version 460
 #include "common.glsl"
-#include "attention.glsl"
+#include "attention_lanes.glsl"
 
 void main() {
   uint blocks = (p.n + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x, group = flat_group();
@@ -11,7 +11,7 @@ void main() {
   uint row = row_index(b, query, p.n, head), keys = row_index(b, 0, p.m, head), stride = p.heads * HD;
   float lse = RefF(p.lse).v[bh * p.n + query], delta = RefF(p.delta).v[bh * p.n + query];
   vec4 q[HD4], dout[HD4], acc[HD4];
-  [[unroll]] for (int i = 0; i < HD4; i++) {
+  [[unroll]] for (uint i = 0; i < HD4; i++) {
     q[i] = p.scale * load_own(p.q, b, first, p.n, head, i);
     dout[i] = load_own_f(p.dout, b, first, p.n, head, i);
     acc[i] = vec4(0.0);
@@ -20,25 +20,25 @@ void main() {
   do {
     float s[BLOCK], dp[BLOCK];
     uint at[BLOCK];
-    [[unroll]] for (int u = 0; u < BLOCK; u++) {
+    [[unroll]] for (uint u = 0; u < BLOCK; u++) {
       s[u] = -lse;
       dp[u] = -delta;
       at[u] = keys + min(j + u, p.m - 1) * stride;
     }
-    [[unroll]] for (int i = 0; i < HD4; i++) {
-      [[unroll]] for (int u = 0; u < BLOCK; u++) {
+    [[unroll]] for (uint i = 0; i < HD4; i++) {
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) {
         s[u] = dot_add(q[i], load4(p.k, at[u], i), s[u]);
         dp[u] = dot_add(dout[i], load4(p.v, at[u], i), dp[u]);
       }
     }
-    [[unroll]] for (int u = 0; u < BLOCK; u++) s[u] = j + u < p.m ? exp(s[u]) * dp[u] : 0.0;
-    [[unroll]] for (int i = 0; i < HD4; i++) {
+    [[unroll]] for (uint u = 0; u < BLOCK; u++) s[u] = j + u < p.m ? exp(s[u]) * dp[u] : 0.0;
+    [[unroll]] for (uint i = 0; i < HD4; i++) {
       vec4 x = acc[i];
-      [[unroll]] for (int u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), load4(p.k, at[u], i), x);
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), load4(p.k, at[u], i), x);
       acc[i] = x;
     }
     j += BLOCK;
   } while (j < p.m);
   if (token >= p.n) return;
-  [[unroll]] for (int i = 0; i < HD4; i++) store4(p.dq, row, i, p.scale * acc[i]);
+  [[unroll]] for (uint i = 0; i < HD4; i++) store4(p.dq, row, i, p.scale * acc[i]);
 }

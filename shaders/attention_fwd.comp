@@ -2,7 +2,7 @@
 // Source: Dao et al. 2022, arXiv:2205.14135
 #version 460
 #include "common.glsl"
-#include "attention.glsl"
+#include "attention_lanes.glsl"
 
 void main() {
   uint blocks = (p.n + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x, group = flat_group();
@@ -11,7 +11,7 @@ void main() {
   uint first = group % blocks * gl_WorkGroupSize.x, token = first + gl_LocalInvocationID.x;
   uint row = row_index(b, min(token, p.n - 1), p.n, head), keys = row_index(b, 0, p.m, head), stride = p.heads * HD;
   vec4 q[HD4], acc[HD4];
-  [[unroll]] for (int i = 0; i < HD4; i++) {
+  [[unroll]] for (uint i = 0; i < HD4; i++) {
     q[i] = p.scale * load_own(p.q, b, first, p.n, head, i);
     acc[i] = vec4(0.0);
   }
@@ -20,30 +20,30 @@ void main() {
   do {
     float s[BLOCK];
     uint at[BLOCK];
-    [[unroll]] for (int u = 0; u < BLOCK; u++) {
+    [[unroll]] for (uint u = 0; u < BLOCK; u++) {
       s[u] = 0.0;
       at[u] = keys + min(j + u, p.m - 1) * stride;
     }
-    [[unroll]] for (int i = 0; i < HD4; i++) {
-      [[unroll]] for (int u = 0; u < BLOCK; u++) s[u] = dot_add(q[i], load4(p.k, at[u], i), s[u]);
+    [[unroll]] for (uint i = 0; i < HD4; i++) {
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) s[u] = dot_add(q[i], load4(p.k, at[u], i), s[u]);
     }
     float next = top; // rows beyond m repeat the last one, which changes no maximum
-    [[unroll]] for (int u = 0; u < BLOCK; u++) next = max(next, s[u]);
+    [[unroll]] for (uint u = 0; u < BLOCK; u++) next = max(next, s[u]);
     float shrink = exp(top - next);
     top = next;
     total *= shrink;
-    [[unroll]] for (int u = 0; u < BLOCK; u++) {
+    [[unroll]] for (uint u = 0; u < BLOCK; u++) {
       s[u] = j + u < p.m ? exp(s[u] - top) : 0.0;
       total += s[u];
     }
-    [[unroll]] for (int i = 0; i < HD4; i++) {
+    [[unroll]] for (uint i = 0; i < HD4; i++) {
       vec4 x = shrink * acc[i];
-      [[unroll]] for (int u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), load4(p.v, at[u], i), x);
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), load4(p.v, at[u], i), x);
       acc[i] = x;
     }
     j += BLOCK;
   } while (j < p.m);
   if (token >= p.n) return;
-  [[unroll]] for (int i = 0; i < HD4; i++) store4(p.o, row, i, acc[i] / total);
+  [[unroll]] for (uint i = 0; i < HD4; i++) store4(p.o, row, i, acc[i] / total);
   RefF(p.lse).v[bh * p.n + token] = top + log(total);
 }

@@ -8,28 +8,24 @@
 //
 // FLOPs are those that run: with x = 2 B n m d, forward 2x, dq 3x and dkv 4x (both compute the scores and dout vᵀ
 // again). Model FLOPs, as counted by C_token, take the backward of attention as twice its forward: 4x of these 7x.
-#include <math.h>
+#include "attention.h"
 
-#include "push_attention.h"
-#include "support.h"
+#include <math.h>
+#include <stdio.h>
 
 enum { MAX_HEAD = 128 };
 
-struct dims {
-  int64_t batch, heads, n, m, hd;
-};
-
 // q and k are inputs of all but delta, which has no m.
-static struct dims dims_of(const struct vkd_graph *g, const struct vkd_node *node) {
+struct attention_dims vkd__attention_dims(const struct vkd_graph *g, const struct vkd_node *node) {
   struct vkd_shape q = vkd__shape(g, node->in[0]), k = vkd__shape(g, node->in[1]);
   int heads = node->p.attention.heads;
-  return (struct dims){q.dim[0], heads, q.dim[1], k.dim[1], q.dim[2] / heads};
+  return (struct attention_dims){q.dim[0], heads, q.dim[1], k.dim[1], q.dim[2] / heads};
 }
 
-static struct vkd_shape lse_shape(const struct dims *d) { return VKD_SHAPE(d->batch, d->heads, d->n); }
+static struct vkd_shape lse_shape(const struct attention_dims *d) { return VKD_SHAPE(d->batch, d->heads, d->n); }
 
 static double pair_flops(const struct vkd_graph *g, const struct vkd_node *node) {
-  struct dims d = dims_of(g, node);
+  struct attention_dims d = vkd__attention_dims(g, node);
   return 2.0 * (double)d.batch * (double)d.heads * (double)d.n * (double)d.m * (double)d.hd;
 }
 
@@ -57,7 +53,7 @@ static bool check_qkv(struct vkd_graph *g, const struct vkd_node *node) {
   return true;
 }
 
-static struct attention_push push_of(const struct vkd_node *node, const struct dims *d) {
+static struct attention_push push_of(const struct vkd_node *node, const struct attention_dims *d) {
   return (struct attention_push){.batch = (uint32_t)d->batch,
                                  .heads = (uint32_t)d->heads,
                                  .n = (uint32_t)d->n,
@@ -66,25 +62,27 @@ static struct attention_push push_of(const struct vkd_node *node, const struct d
                                  .scale = node->p.attention.scale};
 }
 
-// `tokens` rows of each head, a lane to each.  On a CPU a workgroup is one subgroup of 8.
-#define DISPATCH_ROWS(l, node, kernel, push, tokens, block)                                                            \
-  dispatch_rows(l, KERNEL_OF(vkd_tensor_dtype(vkd__lower_graph(l), (node)->in[0]), kernel), push, tokens, block)
-static void dispatch_rows(struct vkd_lower *l, enum vkd_kernel_id kernel, const struct attention_push *push,
-                          uint64_t tokens, uint32_t block) {
-  const struct vkd_device_caps *caps = vkd__lower_caps(l);
-  bool uniform = caps->cpu_lanes;
-  uint32_t lanes = uniform ? 8 : 64;
-  // lse and delta are read float by float
-  uint64_t operands = push->q | push->k | push->v | push->o | push->dout | push->dq | push->dk | push->dv;
-  bool vec4 = push->hd % 4 == 0 && operands % 16 == 0;
-  vkd__dispatch(l, &(struct vkd_dispatch){
-                       .kernel = kernel,
-                       .push = push,
-                       .push_size = sizeof *push,
-                       .spec = {lanes, push->hd, block, uniform, vec4},
-                       .spec_count = 5,
-                       .groups = {(uint64_t)push->batch * push->heads * vkd__groups(tokens, lanes)},
-                   });
+struct attention_push vkd__attention_push(struct vkd_lower *l, const struct vkd_node *node) {
+  struct attention_dims d = vkd__attention_dims(vkd__lower_graph(l), node);
+  struct attention_push push = push_of(node, &d);
+  push.q = vkd__read(l, node->in[0]);
+  push.k = vkd__read(l, node->in[1]);
+  push.v = vkd__read(l, node->in[2]);
+  if (node->op == VKD_OP_attention) {
+    push.o = vkd__write(l, node->out[0]);
+    push.lse = vkd__write(l, node->out[1]);
+    return push;
+  }
+  push.lse = vkd__read(l, node->in[3]);
+  push.dout = vkd__read(l, node->in[4]);
+  push.delta = vkd__read(l, node->in[5]);
+  if (node->op == VKD_OP_attention_dq) {
+    push.dq = vkd__write(l, node->out[0]);
+  } else {
+    push.dk = vkd__write(l, node->out[0]);
+    push.dv = vkd__write(l, node->out[1]);
+  }
+  return push;
 }
 
 // ---- attention -----------------------------------------------------------------------------------------------------
@@ -96,7 +94,7 @@ vkd_tensor vkd_attention(struct vkd_graph *g, vkd_tensor q, vkd_tensor k, vkd_te
 void attention_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
   dtype[0] = dtype[1] = VKD_F32;
   if (!check_qkv(g, node)) return;
-  struct dims d = dims_of(g, node);
+  struct attention_dims d = vkd__attention_dims(g, node);
   shape[0] = vkd__shape(g, node->in[0]);
   shape[1] = lse_shape(&d);
 }
@@ -122,19 +120,27 @@ void attention_backward(struct vkd_graph *g, const struct vkd_node *node, const 
   }
 }
 
-void attention_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  struct dims d = dims_of(vkd__lower_graph(l), node);
-  struct attention_push push = push_of(node, &d);
-  push.q = vkd__read(l, node->in[0]);
-  push.k = vkd__read(l, node->in[1]);
-  push.v = vkd__read(l, node->in[2]);
-  push.o = vkd__write(l, node->out[0]);
-  push.lse = vkd__write(l, node->out[1]);
-  DISPATCH_ROWS(l, node, attention_fwd, &push, push.n, d.hd <= 64 ? 4 : 2);
+void attention_lower(struct vkd_lower *l, const struct vkd_node *node) { vkd__lower_form(l, node); }
+
+// Of all three ops: dtype, heads in all, queries, keys, head size.
+void attention_bucket(const struct vkd_graph *g, const struct vkd_node *node, char *text, size_t size) {
+  struct attention_dims d = vkd__attention_dims(g, node);
+  snprintf(text, size, "%s/b%d/n%d/m%d/k%d", vkd_dtype_name(vkd_tensor_dtype(g, node->in[0])),
+           vkd__log2(d.batch * d.heads), vkd__log2(d.n), vkd__log2(d.m), (int)d.hd);
+}
+
+void attention_halve(const struct vkd_graph *g, const struct vkd_node *node, struct vkd_shape in[VKD_MAX_IN]) {
+  struct attention_dims d = vkd__attention_dims(g, node);
+  int64_t *longest = d.n >= d.m ? &d.n : &d.m;
+  if (d.batch > *longest) longest = &d.batch;
+  *longest = (*longest + 1) / 2;
+  in[0] = in[4] = VKD_SHAPE(d.batch, d.n, d.heads * d.hd);
+  in[1] = in[2] = VKD_SHAPE(d.batch, d.m, d.heads * d.hd);
+  in[3] = in[5] = lse_shape(&d);
 }
 
 // Offset of the row of (b, token, head) in [B, tokens, heads, hd]
-static int64_t row(const struct dims *d, int64_t b, int64_t token, int64_t tokens, int64_t head) {
+static int64_t row(const struct attention_dims *d, int64_t b, int64_t token, int64_t tokens, int64_t head) {
   return ((b * tokens + token) * d->heads + head) * d->hd;
 }
 
@@ -145,7 +151,7 @@ static double dot(const double *a, const double *b, int64_t n) {
 }
 
 void attention_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
-  struct dims d = dims_of(g, node);
+  struct attention_dims d = vkd__attention_dims(g, node);
   double scale = node->p.attention.scale;
   for (int64_t b = 0; b < d.batch; b++)
     for (int64_t h = 0; h < d.heads; h++)
@@ -169,7 +175,7 @@ void attention_ref(const struct vkd_graph *g, const struct vkd_node *node, doubl
 void attention_delta_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
   dtype[0] = VKD_F32;
   if (!vkd__check_f32(g, node) || !vkd__check_same(g, node, 0, 1)) return;
-  struct dims d = dims_of(g, node);
+  struct attention_dims d = vkd__attention_dims(g, node);
   shape[0] = lse_shape(&d);
 }
 ROW_FLOPS(attention_delta, 0, 2)
@@ -177,7 +183,7 @@ ROW_IO_BYTES(attention_delta)
 ROW_NO_BACKWARD(attention_delta)
 
 void attention_delta_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  struct dims d = dims_of(vkd__lower_graph(l), node);
+  struct attention_dims d = vkd__attention_dims(vkd__lower_graph(l), node);
   struct attention_push push = push_of(node, &d);
   push.dout = vkd__read(l, node->in[0]);
   push.o = vkd__read(l, node->in[1]);
@@ -195,7 +201,7 @@ void attention_delta_lower(struct vkd_lower *l, const struct vkd_node *node) {
 
 void attention_delta_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in,
                          double *const *out) {
-  struct dims d = dims_of(g, node);
+  struct attention_dims d = vkd__attention_dims(g, node);
   for (int64_t b = 0; b < d.batch; b++)
     for (int64_t h = 0; h < d.heads; h++)
       for (int64_t i = 0; i < d.n; i++) {
@@ -212,24 +218,12 @@ static void grad_shape(struct vkd_graph *g, struct vkd_node *node, int like, str
   shape[0] = vkd__shape(g, node->in[like]);
 }
 
-static struct attention_push grad_push(struct vkd_lower *l, const struct vkd_node *node) {
-  struct dims d = dims_of(vkd__lower_graph(l), node);
-  struct attention_push push = push_of(node, &d);
-  push.q = vkd__read(l, node->in[0]);
-  push.k = vkd__read(l, node->in[1]);
-  push.v = vkd__read(l, node->in[2]);
-  push.lse = vkd__read(l, node->in[3]);
-  push.dout = vkd__read(l, node->in[4]);
-  push.delta = vkd__read(l, node->in[5]);
-  return push;
-}
-
 // The probability of a pair, and the gradient of its unscaled score.
 struct pair {
   double p, ds;
 };
-static struct pair pair_of(const struct dims *d, double scale, double *const *in, int64_t b, int64_t h, int64_t i,
-                           int64_t j) {
+static struct pair pair_of(const struct attention_dims *d, double scale, double *const *in, int64_t b, int64_t h,
+                           int64_t i, int64_t j) {
   int64_t q = row(d, b, i, d->n, h), k = row(d, b, j, d->m, h), l = (b * d->heads + h) * d->n + i;
   double p = exp(scale * dot(in[0] + q, in[1] + k, d->hd) - in[3][l]);
   return (struct pair){p, scale * p * (dot(in[4] + q, in[2] + k, d->hd) - in[5][l])};
@@ -242,14 +236,16 @@ double attention_dq_flops(const struct vkd_graph *g, const struct vkd_node *node
 ROW_IO_BYTES(attention_dq)
 ROW_NO_BACKWARD(attention_dq)
 
-void attention_dq_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  struct attention_push push = grad_push(l, node);
-  push.dq = vkd__write(l, node->out[0]);
-  DISPATCH_ROWS(l, node, attention_dq, &push, push.n, 2);
+void attention_dq_bucket(const struct vkd_graph *g, const struct vkd_node *node, char *text, size_t size) {
+  attention_bucket(g, node, text, size);
 }
+void attention_dq_halve(const struct vkd_graph *g, const struct vkd_node *node, struct vkd_shape in[VKD_MAX_IN]) {
+  attention_halve(g, node, in);
+}
+void attention_dq_lower(struct vkd_lower *l, const struct vkd_node *node) { vkd__lower_form(l, node); }
 
 void attention_dq_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
-  struct dims d = dims_of(g, node);
+  struct attention_dims d = vkd__attention_dims(g, node);
   for (int64_t b = 0; b < d.batch; b++)
     for (int64_t h = 0; h < d.heads; h++)
       for (int64_t i = 0; i < d.n; i++) {
@@ -272,15 +268,16 @@ double attention_dkv_flops(const struct vkd_graph *g, const struct vkd_node *nod
 ROW_IO_BYTES(attention_dkv)
 ROW_NO_BACKWARD(attention_dkv)
 
-void attention_dkv_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  struct attention_push push = grad_push(l, node);
-  push.dk = vkd__write(l, node->out[0]);
-  push.dv = vkd__write(l, node->out[1]);
-  DISPATCH_ROWS(l, node, attention_dkv, &push, push.m, 2);
+void attention_dkv_bucket(const struct vkd_graph *g, const struct vkd_node *node, char *text, size_t size) {
+  attention_bucket(g, node, text, size);
 }
+void attention_dkv_halve(const struct vkd_graph *g, const struct vkd_node *node, struct vkd_shape in[VKD_MAX_IN]) {
+  attention_halve(g, node, in);
+}
+void attention_dkv_lower(struct vkd_lower *l, const struct vkd_node *node) { vkd__lower_form(l, node); }
 
 void attention_dkv_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
-  struct dims d = dims_of(g, node);
+  struct attention_dims d = vkd__attention_dims(g, node);
   for (int64_t b = 0; b < d.batch; b++)
     for (int64_t h = 0; h < d.heads; h++)
       for (int64_t j = 0; j < d.m; j++) {

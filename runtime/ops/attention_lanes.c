@@ -1,0 +1,31 @@
+// attention_fwd.comp, _dq, _dkv: a lane per row, kept in registers; runs everywhere.  On a CPU a workgroup is one
+// subgroup of 8.
+#include "attention.h"
+
+// A GPU's lanes have registers for the rows of small heads, of which tiles would leave most lanes idle.
+static enum vkd_form_rank rank(const struct vkd_device_caps *caps, const struct vkd_graph *g,
+                               const struct vkd_node *node) {
+  if (caps->cpu_lanes || vkd__attention_dims(g, node).hd <= ATTENTION_SMALL_HEAD) return VKD_FORM_BEST;
+  return caps->kind == VKD_DEVICE_SOFTWARE ? VKD_FORM_FITS : VKD_FORM_SLOW;
+}
+
+static void lower(struct vkd_lower *l, const struct vkd_node *node) {
+  enum vkd_dtype dtype = vkd_tensor_dtype(vkd__lower_graph(l), node->in[0]);
+  struct attention_dims d = vkd__attention_dims(vkd__lower_graph(l), node);
+  struct attention_push push = vkd__attention_push(l, node);
+  bool uniform = vkd__lower_caps(l)->cpu_lanes;
+  uint32_t lanes = uniform ? 8 : 64, block = node->op == VKD_OP_attention && push.hd <= 64 ? 4 : 2;
+  uint64_t blocks = vkd__groups(vkd__attention_own(node, &d), lanes);
+  vkd__dispatch(l, &(struct vkd_dispatch){
+                       .kernel = ATTENTION_KERNEL(node, dtype, attention_fwd, attention_dq, attention_dkv),
+                       .push = &push,
+                       .push_size = sizeof push,
+                       .spec = {lanes, push.hd, block, vkd__attention_vec4(&push), uniform},
+                       .spec_count = 5,
+                       .groups = {(uint64_t)push.batch * push.heads * blocks},
+                   });
+}
+
+ATTENTION_FORM(attention, lanes)
+ATTENTION_FORM(attention_dq, lanes)
+ATTENTION_FORM(attention_dkv, lanes)
