@@ -61,3 +61,9 @@ const struct vkd_form *vkd__form_choose(const struct vkd_form_choice *choice, co
   }
   return tuned ? tuned : best;
 }
+
+// An operand of fp16 has a unit of 2^-11, of bf16 2^-8.
+double vkd__form_error(const struct vkd_form *form, const struct vkd_graph *g, const struct vkd_node *node) {
+  if (!form) return 0;
+  return form->rounds * (vkd_tensor_dtype(g, node->in[0]) == VKD_F16 ? 0x1p-11 : 0x1p-8);
+}

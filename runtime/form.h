@@ -57,4 +57,7 @@ struct vkd_form_choice {
 const struct vkd_form *vkd__form_choose(const struct vkd_form_choice *choice, const struct vkd_graph *g,
                                         const struct vkd_node *node);
 
+// Relative error that the form adds by rounding on its way (forms.def).  form may be NULL.
+double vkd__form_error(const struct vkd_form *form, const struct vkd_graph *g, const struct vkd_node *node);
+
 #endif

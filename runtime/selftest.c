@@ -259,15 +259,11 @@ static bool other_form(const struct vkd_graph *g, const struct vkd_device *dev, 
   return false;
 }
 
-// Relative error that the chosen forms add by rounding on their way (forms.def): an operand of fp16 has a unit of
-// 2^-11, of bf16 2^-8.
-static double form_error(const struct vkd_graph *g, const struct vkd_device *dev, const struct vkd_form *form) {
+static double form_errors(const struct vkd_graph *g, const struct vkd_device *dev, const struct vkd_form *form) {
   struct vkd_form_choice choice = {.caps = &dev->caps, .forced = form};
   double error = 0;
-  for (uint32_t i = 0; i < g->node_count; i++) {
-    const struct vkd_form *f = vkd__form_choose(&choice, g, &g->nodes[i]);
-    if (f) error += f->rounds * (vkd_tensor_dtype(g, g->nodes[i].in[0]) == VKD_F16 ? 0x1p-11 : 0x1p-8);
-  }
+  for (uint32_t i = 0; i < g->node_count; i++)
+    error += vkd__form_error(vkd__form_choose(&choice, g, &g->nodes[i]), g, &g->nodes[i]);
   return error;
 }
 
@@ -290,7 +286,7 @@ static enum vkd_status run_case(int index, struct vkd_device *dev, const struct 
   *r = (struct vkd_selftest_result){.op = cases[index].op,
                                     .name = cases[index].name,
                                     .pass = true,
-                                    .tolerance = b.c.tolerance + form_error(b.c.g, dev, form)};
+                                    .tolerance = b.c.tolerance + form_errors(b.c.g, dev, form)};
   r->form = form ? form->name : NULL;
   r->backward = b.grad_count ? 0 : -1;
   for (int i = 0; i < b.c.leaf_count && st == VKD_OK; i++)

@@ -216,9 +216,10 @@ static enum vkd_status try_form(struct trial *t, int f, const struct vkd_tune_re
   struct vkd_device *dev = t->params->device;
   struct vkd_program *program = NULL;
   enum vkd_status st = VKD_OK;
+  double tolerance = r->tolerance + vkd__form_error(t->forms[f], t->full.g, t->full.node);
   if (t->halved) {
     st = run_once(dev, &t->small, t->forms[f], &program, out, err);
-    if (st == VKD_OK && program) check(&t->small, program, t->small_want, r->tolerance, "the reference", out);
+    if (st == VKD_OK && program) check(&t->small, program, t->small_want, tolerance, "the reference", out);
     vkd_program_destroy(&program);
   }
   if (st == VKD_OK && !*out->failed) st = run_once(dev, &t->full, t->forms[f], &program, out, err);
@@ -227,7 +228,7 @@ static enum vkd_status try_form(struct trial *t, int f, const struct vkd_tune_re
     keep(&t->full, program, t->want);
     t->known = true;
   } else if (t->known) {
-    check(&t->full, program, t->want, r->tolerance, t->halved ? r->trials[r->count - 1].form : "the reference", out);
+    check(&t->full, program, t->want, tolerance, t->halved ? r->trials[r->count - 1].form : "the reference", out);
   } else {
     miss(out, "nothing to compare with: %s failed", r->trials[r->count - 1].form);
   }
