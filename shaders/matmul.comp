@@ -22,7 +22,7 @@ layout(constant_id = 10) const uint UNROLL = 1; // steps of k written out
 // Two of each: while one is multiplied the other is filled.  A row is 4 longer than it need be, so that lanes that write columns
 // hit different banks and four neighbours stay at an aligned address.
 const uint A_PITCH = ROWS + 4, B_PITCH = COLS + 4, A_SIZE = STEP * A_PITCH, B_SIZE = STEP * B_PITCH;
-shared float as[2 * A_SIZE], bs[2 * B_SIZE];
+shared float as[2 * A_SIZE], bs[2 * B_SIZE]; // as also holds a row of sums of every lane: STEP is no less than COLS / (2 SIDE_R)
 
 // Elements inner .. inner + 3 of row `outer` of x [outers, inners], zero past its ends
 vec4 fetch(Addr x, uint outer, uint inner, uint outers, uint inners, bool vec) {
@@ -99,8 +99,13 @@ void main() {
     }
     barrier();
   } while (k0 < end);
+  // A row of every lane at a time, through shared memory: neighbouring lanes store neighbours, and store() is compiled once for each
+  // row, not for each output.  The last barrier of the loop has freed the tiles.
   [[unroll]] for (uint i = 0; i < SIDE_R; i++) {
-    [[unroll]] for (uint j = 0; j < SIDE_C; j++)
-      store_slice(row0 + tr + i / 4 * (4 * ROWS / SIDE_R) + i % 4, col0 + tc + j / 4 * (4 * COLS / SIDE_C) + j % 4, acc[i][j]);
+    [[unroll]] for (uint j = 0; j < SIDE_C; j++) as[tr / 4 * COLS + tc + j / 4 * (4 * COLS / SIDE_C) + j % 4] = acc[i][j];
+    barrier();
+    [[dont_unroll]] for (uint at = t; at < ROWS / SIDE_R * COLS; at += LANES)
+      store_slice(row0 + at / COLS * 4 + i / 4 * (4 * ROWS / SIDE_R) + i % 4, col0 + at % COLS, as[at]);
+    barrier();
   }
 }

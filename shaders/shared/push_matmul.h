@@ -26,8 +26,8 @@ struct matmul_push {
 #define MATMUL_ROWS 1
 
 // Outputs of a lane of matmul_bcast.comp.
-#define BCAST_ROWS 16
-#define BCAST_COLS 2
+#define BCAST_ROWS 24
+#define BCAST_COLS 3
 
 // y [panels, k, width] of x [k, count] or [count, k]
 struct pack_push {
