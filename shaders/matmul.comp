@@ -4,7 +4,7 @@
 #version 460
 #include "common.glsl"
 #include "half.glsl"
-#define ENDING_ID 3
+#define ENDING_ID 11
 #include "matmul_store.glsl"
 #include "matmul_tiles.glsl"
 layout(constant_id = 0) const uint LANES = 64;

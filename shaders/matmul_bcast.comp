@@ -5,6 +5,7 @@
 #include "common.glsl"
 #extension GL_KHR_shader_subgroup_ballot : require
 #include "half.glsl"
+#define ENDING_ID 3
 #include "matmul_store.glsl"
 layout(constant_id = 0) const uint LANES = 8;
 layout(constant_id = 1) const uint TA = 0;

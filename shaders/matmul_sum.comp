@@ -1,6 +1,7 @@
 // The end of a product split over k: c = the sum of a [k, m, n], k slices in order, ended by store().  A lane to each element.
 #version 460
 #include "common.glsl"
+#define ENDING_ID 1
 #include "matmul_store.glsl"
 
 void main() {

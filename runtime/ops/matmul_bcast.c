@@ -23,7 +23,7 @@ void matmul_bcast_lower(struct vkd_lower *l, const struct vkd_node *node) {
                 &(struct vkd_dispatch){.kernel = KERNEL_OF(vkd__matmul_dtype(vkd__lower_graph(l), node), matmul_bcast),
                                        .push = &push,
                                        .push_size = sizeof push,
-                                       .spec = {lanes, node->p.matmul.ta, node->p.matmul.tb},
-                                       .spec_count = 3,
+                                       .spec = {lanes, node->p.matmul.ta, node->p.matmul.tb, vkd__matmul_ending(l)},
+                                       .spec_count = 4,
                                        .groups = {tiles}});
 }

@@ -18,13 +18,14 @@ void vkd__matmul_dispatch(struct vkd_lower *l, const struct vkd_node *node, uint
   struct matmul_dims d = vkd__matmul_dims(vkd__lower_graph(l), node);
   uint64_t bytes = vkd__matmul_split_scratch(&d, slices);
   struct vkd_dispatch first = *kernel;
-  struct matmul_push push = {.m = (uint32_t)d.m, .n = (uint32_t)d.n, .k = (uint32_t)d.k};
+  struct matmul_push push = {.m = (uint32_t)d.m, .n = (uint32_t)d.n, .k = (uint32_t)d.k, .has = MATMUL_HAS_C};
   if (slices == 1)
     push = vkd__matmul_push(l, node);
   else
     push.c = vkd__scratch(l, 0, bytes, true);
   push.a = a;
   push.b = b;
+  first.spec[first.spec_count++] = slices == 1 ? vkd__matmul_ending(l) : MATMUL_PLAIN;
   first.push = &push;
   first.push_size = sizeof push;
   first.groups[0] = tiles;
@@ -38,7 +39,7 @@ void vkd__matmul_dispatch(struct vkd_lower *l, const struct vkd_node *node, uint
   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = VKD_K_matmul_sum,
                                           .push = &push,
                                           .push_size = sizeof push,
-                                          .spec = {lanes},
-                                          .spec_count = 1,
+                                          .spec = {lanes, vkd__matmul_ending(l)},
+                                          .spec_count = 2,
                                           .groups = {vkd__groups((uint64_t)d.m * (uint64_t)d.n, lanes)}});
 }

@@ -11,8 +11,8 @@ enum { VKD_MATMUL_GROUPS = 256 };
 uint32_t vkd__matmul_slices(uint64_t tiles, int64_t k, uint32_t step);
 uint64_t vkd__matmul_split_scratch(const struct matmul_dims *d, uint32_t slices);
 
-// Dispatches a kernel (its row and specialisation constants are given) over tiles and slices, and the pass that ends
-// it. a, b: what vkd__read() gave for the operands, right before.
+// Dispatches a kernel over tiles and slices, and the pass that ends it.  Its row and specialisation constants are
+// given, but for ENDING, which comes last.  a, b: what vkd__read() gave for the operands, right before.
 void vkd__matmul_dispatch(struct vkd_lower *l, const struct vkd_node *node, uint64_t a, uint64_t b,
                           const struct vkd_dispatch *kernel, uint64_t tiles, uint32_t slices);
 
