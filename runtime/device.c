@@ -130,8 +130,9 @@ static void read_caps(VkInstance instance, VkPhysicalDevice physical, uint32_t i
   caps->subgroup_size = p11.subgroupSize;
   // Measured on lavapipe as of Mesa 26; what Mesa 25 makes of such kernels is slow, and takes seconds to compile.
   caps->cpu_lanes = caps->kind == VKD_DEVICE_SOFTWARE && caps->subgroup_size == 8 && caps->driver_version >> 22 >= 26;
+  const VkSubgroupFeatureFlags operations = VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
   caps->subgroup_arithmetic = (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
-                              (p11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT);
+                              (p11.subgroupSupportedOperations & operations) == operations;
   caps->max_workgroup_invocations = lim->maxComputeWorkGroupInvocations;
   memcpy(caps->max_workgroup_size, lim->maxComputeWorkGroupSize, sizeof caps->max_workgroup_size);
   memcpy(caps->max_workgroup_count, lim->maxComputeWorkGroupCount, sizeof caps->max_workgroup_count);

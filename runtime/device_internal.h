@@ -124,7 +124,5 @@ enum vkd_status vkd__pipeline(struct vkd_device *dev, const struct vkd_dispatch 
                               struct vkd_error *err);
 // Makes pipelines of the marked rows anew; nothing that uses them may be pending.  One that fails stays as it was.
 void vkd__pipelines_rebuild(struct vkd_device *dev, const bool changed[VKD_K_COUNT]);
-// Why the device cannot run a kernel row; NULL if it can.
-const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_kernel_id id);
 
 #endif

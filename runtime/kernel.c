@@ -25,6 +25,10 @@ const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_ke
   if ((blob->needs & NEEDS_BF16) && !caps->bf16) return "the device lacks VK_KHR_shader_bfloat16";
   if ((blob->needs & NEEDS_COOPMAT) && !vkd__coopmat_for(caps, blob->needs & NEEDS_BF16 ? VKD_BF16 : VKD_F16))
     return "the device lists no cooperative matrices of that type with fp32 sums that the kernel can use";
+  uint32_t lanes = caps->subgroup_size;
+  if ((blob->needs & NEEDS_SOFTWARE) &&
+      !(caps->kind == VKD_DEVICE_SOFTWARE && (lanes == 4 || lanes == 8 || lanes == 16)))
+    return "the device is no CPU with subgroups of 4, 8 or 16";
   if ((blob->needs & NEEDS_CPU_LANES) && !caps->cpu_lanes)
     return "the device is no CPU with subgroups of 8 (lavapipe of Mesa 26)";
   return NULL;

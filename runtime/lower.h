@@ -55,6 +55,9 @@ const struct vkd_coopmat *vkd__coopmat_for(const struct vkd_device_caps *caps, e
 // Bytes of shared memory that matmul_cm.comp takes, with blocks of rows x cols matrices.
 uint32_t vkd__coopmat_shared(const struct vkd_coopmat *shape, uint32_t rows, uint32_t cols);
 
+// kernel.c: why the device cannot run a kernel row; NULL if it can.
+const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_kernel_id id);
+
 // Lanes of a workgroup for kernels with one lane per item, and for kernels with one workgroup per row.
 uint32_t vkd__wg_items(const struct vkd_lower *l);
 uint32_t vkd__wg_row(const struct vkd_lower *l, int64_t row_length);

@@ -17,6 +17,7 @@
 #include "half.glsl"
 #define ENDING_ID 10
 #include "matmul_store.glsl"
+#include "matmul_tiles.glsl"
 layout(constant_id = 0) const uint LANES = 128;
 layout(constant_id = 1) const uint TA = 0;
 layout(constant_id = 2) const uint TB = 0;
@@ -90,27 +91,22 @@ void finish(Sums sums, uint block, uint row0, uint col0) {
   subgroupBarrier();
   [[dont_unroll]] for (uint i = gl_SubgroupInvocationID; i < MM * NN; i += gl_SubgroupSize) {
     uint row = row0 + i / NN, col = col0 + i % NN;
-    if (row < p.m && col < p.n) store(row, col, uintBitsToFloat(tile[base + i / 4][i % 4]));
+    store_slice(row, col, uintBitsToFloat(tile[base + i / 4][i % 4]));
   }
   subgroupBarrier();
 }
 
 void main() {
-  // bands of 8 rows of tiles, so that workgroups that run together share rows of a and columns of b
-  const uint BAND = 8;
-  uint row_tiles = (p.m + TILE_ROWS - 1) / TILE_ROWS, col_tiles = (p.n + TILE_COLS - 1) / TILE_COLS;
-  uint first = flat_group() / (BAND * col_tiles) * BAND, in_band = flat_group() % (BAND * col_tiles);
-  if (first >= row_tiles) return;
-  uint band = min(BAND, row_tiles - first);
-  if (in_band / band >= col_tiles) return;
-  uint row0 = (first + in_band % band) * TILE_ROWS, col0 = in_band / band * TILE_COLS;
+  uint row0, col0, begin, end;
+  if (!tile_of(TILE_ROWS, TILE_COLS, row0, col0)) return;
+  slice_of(TILE_K, begin, end);
   // one block to a subgroup; a driver may run fewer or more subgroups than its usual size makes
   uint pass = 0;
   [[dont_unroll]] do {
     uint block = pass + gl_SubgroupID, r = block / 2 * BLOCK_ROWS, c = block % 2 * BLOCK_COLS;
     Sums acc[ROWS * COLS];
     [[unroll]] for (uint i = 0; i < ROWS * COLS; i++) acc[i] = Sums(0.0);
-    uint k0 = 0;
+    uint k0 = begin;
     [[dont_unroll]] do {
       stage(row0, col0, k0);
       barrier();
@@ -131,7 +127,7 @@ void main() {
       }
       barrier();
       k0 += TILE_K;
-    } while (k0 < p.k);
+    } while (k0 < end);
     if (block < 4) {
       [[unroll]] for (uint i = 0; i < ROWS; i++) {
         [[unroll]] for (uint j = 0; j < COLS; j++)

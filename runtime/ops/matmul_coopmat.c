@@ -1,6 +1,6 @@
 // matmul_cm.comp: 16-bit operands by cooperative matrices, one subgroup to each of 2 x 2 blocks of `rows` x `cols` of
 // them.
-#include "matmul.h"
+#include "matmul_split.h"
 
 static enum vkd_kernel_id kernel_of(enum vkd_dtype dtype) {
   return dtype == VKD_F16 ? VKD_K_matmul_cm_f16 : VKD_K_matmul_cm_bf16;
@@ -15,36 +15,48 @@ enum vkd_form_rank matmul_coopmat_rank(const struct vkd_device_caps *caps, const
   return caps->kind == VKD_DEVICE_SOFTWARE ? VKD_FORM_SLOW : VKD_FORM_BEST;
 }
 
+// Workgroups and what they take.
+struct tiling {
+  const struct vkd_coopmat *shape;
+  uint32_t rows, cols; // of matrices in a block
+  uint64_t tiles;
+  uint32_t slices;
+};
+static struct tiling tiling_of(const struct vkd_device_caps *caps, const struct vkd_graph *g,
+                               const struct vkd_node *node) {
+  // most sums that a lane holds; fewest workgroups that large blocks are used for: estimates, measured on no GPU
+  enum { SUMS = 128, GROUPS = 128 };
+  struct matmul_dims d = vkd__matmul_dims(g, node);
+  const struct vkd_coopmat *s = vkd__coopmat_for(caps, vkd__matmul_dtype(g, node));
+  uint32_t step = s->k > 16 ? s->k : 32 / s->k * s->k;
+  struct tiling t = {s, 8, 8, 0, 0};
+  do {
+    t.rows = t.cols = t.rows / 2;
+    t.tiles = vkd__groups((uint64_t)d.m, 2 * t.rows * s->m) * vkd__groups((uint64_t)d.n, 2 * t.cols * s->n);
+    t.slices = vkd__matmul_slices(t.tiles, d.k, step);
+  } while (t.rows > 1 &&
+           (vkd__coopmat_shared(s, t.rows, t.cols) > caps->max_shared_bytes ||
+            t.rows * t.cols * s->m * s->n > SUMS * caps->subgroup_size || (t.rows > 2 && t.tiles * t.slices < GROUPS)));
+  return t;
+}
+
 uint64_t matmul_coopmat_scratch(const struct vkd_device_caps *caps, const struct vkd_graph *g,
                                 const struct vkd_node *node) {
-  (void)caps, (void)g, (void)node;
-  return 0;
+  struct matmul_dims d = vkd__matmul_dims(g, node);
+  return vkd__matmul_split_scratch(&d, tiling_of(caps, g, node).slices);
 }
 
 void matmul_coopmat_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  // most sums that a lane holds; fewest workgroups that large blocks are used for: estimates, measured on no GPU
-  enum { SUMS = 128, GROUPS = 128 };
   const struct vkd_device_caps *caps = vkd__lower_caps(l);
+  const struct vkd_graph *g = vkd__lower_graph(l);
+  struct matmul_dims d = vkd__matmul_dims(g, node);
+  struct tiling t = tiling_of(caps, g, node);
   bool ta = node->p.matmul.ta, tb = node->p.matmul.tb;
-  enum vkd_dtype dtype = vkd__matmul_dtype(vkd__lower_graph(l), node);
-  const struct vkd_coopmat *shape = vkd__coopmat_for(caps, dtype);
-  struct matmul_push push = vkd__matmul_push(l, node);
-  push.a = vkd__read(l, node->in[0]);
-  push.b = vkd__read(l, node->in[1]);
-  uint32_t rows = 4, cols = 4;
-  while (rows > 1 &&
-         (vkd__coopmat_shared(shape, rows, cols) > caps->max_shared_bytes ||
-          rows * cols * shape->m * shape->n > SUMS * caps->subgroup_size ||
-          (rows > 2 && vkd__groups(push.m, 2 * rows * shape->m) * vkd__groups(push.n, 2 * cols * shape->n) < GROUPS)))
-    rows = cols = rows / 2;
-  bool vec_a = push.a % 16 == 0 && (ta ? push.m : push.k) % 8 == 0;
-  bool vec_b = push.b % 16 == 0 && (tb ? push.k : push.n) % 8 == 0;
-  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = kernel_of(dtype),
-                                          .push = &push,
-                                          .push_size = sizeof push,
-                                          .spec = {4 * caps->subgroup_size, ta, tb, shape->m, shape->n, shape->k, rows,
-                                                   cols, vec_a, vec_b, vkd__matmul_ending(l)},
-                                          .spec_count = 11,
-                                          .groups = {vkd__groups(push.m, 2 * rows * shape->m) *
-                                                     vkd__groups(push.n, 2 * cols * shape->n)}});
+  uint64_t a = vkd__read(l, node->in[0]), b = vkd__read(l, node->in[1]);
+  bool vec_a = a % 16 == 0 && (ta ? d.m : d.k) % 8 == 0, vec_b = b % 16 == 0 && (tb ? d.k : d.n) % 8 == 0;
+  struct vkd_dispatch kernel = {
+      .kernel = kernel_of(vkd__matmul_dtype(g, node)),
+      .spec = {4 * caps->subgroup_size, ta, tb, t.shape->m, t.shape->n, t.shape->k, t.rows, t.cols, vec_a, vec_b},
+      .spec_count = 10};
+  vkd__matmul_dispatch(l, node, a, b, &kernel, t.tiles, t.slices);
 }

@@ -25,6 +25,10 @@ struct matmul_push {
 #define MATMUL_PANELS 0
 #define MATMUL_ROWS 1
 
+// Outputs of a lane of matmul_bcast.comp.
+#define BCAST_ROWS 24
+#define BCAST_COLS 3
+
 // y [panels, k, width] of x [k, count] or [count, k]
 struct pack_push {
   Addr x, y;

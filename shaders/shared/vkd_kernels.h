@@ -16,6 +16,7 @@ enum vkd_kernel_need {
   NEEDS_INT_DOT = 1 << 5,   // VK_KHR_shader_integer_dot_product
   NEEDS_CPU_LANES = 1 << 6, // a subgroup is 8 lanes of a CPU's vector registers
   NEEDS_STORAGE16 = 1 << 7, // storageBuffer16BitAccess: 16-bit loads and stores, arithmetic in 32 bits
+  NEEDS_SOFTWARE = 1 << 8,  // a driver that runs subgroups of 4, 8 or 16 on a CPU
 };
 
 enum vkd_kernel_id {
