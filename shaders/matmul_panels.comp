@@ -11,6 +11,7 @@
 #include "matmul_store.glsl"
 layout(constant_id = 1) const uint FORM_A = 0; // MATMUL_PANELS, or MATMUL_ROWS: a [m,k], k a multiple of STEPS
 layout(constant_id = 3) const uint WHOLE = 0;  // m and n are multiples of a tile: c, and what is added, are vectors of eight
+layout(constant_id = 4) const uint SWAPPED = 0; // a and b are those of the transposed product, whose c lies as ever
 
 const int TM = PANEL_ROWS, TN = PANEL_COLS / 8; // rows and 8-column blocks of a workgroup's tile
 const int STEPS = PANEL_STEPS;                  // of k in a round
@@ -50,13 +51,14 @@ void store_eight(uint row, uint eight, float x) {
 }
 
 void main() {
-  uint row_tiles = (p.m + TM - 1) / TM, tile = flat_group(), rounds = (p.k + STEPS - 1) / STEPS;
+  uint rows = SWAPPED != 0 ? p.n : p.m, cols = SWAPPED != 0 ? p.m : p.n;
+  uint row_tiles = (rows + TM - 1) / TM, tile = flat_group(), rounds = (p.k + STEPS - 1) / STEPS;
   uint row_tile = tile % row_tiles, col_tile = tile / row_tiles;
-  if (col_tile * 8 * TN >= p.n) return;
+  if (col_tile * 8 * TN >= cols) return;
   float acc[TM][TN];
   uint row[TM]; // in rounds
   [[unroll]] for (int i = 0; i < TM; i++) {
-    row[i] = min(row_tile * TM + i, p.m - 1) * rounds;
+    row[i] = min(row_tile * TM + i, rows - 1) * rounds;
     [[unroll]] for (int j = 0; j < TN; j++) acc[i][j] = 0.0;
   }
   Addr a_tile = uvec2(p.a.x + row_tile % 2 * 16, p.a.y); // panels begin at multiples of 64 bytes
@@ -83,7 +85,7 @@ void main() {
     [[unroll]] for (int j = 0; j < TN; j++) {
       uint r = row_tile * TM + i, eight = col_tile * TN + j, c = eight * 8 + lane;
       if (WHOLE != 0) store_eight(r, eight, acc[i][j]);
-      else if (r < p.m && c < p.n) store(r, c, acc[i][j]);
+      else if (r < rows && c < cols) store(SWAPPED != 0 ? c : r, SWAPPED != 0 ? r : c, acc[i][j]);
     }
   }
 }

@@ -17,6 +17,7 @@ struct operand {
 };
 struct operands {
   struct operand a, b;
+  bool swapped; // of the transposed product
 };
 
 static uint64_t bytes_of(const struct operand *o) {
@@ -35,8 +36,14 @@ static void choose(const struct vkd_graph *g, struct operand *o, bool rows) {
 
 static struct operands operands_of(const struct vkd_graph *g, const struct vkd_node *node) {
   struct matmul_dims d = vkd__matmul_dims(g, node);
-  struct operands o = {{node->in[0], node->p.matmul.ta, d.m, d.k, 2 * PANEL_ROWS, 0},
-                       {node->in[1], !node->p.matmul.tb, d.n, d.k, PANEL_COLS, 0}};
+  struct operand x = {.x = node->in[0], .by_step = node->p.matmul.ta, .count = d.m, .k = d.k};
+  struct operand y = {.x = node->in[1], .by_step = !node->p.matmul.tb, .count = d.n, .k = d.k};
+  // for a few rows of x the panels of y would cost more than the product, which reads y where it lies as the first
+  // operand
+  bool swapped = !y.by_step && d.m <= PANEL_COLS && d.m < d.n;
+  struct operands o = {.a = swapped ? y : x, .b = swapped ? x : y, .swapped = swapped};
+  o.a.width = 2 * PANEL_ROWS;
+  o.b.width = PANEL_COLS;
   choose(g, &o.a, true);
   choose(g, &o.b, false);
   return o;
@@ -87,12 +94,12 @@ void matmul_simd_lower(struct vkd_lower *l, const struct vkd_node *node) {
   struct matmul_push push = vkd__matmul_push(l, node);
   push.a = address_of(l, &o.a, 0);
   push.b = address_of(l, &o.b, bytes_of(&o.a));
-  bool whole = push.m % PANEL_ROWS == 0 && push.n % PANEL_COLS == 0;
-  vkd__dispatch(l,
-                &(struct vkd_dispatch){.kernel = VKD_K_matmul_panels,
-                                       .push = &push,
-                                       .push_size = sizeof push,
-                                       .spec = {LANES, o.a.form, vkd__matmul_ending(l), whole},
-                                       .spec_count = 4,
-                                       .groups = {vkd__groups(push.m, PANEL_ROWS) * vkd__groups(push.n, PANEL_COLS)}});
+  bool whole = !o.swapped && push.m % PANEL_ROWS == 0 && push.n % PANEL_COLS == 0;
+  uint64_t rows = (uint64_t)o.a.count, cols = (uint64_t)o.b.count;
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = VKD_K_matmul_panels,
+                                          .push = &push,
+                                          .push_size = sizeof push,
+                                          .spec = {LANES, o.a.form, vkd__matmul_ending(l), whole, o.swapped},
+                                          .spec_count = 5,
+                                          .groups = {vkd__groups(rows, PANEL_ROWS) * vkd__groups(cols, PANEL_COLS)}});
 }
