@@ -25,16 +25,18 @@ void main() {
       dp[u] = -delta;
       at[u] = keys + min(j + u, p.m - 1) * stride;
     }
+    SHARE_ROWS(k, load4, p.k)
+    SHARE_ROWS(v, load4, p.v)
     [[unroll]] for (uint i = 0; i < HD4; i++) {
       [[unroll]] for (uint u = 0; u < BLOCK; u++) {
-        s[u] = dot_add(q[i], load4(p.k, at[u], i), s[u]);
-        dp[u] = dot_add(dout[i], load4(p.v, at[u], i), dp[u]);
+        s[u] = dot_add(q[i], SHARED(k, load4, p.k, u, i), s[u]);
+        dp[u] = dot_add(dout[i], SHARED(v, load4, p.v, u, i), dp[u]);
       }
     }
     [[unroll]] for (uint u = 0; u < BLOCK; u++) s[u] = j + u < p.m ? exp(s[u]) * dp[u] : 0.0;
     [[unroll]] for (uint i = 0; i < HD4; i++) {
       vec4 x = acc[i];
-      [[unroll]] for (uint u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), load4(p.k, at[u], i), x);
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), SHARED(k, load4, p.k, u, i), x);
       acc[i] = x;
     }
     j += BLOCK;

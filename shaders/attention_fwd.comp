@@ -24,8 +24,9 @@ void main() {
       s[u] = 0.0;
       at[u] = keys + min(j + u, p.m - 1) * stride;
     }
+    SHARE_ROWS(k, load4, p.k)
     [[unroll]] for (uint i = 0; i < HD4; i++) {
-      [[unroll]] for (uint u = 0; u < BLOCK; u++) s[u] = dot_add(q[i], load4(p.k, at[u], i), s[u]);
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) s[u] = dot_add(q[i], SHARED(k, load4, p.k, u, i), s[u]);
     }
     float next = top; // rows beyond m repeat the last one, which changes no maximum
     [[unroll]] for (uint u = 0; u < BLOCK; u++) next = max(next, s[u]);
@@ -36,9 +37,10 @@ void main() {
       s[u] = j + u < p.m ? exp(s[u] - top) : 0.0;
       total += s[u];
     }
+    SHARE_ROWS(v, load4, p.v)
     [[unroll]] for (uint i = 0; i < HD4; i++) {
       vec4 x = shrink * acc[i];
-      [[unroll]] for (uint u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), load4(p.v, at[u], i), x);
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), SHARED(v, load4, p.v, u, i), x);
       acc[i] = x;
     }
     j += BLOCK;

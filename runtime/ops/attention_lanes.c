@@ -13,15 +13,18 @@ static void lower(struct vkd_lower *l, const struct vkd_node *node) {
   enum vkd_dtype dtype = vkd_tensor_dtype(vkd__lower_graph(l), node->in[0]);
   struct attention_dims d = vkd__attention_dims(vkd__lower_graph(l), node);
   struct attention_push push = vkd__attention_push(l, node);
-  bool uniform = vkd__lower_caps(l)->cpu_lanes;
-  uint32_t lanes = uniform ? 8 : 64, block = node->op == VKD_OP_attention && push.hd <= 64 ? 4 : 2;
+  const struct vkd_device_caps *caps = vkd__lower_caps(l);
+  bool uniform = caps->cpu_lanes, software = caps->kind == VKD_DEVICE_SOFTWARE;
+  // other CPU drivers, where a lane's load costs as much as that of all lanes
+  uint32_t share = software && !uniform && caps->subgroup_size <= 16 ? caps->subgroup_size : 0;
+  uint32_t lanes = uniform ? 8 : share ? share : 64, block = node->op == VKD_OP_attention && push.hd <= 64 ? 4 : 2;
   uint64_t blocks = vkd__groups(vkd__attention_own(node, &d), lanes);
   vkd__dispatch(l, &(struct vkd_dispatch){
                        .kernel = ATTENTION_KERNEL(node, dtype, attention_fwd, attention_dq, attention_dkv),
                        .push = &push,
                        .push_size = sizeof push,
-                       .spec = {lanes, push.hd, block, vkd__attention_vec4(&push), uniform},
-                       .spec_count = 5,
+                       .spec = {lanes, push.hd, block, vkd__attention_vec4(&push), uniform, share},
+                       .spec_count = 6,
                        .groups = {(uint64_t)push.batch * push.heads * blocks},
                    });
 }

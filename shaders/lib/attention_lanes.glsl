@@ -1,8 +1,24 @@
 // What the attention kernels with a lane per row share.  A lane serves one row (a query, or a key in attention_dkv.comp), kept in
 // registers; the rows of the other side are read by all lanes at one address, BLOCK at a time, in a fixed order.
 #extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_ballot : require
 #include "attention.glsl"
 layout(constant_id = 4) const uint UNIFORM = 0;
+layout(constant_id = 5) const uint SHARE = 0; // lanes of a subgroup that load a row of the other side together; 0: each loads all
+
+// SHARE: where a load costs the same whatever its addresses (lavapipe before Mesa 26) a lane loads one vec4 in SHARE of a row and hands
+// it to the others.
+const uint SHARERS = SHARE != 0 ? SHARE : 1, SHARES = SHARE != 0 ? (HD4 + SHARE - 1) / SHARE : 1;
+#define SHARE_ROWS(name, load, r)                                                                                      \
+  vec4 name[BLOCK * SHARES];                                                                                           \
+  if (SHARE != 0) {                                                                                                    \
+    [[unroll]] for (uint u = 0; u < BLOCK; u++) {                                                                      \
+      [[unroll]] for (uint g = 0; g < SHARES; g++)                                                                     \
+        name[u * SHARES + g] = load(r, at[u], min(g * SHARERS + gl_SubgroupInvocationID, HD4 - 1));                    \
+    }                                                                                                                  \
+  }
+#define SHARED(name, load, r, u, i)                                                                                    \
+  (SHARE != 0 ? subgroupBroadcast(name[(u) * SHARES + (i) / SHARERS], (i) % SHARERS) : load(r, at[u], i))
 
 // Elements 4i.. of this lane's row, token first + lane.  UNIFORM: a workgroup is one 8-lane subgroup on a CPU, where eight
 // loads at one address and selects compile several times faster than a load from per-lane addresses.
