@@ -24,6 +24,22 @@ static bool takes(const struct vkd_graph *g, const struct vkd_node *end, int ope
   return vkd__numel(g, end->in[operand]) == vkd__numel(g, product);
 }
 
+static const struct vkd_buffer *buffer_of(const struct vkd_graph *g, vkd_tensor x) {
+  uint64_t offset;
+  const struct vkd_tensor_info *t = vkd__info(g, vkd__view_root(g, x, &offset));
+  return t->place.id ? vkd__info(g, t->place)->buffer : t->buffer;
+}
+
+// Whether the end's result may lie where its product's kernel still reads.
+static bool overwrites(const struct vkd_graph *g, const struct vkd_node *node, const struct vkd_node *end) {
+  vkd_tensor place = vkd__info(g, end->out[0])->place;
+  for (int k = 0; place.id && k < node->nin; k++)
+    if (node->in[k].id && buffer_of(g, node->in[k]) == vkd__info(g, place)->buffer) return true;
+  for (int k = 0; place.id && k < end->nin; k++)
+    if (buffer_of(g, end->in[k]) == vkd__info(g, place)->buffer) return true;
+  return false;
+}
+
 static bool read_elsewhere(const struct vkd_graph *g, const uint8_t *needed, vkd_tensor product, uint32_t end) {
   if (vkd__info(g, product)->place.id) return true;
   for (uint32_t t = product.id; t < g->tensor_count; t++)
@@ -42,6 +58,7 @@ struct vkd_fused vkd__fuse(const struct vkd_graph *g, const uint8_t *needed, uin
   if (next == g->node_count) return none;
   vkd_tensor product = g->nodes[i].out[0];
   const struct vkd_node *end = &g->nodes[next];
+  if (overwrites(g, &g->nodes[i], end)) return none;
   for (size_t k = 0; k < sizeof endings / sizeof endings[0]; k++)
     if (endings[k].op == end->op && takes(g, end, endings[k].operand, product))
       return (struct vkd_fused){next, endings[k].operand, !read_elsewhere(g, needed, product, next)};

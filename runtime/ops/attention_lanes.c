@@ -1,5 +1,5 @@
 // attention_fwd.comp, _dq, _dkv: a lane per row, kept in registers; runs everywhere.  On a CPU a workgroup is one
-// subgroup of 8.
+// subgroup.
 #include "attention.h"
 
 // A GPU's lanes have registers for the rows of small heads, of which tiles would leave most lanes idle.

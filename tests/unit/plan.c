@@ -438,8 +438,20 @@ static struct vkd_graph *new_graph(vkd_tensor x[4], vkd_tensor s[2]) {
   return g;
 }
 
+// A product and a sum of it that is placed where the product reads, or where it does not.
+static struct vkd_graph *placed_sum(bool over_a) {
+  vkd_tensor x[4], s[2], none = {0};
+  struct vkd_graph *g = new_graph(x, s);
+  vkd_tensor w = vkd_input(g, "w", VKD_F32, VKD_SHAPE(8, 8));
+  vkd_tensor a = over_a ? s[0] : x[1];
+  vkd_place(g, vkd_add(g, vkd_matmul(g, a, w, false, false, none, none), x[0]), s[0]);
+  return g;
+}
+
 static void test_known_barriers(void) {
   vkd_tensor x[4], s[2];
+  expect_barriers("a sum over what its product reads", placed_sum(true), ".|");
+  expect_barriers("a sum elsewhere is the product's kernel's", placed_sum(false), ".");
   struct vkd_graph *g = new_graph(x, s);
   for (int i = 0; i < 4; i++) vkd_output(g, vkd_gelu(g, x[i]));
   expect_barriers("nothing shared", g, "....");
