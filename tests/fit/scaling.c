@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "temp.h"
 
 static const struct fit_scaling truth = {
     .fixed = 2e-3, .per_token = 3e-5, .per_pair = 4e-9, .bytes_fixed = 5e6, .bytes_per_token = 7e4};
@@ -56,11 +57,11 @@ static void test_refused(void) {
 static void test_plot(void) {
   struct fit_scaling_row rows[ROWS];
   struct fit_error err;
-  char path[] = "/tmp/vkdit-scaling-XXXXXX", *text = calloc(1, 1 << 20);
-  int fd = mkstemp(path);
-  CHECK(fd >= 0 && text, "no temporary file");
-  if (fd < 0 || !text) return;
-  close(fd);
+  char folder[TEMP_SIZE], path[TEMP_SIZE + 16], *text = calloc(1, 1 << 20);
+  CHECK(text, "no memory");
+  if (!text) return;
+  temp_folder(folder);
+  snprintf(path, sizeof path, "%s/plot.svg", folder);
   make_rows(rows, 0.01);
   CHECK(fit_scaling_plot(path, rows, ROWS, TOKENS, &truth, &err) == FIT_OK, "%s", err.what);
   FILE *f = fopen(path, "r");
@@ -72,7 +73,7 @@ static void test_plot(void) {
   CHECK(circles >= 2 * ROWS, "%d points", circles);
   CHECK(crosses == 8, "%d mentions of 4 frames", crosses);
   CHECK(!strstr(text, "nan"), "a coordinate is not a number");
-  remove(path);
+  CHECK(remove(path) == 0 && remove(folder) == 0, "%s stays", folder);
   free(text);
 }
 

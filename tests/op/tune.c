@@ -7,6 +7,7 @@
 #include "device.h"
 #include "exec_internal.h"
 #include "form.h"
+#include "temp.h"
 #include "tune.h"
 #include "vkd/ops.h"
 
@@ -69,8 +70,9 @@ static void remove_folder(const char *path) {
 }
 
 int main(void) {
-  char folder[] = "/tmp/vkd-tune-XXXXXX";
-  CHECK(mkdtemp(folder) && setenv("VKD_CACHE_DIR", folder, 1) == 0, "no folder");
+  char folder[TEMP_SIZE];
+  temp_folder(folder);
+  CHECK(setenv("VKD_CACHE_DIR", folder, 1) == 0, "no environment");
   struct vkd_device *dev = device_or_skip(true);
   if (vkd_device_get_caps(dev)->timestamp_ns > 0) {
     tune(dev, VKD_F32, false, true, 70, 40, 33);

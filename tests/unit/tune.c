@@ -3,6 +3,7 @@
 #include "form.h"
 #include "graph_internal.h"
 #include "plan.h"
+#include "temp.h"
 #include "tune.h"
 #include "vkd/ops.h"
 
@@ -120,10 +121,10 @@ static uint32_t entries_of(const struct vkd_device_caps *caps, const char *dir) 
 }
 
 static void test_files(void) {
-  char dir[] = "/tmp/vkd-tune-XXXXXX", sub[64];
+  char dir[TEMP_SIZE], sub[TEMP_SIZE + 16];
   struct vkd_error err = {0};
   struct vkd_tune *table;
-  CHECK(mkdtemp(dir), "no folder");
+  temp_folder(dir);
   snprintf(sub, sizeof sub, "%s/made/when", dir);
   CHECK(vkd_tune_load(&table, &gpu, sub, &err) == VKD_OK && !table->count && *table->path, "%s", err.what);
   CHECK(vkd__tune_set(table, "matmul/nt/fp32/m1/n2/k3", "tile", 12345, &err) == VKD_OK &&
