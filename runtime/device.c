@@ -17,9 +17,10 @@ static const char *result_name(VkResult r) {
     return #name;
     X(VK_ERROR_OUT_OF_HOST_MEMORY)
     X(VK_ERROR_OUT_OF_DEVICE_MEMORY)
-    X(VK_ERROR_INITIALIZATION_FAILED) X(VK_ERROR_DEVICE_LOST) X(VK_ERROR_MEMORY_MAP_FAILED)
-        X(VK_ERROR_LAYER_NOT_PRESENT) X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT)
-            X(VK_ERROR_INCOMPATIBLE_DRIVER) X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
+    X(VK_ERROR_INITIALIZATION_FAILED)
+    X(VK_ERROR_DEVICE_LOST) X(VK_ERROR_MEMORY_MAP_FAILED) X(VK_ERROR_LAYER_NOT_PRESENT)
+        X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT) X(VK_ERROR_INCOMPATIBLE_DRIVER)
+            X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
 #undef X
                 default : return "VkResult";
   }
@@ -226,8 +227,10 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
                                                  const VkDebugUtilsMessengerCallbackDataEXT *data, void *user) {
   (void)severity, (void)types;
   struct vkd_device *dev = user;
+  // What the layer tells of itself, such as features it turns on for its own shaders.
+  if (data->pMessageIdName && strcmp(data->pMessageIdName, "WARNING-Setting-Limit-Adjusted") == 0) return VK_FALSE;
   if (dev->validation_count++ == 0) snprintf(dev->validation_first, sizeof dev->validation_first, "%s", data->pMessage);
-  vkd_log(VKD_LOG_WARN, "validation: %s", data->pMessage);
+  vkd_log(VKD_LOG_WARN, "validation: [%s] %s", data->pMessageIdName, data->pMessage);
   return VK_FALSE;
 }
 

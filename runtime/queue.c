@@ -143,7 +143,7 @@ static enum vkd_status submit(struct vkd_device *dev, struct vkd__queue *q, cons
   VkResult r = vkQueueSubmit(q->handle, 1, &info, VK_NULL_HANDLE);
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "submitting work to %s", dev->caps.name);
   q->submitted = *ticket = value;
-  return check_validation(dev, err);
+  return VKD_OK; // a complaint is told after the wait: who hears of an error here takes the work for not submitted
 }
 
 enum vkd_status vkd__submit(struct vkd_device *dev, const VkCommandBuffer *commands, uint32_t count, uint64_t *ticket,
