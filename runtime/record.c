@@ -179,6 +179,24 @@ uint32_t vkd__wg_row(const struct vkd_lower *l, int64_t row_length) {
   return lanes;
 }
 
+// Dispatches between two barriers may run in any order: in the opposite one, results that change tell of a dispatch
+// that touches what it did not name.  Drivers that run one dispatch at a time show no such mistake by themselves, and
+// validation layers see nothing of what is reached through addresses.
+static void reverse_between_barriers(struct vkd_tape *tape) {
+  for (uint32_t begin = 0, end; begin < tape->count; begin = end) {
+    bool barrier = tape->entries[begin].barrier;
+    for (end = begin + 1; end < tape->count && !tape->entries[end].barrier; end++) {
+    }
+    tape->entries[begin].barrier = false;
+    for (uint32_t i = begin, k = end - 1; i < k; i++, k--) {
+      struct vkd_tape_entry e = tape->entries[i];
+      tape->entries[i] = tape->entries[k];
+      tape->entries[k] = e;
+    }
+    tape->entries[begin].barrier = barrier;
+  }
+}
+
 enum vkd_status vkd__record(struct vkd_tape *tape, const struct vkd_graph *g, const struct vkd_plan *plan,
                             const struct vkd_device_caps *caps, const struct vkd_bases *bases, struct vkd_error *err) {
   const char *sync = getenv("VKD_SYNC");
@@ -192,6 +210,7 @@ enum vkd_status vkd__record(struct vkd_tape *tape, const struct vkd_graph *g, co
     op->lower(&l, &g->nodes[i]);
   }
   free(l.open);
+  if (sync && strcmp(sync, "reverse") == 0) reverse_between_barriers(tape);
   return l.error.status == VKD_OK ? VKD_OK : vkd_fail(err, l.error.status, "%s", l.error.what);
 }
 
