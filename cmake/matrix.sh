@@ -13,17 +13,19 @@ vkdit=$build/tools/vkdit
 fast_ops="layernorm adamw"
 fast_tests='^train/(first_step|reference)$'
 
-# name, what it takes: `run` runs kernels, `compile` compiles them for a card; recipe of cmake/toolchain.sh with its arguments
-# Debian 12's own suite serves as a source of old drivers on newer systems too.
+# name; run kernels, or compile them for a card; an environment variable or -; recipe of cmake/toolchain.sh with its arguments.
+# Debian 12 serves as a source of old drivers on newer systems too.
 drivers() {
   cat <<DRIVERS
-lavapipe-22.3 run lavapipe bookworm bookworm
-lavapipe-25.0 run lavapipe bookworm bookworm-backports
-lavapipe-26.1 run lavapipe trixie trixie-backports
-swiftshader run chromium bookworm
-navi21 compile radv bookworm bookworm-backports
-navi31 compile radv bookworm bookworm-backports
-gfx1201 compile radv bookworm bookworm-backports
+lavapipe-22.3 run - lavapipe bookworm bookworm
+lavapipe-25.0 run - lavapipe bookworm bookworm-backports
+lavapipe-26 run - lavapipe trixie trixie-backports
+lavapipe-26/4 run LP_NATIVE_VECTOR_WIDTH=128 lavapipe trixie trixie-backports
+lavapipe-26/16 run LP_NATIVE_VECTOR_WIDTH=512 lavapipe trixie trixie-backports
+swiftshader run - chromium bookworm
+navi21 compile RADV_FORCE_FAMILY=navi21 radv bookworm bookworm-backports
+navi31 compile RADV_FORCE_FAMILY=navi31 radv bookworm bookworm-backports
+gfx1201 compile RADV_FORCE_FAMILY=gfx1201 radv bookworm bookworm-backports
 DRIVERS
 }
 
@@ -54,7 +56,7 @@ failed=0
 step() {
   local name=$1 what=$2 begin=$SECONDS status=0 log
   shift 2
-  log=$out/$name.${what// /-}.txt
+  log=$out/${name/\//-}.${what// /-}.txt
   "$@" > "$log" 2>&1 || status=$?
   if [ $status = 0 ]; then
     row "$name" "$what" pass $((SECONDS - begin)) "$(grep -E 'cases on|tests passed|pipelines' "$log" | tail -n 1)"
@@ -66,7 +68,7 @@ step() {
 
 selftest() {
   local launcher=$1 op
-  if [ $fast = no ]; then
+  if [ "$fast" = no ]; then
     on "$launcher" "$vkdit" selftest
   else
     for op in $fast_ops; do on "$launcher" "$vkdit" selftest --op "$op" || return 1; done
@@ -76,22 +78,22 @@ selftest() {
 # The tests are told their launcher when they are configured.
 training_tests() {
   cmake -S "$root" -B "$build" -DVKD_TEST_LAUNCHER="$1" > /dev/null
-  if [ $fast = no ]; then
+  if [ "$fast" = no ]; then
     ctest --test-dir "$build" -L '^train$' --output-on-failure --no-tests=error
   else
     ctest --test-dir "$build" -R "$fast_tests" --output-on-failure --no-tests=error
   fi
 }
 
-# check NAME KIND RECIPE ARGS...
+# check NAME KIND VARIABLE RECIPE ARGS...; in a subshell, so that what one driver needs does not reach the next
 check() {
-  local name=$1 kind=$2 launcher=
-  shift 2
+  local name=$1 kind=$2 variable=$3 launcher=
+  shift 3
   "$root/cmake/toolchain.sh" "$1" "$(prefix_of "$@")" "${@:2}" || {
-    failed=1
     row "$name" fetch FAIL 0 "$*"
-    return
+    return 1
   }
+  [ "$variable" = - ] || export "${variable?}"
   if [ "$1" = chromium ]; then
     VK_DRIVER_FILES=$(prefix_of "$@")/swiftshader.json
     export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES
@@ -100,11 +102,12 @@ check() {
     launcher=$(prefix_of "$@")/bin/vkrun
   fi
   if [ "$kind" = compile ]; then
-    RADV_FORCE_FAMILY=$name step "$name" compile-only on "$launcher" "$vkdit" selftest --compile-only
+    step "$name" compile-only on "$launcher" "$vkdit" selftest --compile-only
   else
     step "$name" selftest selftest "$launcher"
     step "$name" "training tests" training_tests "$launcher"
   fi
+  return $failed
 }
 
 fast=no
@@ -117,11 +120,10 @@ mkdir -p "$out"
 was=$(sed -n 's/^VKD_TEST_LAUNCHER:[A-Z]*=//p' "$build/CMakeCache.txt")
 trap 'cmake -S "$root" -B "$build" -DVKD_TEST_LAUNCHER="$was" > /dev/null' EXIT
 known=0
-while read -r name kind recipe; do
-  [ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
+while read -r -a driver; do
+  [ $# = 0 ] || [[ " $* " == *" ${driver[0]} "* ]] || continue
   known=$((known + 1))
-  # shellcheck disable=SC2086 # a recipe is words
-  check "$name" "$kind" $recipe < /dev/null
+  (check "${driver[@]}" < /dev/null) || failed=1
 done < <(drivers)
 [ $known -gt 0 ] || {
   echo "matrix: no driver of $*; there are $(drivers | cut -d ' ' -f 1 | paste -sd ' ')" >&2
