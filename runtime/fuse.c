@@ -40,20 +40,20 @@ static bool overwrites(const struct vkd_graph *g, const struct vkd_node *node, c
   return false;
 }
 
-static bool read_elsewhere(const struct vkd_graph *g, const uint8_t *needed, vkd_tensor product, uint32_t end) {
-  if (vkd__info(g, product)->place.id) return true;
-  for (uint32_t t = product.id; t < g->tensor_count; t++)
-    if (g->tensors[t].output && looks_into(g, (vkd_tensor){t}, product)) return true;
-  for (uint32_t i = vkd__info(g, product)->node + 1; i < g->node_count; i++)
+static bool read_elsewhere(const struct vkd_graph *g, const uint8_t *needed, vkd_tensor x, uint32_t end) {
+  if (vkd__info(g, x)->place.id) return true;
+  for (uint32_t t = x.id; t < g->tensor_count; t++)
+    if (g->tensors[t].output && looks_into(g, (vkd_tensor){t}, x)) return true;
+  for (uint32_t i = vkd__info(g, x)->node + 1; i < g->node_count; i++)
     for (int k = 0; i != end && works(g, needed, i) && k < g->nodes[i].nin; k++)
-      if (looks_into(g, g->nodes[i].in[k], product)) return true;
+      if (looks_into(g, g->nodes[i].in[k], x)) return true;
   return false;
 }
 
-struct vkd_fused vkd__fuse(const struct vkd_graph *g, const uint8_t *needed, uint32_t i) {
+static struct vkd_fused ending_of(const struct vkd_graph *g, const uint8_t *needed, uint32_t i) {
   struct vkd_fused none = {0};
   uint32_t next = i + 1;
-  if (g->nodes[i].op != VKD_OP_matmul || !works(g, needed, i)) return none;
+  if (g->nodes[i].op != VKD_OP_matmul) return none;
   while (next < g->node_count && !works(g, needed, next)) next++;
   if (next == g->node_count) return none;
   vkd_tensor product = g->nodes[i].out[0];
@@ -61,6 +61,35 @@ struct vkd_fused vkd__fuse(const struct vkd_graph *g, const uint8_t *needed, uin
   if (overwrites(g, &g->nodes[i], end)) return none;
   for (size_t k = 0; k < sizeof endings / sizeof endings[0]; k++)
     if (endings[k].op == end->op && takes(g, end, endings[k].operand, product))
-      return (struct vkd_fused){next, endings[k].operand, !read_elsewhere(g, needed, product, next)};
+      return (struct vkd_fused){next, endings[k].operand, !read_elsewhere(g, needed, product, next), 0, false};
   return none;
+}
+
+// The first cast of the whole of x to 16 bits, 0: none.  It may be done as soon as x is there, since nothing writes a
+// temporary again; what lies in bound storage is another matter.
+static uint32_t cast_of(const struct vkd_graph *g, const uint8_t *needed, vkd_tensor x) {
+  if (vkd__info(g, x)->place.id) return 0;
+  for (uint32_t i = vkd__info(g, x)->node + 1; i < g->node_count; i++) {
+    const struct vkd_node *n = &g->nodes[i];
+    if (n->op == VKD_OP_cast && works(g, needed, i) && takes(g, n, 0, x) && !vkd__info(g, n->out[0])->place.id)
+      return i;
+  }
+  return 0;
+}
+
+// Whether the node's kernel has a row that rounds to 16 bits: where operands of a product are of 16 bits.
+static bool rounds(const struct vkd_graph *g, const struct vkd_node *node) {
+  return node->op == VKD_OP_matmul && vkd_dtype_16bit(vkd_tensor_dtype(g, node->in[0]));
+}
+
+struct vkd_fused vkd__fuse(const struct vkd_graph *g, const uint8_t *needed, uint32_t i) {
+  const struct vkd_node *node = &g->nodes[i];
+  if (!works(g, needed, i)) return (struct vkd_fused){0};
+  struct vkd_fused fused = ending_of(g, needed, i);
+  if (!rounds(g, node)) return fused;
+  vkd_tensor result = g->nodes[fused.node ? fused.node : i].out[0];
+  fused.cast = cast_of(g, needed, result);
+  fused.narrow = fused.cast && !read_elsewhere(g, needed, result, fused.cast);
+  if (!fused.node) fused.hidden = fused.narrow;
+  return fused;
 }

@@ -27,8 +27,8 @@ struct vkd_dispatch {
 const struct vkd_graph *vkd__lower_graph(const struct vkd_lower *l);
 const struct vkd_device_caps *vkd__lower_caps(const struct vkd_lower *l);
 
-uint64_t vkd__read(struct vkd_lower *l, vkd_tensor x); // 0 for the empty tensor
-uint64_t vkd__write(struct vkd_lower *l, vkd_tensor x);
+uint64_t vkd__read(struct vkd_lower *l, vkd_tensor x);  // 0 for the empty tensor
+uint64_t vkd__write(struct vkd_lower *l, vkd_tensor x); // 0 for one that is not stored (struct vkd_fused)
 // Address of `x` at `offset` bytes; `bytes` of it are written.
 uint64_t vkd__write_part(struct vkd_lower *l, vkd_tensor x, uint64_t offset, uint64_t bytes);
 // Address of node scratch at `offset` bytes; `bytes` of it are touched.
@@ -46,6 +46,9 @@ void vkd__lower_form(struct vkd_lower *l, const struct vkd_node *node);
 
 // What the node's kernel has to compute beside it.
 struct vkd_fused vkd__lower_fused(const struct vkd_lower *l);
+// Of it the cast: where the rounded result goes (0: there is no cast), and its dtype as shaders/lib/round.glsl has it.
+uint64_t vkd__write_rounded(struct vkd_lower *l);
+uint32_t vkd__round_to(const struct vkd_lower *l); // 0: no cast, 1: fp16, 2: bf16
 
 // groups for n items, `per` of them to a workgroup
 static inline uint64_t vkd__groups(uint64_t n, uint64_t per) { return (n + per - 1) / per; }

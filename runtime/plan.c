@@ -55,7 +55,7 @@ static vkd_tensor owner(const struct vkd_graph *g, vkd_tensor x, const vkd_tenso
 
 struct work {
   uint8_t *needed, *done;
-  uint8_t *hidden; // per tensor: a product that is not stored
+  uint8_t *hidden; // per tensor: its kernel hands it on and does not store it
   const struct vkd_form **forms;
   struct vkd_fused *fused;
   vkd_tensor *joined;
@@ -98,10 +98,13 @@ static void touch_all(struct work *w, const struct vkd_graph *g, const struct vk
 }
 
 static void find_fused(struct work *w, const struct vkd_graph *g, uint32_t i) {
+  const struct vkd_fused *f = &w->fused[i];
+  if (w->done[i]) return;
   w->fused[i] = vkd__fuse(g, w->needed, i);
-  if (!w->fused[i].node) return;
-  w->done[w->fused[i].node] = 1;
-  w->hidden[g->nodes[i].out[0].id] = w->fused[i].hidden;
+  if (f->node) w->done[f->node] = 1;
+  if (f->cast) w->done[f->cast] = 1;
+  w->hidden[g->nodes[i].out[0].id] = f->hidden;
+  if (f->node) w->hidden[g->nodes[f->node].out[0].id] = f->narrow;
 }
 
 static enum vkd_status find_lifetimes(struct work *w, const struct vkd_graph *g, const struct vkd_form_choice *choice,
@@ -126,6 +129,7 @@ static enum vkd_status find_lifetimes(struct work *w, const struct vkd_graph *g,
     find_fused(w, g, i);
     touch_all(w, g, n, i);
     if (w->fused[i].node) touch_all(w, g, &g->nodes[w->fused[i].node], i);
+    if (w->fused[i].cast) touch_all(w, g, &g->nodes[w->fused[i].cast], i);
     w->forms[i] = vkd__form_choose(choice, g, n);
     uint64_t scratch = n->scratch + (w->forms[i] ? w->forms[i]->scratch(choice->caps, g, n) : 0);
     if (scratch) {
@@ -258,7 +262,8 @@ enum vkd_status vkd__plan_create(struct vkd_plan **out, const struct vkd_graph *
   plan->done = w.done;
   plan->forms = w.forms;
   plan->fused = w.fused;
-  w.needed = w.done = NULL;
+  plan->hidden = w.hidden;
+  w.needed = w.done = w.hidden = NULL;
   w.forms = NULL;
   w.fused = NULL;
   place_leaves(plan, g);
@@ -286,6 +291,7 @@ void vkd__plan_destroy(struct vkd_plan **pplan) {
   free(plan->done);
   free(plan->forms);
   free(plan->fused);
+  free(plan->hidden);
   free(plan->tensors);
   free(plan->scratch);
   free(plan->chunk_bytes);

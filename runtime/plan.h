@@ -25,6 +25,7 @@ struct vkd_plan {
   const struct vkd_form **forms; // per node; NULL: its op has one way alone
   struct vkd_fused *fused;       // per node: what its kernel computes beside it
   uint8_t *done;                 // per node: another node's kernel computes it
+  uint8_t *hidden;               // per tensor: its kernel hands it on and does not store it
   struct vkd_place *tensors;     // per tensor
   struct vkd_place *scratch;     // per node
   uint64_t *chunk_bytes;         // temporaries

@@ -63,7 +63,7 @@ static uint64_t operand(struct vkd_lower *l, vkd_tensor x, bool write) {
 }
 
 uint64_t vkd__read(struct vkd_lower *l, vkd_tensor x) { return operand(l, x, false); }
-uint64_t vkd__write(struct vkd_lower *l, vkd_tensor x) { return operand(l, x, true); }
+uint64_t vkd__write(struct vkd_lower *l, vkd_tensor x) { return l->plan->hidden[x.id] ? 0 : operand(l, x, true); }
 
 uint64_t vkd__write_part(struct vkd_lower *l, vkd_tensor x, uint64_t offset, uint64_t bytes) {
   const struct vkd_place *p = &l->plan->tensors[x.id];
@@ -87,6 +87,16 @@ bool vkd__placed_in(const struct vkd_lower *l, vkd_tensor part, vkd_tensor whole
 
 struct vkd_fused vkd__lower_fused(const struct vkd_lower *l) {
   return l->plan->fused[l->node];
+}
+
+uint64_t vkd__write_rounded(struct vkd_lower *l) {
+  uint32_t cast = l->plan->fused[l->node].cast;
+  return cast ? vkd__write(l, l->graph->nodes[cast].out[0]) : 0;
+}
+
+uint32_t vkd__round_to(const struct vkd_lower *l) {
+  uint32_t cast = l->plan->fused[l->node].cast;
+  return !cast ? 0 : l->graph->nodes[cast].p.cast.dtype == VKD_F16 ? 1 : 2;
 }
 
 void vkd__lower_form(struct vkd_lower *l, const struct vkd_node *node) { l->plan->forms[l->node]->lower(l, node); }

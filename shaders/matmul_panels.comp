@@ -44,10 +44,16 @@ void store_eight(uint row, uint eight, float x) {
   if ((p.has & MATMUL_HAS_BIAS) != 0) x += load(p.bias, eight);
   if ((p.has & MATMUL_HAS_ADD) != 0) x += load(p.add, i);
   if ((p.has & MATMUL_HAS_C) != 0) store(p.c, i, x);
-  if (ENDING == MATMUL_PLAIN) return;
-  float e = HAS_E ? load(p.e, i) : 0.0;
-  float gate = HAS_GATE ? load(p.gate, row / p.rows_per_gate * (p.n / 8) + eight) : 0.0;
-  store(p.y, i, ending(x, e, gate));
+  if (END == MATMUL_PLAIN) return;
+  if (ENDING != MATMUL_PLAIN) {
+    float e = HAS_E ? load(p.e, i) : 0.0;
+    float gate = HAS_GATE ? load(p.gate, row / p.rows_per_gate * (p.n / 8) + eight) : 0.0;
+    x = ending(x, e, gate);
+    if ((p.has & MATMUL_HAS_Y) != 0) store(p.y, i, x);
+  }
+#ifdef ROUNDS
+  if (ROUND != 0) store16_eight(p.y16, i, x, ROUND);
+#endif
 }
 
 void main() {

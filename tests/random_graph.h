@@ -76,13 +76,19 @@ static inline vkd_tensor rg_matmul(struct random_graph *r, vkd_tensor x) {
   int64_t k = ta ? rows : cols, m = ta ? cols : rows;
   vkd_tensor w = tb ? rg_pick(r, n, k) : rg_pick(r, k, n);
   vkd_tensor bias = rg_below(r, 3) ? none : rg_vector(r, n), add = rg_below(r, 3) ? none : rg_pick(r, m, n);
-  if (rg_half && rg_below(r, 3) == 0) {
-    enum vkd_dtype dtype = rg_below(r, 2) ? VKD_F16 : VKD_BF16;
+  bool half = rg_half && rg_below(r, 3) == 0;
+  enum vkd_dtype dtype = half && rg_below(r, 2) ? VKD_F16 : VKD_BF16;
+  if (half) {
     x = vkd_cast(r->g, x, dtype);
     w = vkd_cast(r->g, w, dtype);
     if (rg_below(r, 2)) rg_keep(r, vkd_cast(r->g, vkd_slice(r->g, x, 0, 1 + rg_below(r, rows)), VKD_F32));
   }
-  return vkd_matmul(r->g, x, w, ta, tb, bias, add);
+  vkd_tensor y = vkd_matmul(r->g, x, w, ta, tb, bias, add);
+  if (half && rg_below(r, 2)) {
+    vkd_tensor end = rg_below(r, 2) ? vkd_gelu(r->g, y) : y;
+    rg_keep(r, vkd_cast(r->g, vkd_cast(r->g, end, dtype), VKD_F32));
+  }
+  return y;
 }
 
 static inline vkd_tensor rg_concat(struct random_graph *r, vkd_tensor x) {

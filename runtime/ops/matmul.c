@@ -78,10 +78,8 @@ void matmul_backward(struct vkd_graph *g, const struct vkd_node *node, const vkd
   din[0] = vkd__like(g, da, node->in[0]);
 }
 
-uint32_t vkd__matmul_ending(const struct vkd_lower *l) {
-  struct vkd_fused fused = vkd__lower_fused(l);
-  if (!fused.node) return MATMUL_PLAIN;
-  switch (vkd__lower_graph(l)->nodes[fused.node].op) {
+static uint32_t formula_of(enum vkd_op op) {
+  switch (op) {
   case VKD_OP_gelu:
     return MATMUL_GELU;
   case VKD_OP_gelu_dx:
@@ -93,11 +91,18 @@ uint32_t vkd__matmul_ending(const struct vkd_lower *l) {
   }
 }
 
+uint32_t vkd__matmul_ending(const struct vkd_lower *l) {
+  struct vkd_fused fused = vkd__lower_fused(l);
+  uint32_t formula = fused.node ? formula_of(vkd__lower_graph(l)->nodes[fused.node].op) : MATMUL_PLAIN;
+  return formula | vkd__round_to(l) * MATMUL_ROUND;
+}
+
 // Operands of what the kernel computes beside the product.
 static void push_ending(struct vkd_lower *l, const struct vkd_fused *fused, struct matmul_push *push) {
   const struct vkd_graph *g = vkd__lower_graph(l);
   const struct vkd_node *end = &g->nodes[fused->node];
   push->y = vkd__write(l, end->out[0]);
+  if (push->y) push->has |= MATMUL_HAS_Y;
   if (end->nin > 1) push->e = vkd__read(l, end->in[fused->operand ? 0 : 1]);
   if (end->op != VKD_OP_gate_add) return;
   push->gate = vkd__read(l, end->in[2]);
@@ -110,7 +115,8 @@ struct matmul_push vkd__matmul_push(struct vkd_lower *l, const struct vkd_node *
   struct vkd_fused fused = vkd__lower_fused(l);
   struct matmul_push push = {.bias = vkd__read(l, node->in[2]),
                              .add = vkd__read(l, node->in[3]),
-                             .c = fused.hidden ? 0 : vkd__write(l, node->out[0]),
+                             .c = vkd__write(l, node->out[0]),
+                             .y16 = vkd__write_rounded(l),
                              .m = (uint32_t)d.m,
                              .n = (uint32_t)d.n,
                              .k = (uint32_t)d.k};

@@ -96,7 +96,7 @@ void matmul_simd_lower(struct vkd_lower *l, const struct vkd_node *node) {
   push.b = address_of(l, &o.b, bytes_of(&o.a));
   bool whole = !o.swapped && push.m % PANEL_ROWS == 0 && push.n % PANEL_COLS == 0;
   uint64_t rows = (uint64_t)o.a.count, cols = (uint64_t)o.b.count;
-  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = VKD_K_matmul_panels,
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = ROUNDED(l, matmul_panels),
                                           .push = &push,
                                           .push_size = sizeof push,
                                           .spec = {LANES, o.a.form, vkd__matmul_ending(l), whole, o.swapped},

@@ -36,7 +36,7 @@ void vkd__matmul_dispatch(struct vkd_lower *l, const struct vkd_node *node, uint
   push.a = vkd__scratch(l, 0, bytes, false);
   push.k = slices;
   uint32_t lanes = vkd__wg_items(l);
-  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = VKD_K_matmul_sum,
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = ROUNDED(l, matmul_sum),
                                           .push = &push,
                                           .push_size = sizeof push,
                                           .spec = {lanes, vkd__matmul_ending(l)},

@@ -98,6 +98,9 @@ vkd_tensor vkd__cast_again(struct vkd_graph *g, vkd_tensor x);
 #define KERNEL_OF(dtype, name)                                                                                         \
   ((dtype) == VKD_F16 ? VKD_K_##name##_f16 : (dtype) == VKD_BF16 ? VKD_K_##name##_bf16 : VKD_K_##name)
 
+// The row of a kernel that also rounds its result to 16 bits, where it has to.
+#define ROUNDED(l, name) (vkd__round_to(l) ? VKD_K_##name##_half : VKD_K_##name)
+
 // x in the shape of `like`
 vkd_tensor vkd__like(struct vkd_graph *g, vkd_tensor x, vkd_tensor like);
 

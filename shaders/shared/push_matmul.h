@@ -3,17 +3,19 @@
 #define VKD_PUSH_MATMUL_H
 #include "ref.h"
 
-// c = op(a) op(b) + bias + add, not stored where its address is 0; then y = what comes next:
+// c = op(a) op(b) + bias + add, not stored where its address is 0; then y = what comes next, likewise:
 #define MATMUL_PLAIN 0    // nothing
 #define MATMUL_GELU 1     // gelu(c)
 #define MATMUL_GELU_DX 2  // gelu'(e) c
 #define MATMUL_GATE_ADD 3 // e + c gate, a row of gate for rows_per_gate rows
 #define MATMUL_ADD 4      // c + e
+#define MATMUL_ROUND 8    // and, times 1 for fp16 or 2 for bf16: y16 = what came out last, in 16 bits
 #define MATMUL_HAS_BIAS 1
 #define MATMUL_HAS_ADD 2
 #define MATMUL_HAS_C 4
+#define MATMUL_HAS_Y 8
 struct matmul_push {
-  Addr a, b, bias, add, c, e, gate, y;
+  Addr a, b, bias, add, c, e, gate, y, y16;
   uint m, n, k, has, rows_per_gate;
 };
 

@@ -1,5 +1,7 @@
-// Casts on the device, bit by bit as the host's: random bit patterns of every exponent, infinities and NaNs.
+// Casts on the device, bit by bit as the host's: random bit patterns of every exponent, infinities and NaNs; and those
+// that kernels do beside what they compute.
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "device.h"
@@ -58,9 +60,58 @@ static void run(struct vkd_device *dev, enum vkd_dtype dtype) {
   vkd_graph_destroy(&g);
 }
 
+// A product, and what it ends with, in fp32 and in 16 bits.
+static void run_product(struct vkd_device *dev, enum vkd_dtype dtype, int64_t m, int64_t n, int64_t k, bool gelu) {
+  struct vkd_error err = {0};
+  struct vkd_graph *g;
+  struct vkd_program *program = NULL;
+  enum vkd_status st = vkd_graph_create(&g, &err);
+  vkd_tensor x = vkd_input(g, "x", VKD_F32, VKD_SHAPE(m, k)), w = vkd_input(g, "w", VKD_F32, VKD_SHAPE(n, k));
+  vkd_tensor y = vkd_linear(g, vkd_cast(g, x, dtype), vkd_cast(g, w, dtype), (vkd_tensor){0});
+  if (gelu) y = vkd_gelu(g, y);
+  vkd_tensor half = vkd_cast(g, y, dtype);
+  vkd_output(g, y);
+  vkd_output(g, half);
+  st = vkd_program_create(&program, &(struct vkd_program_params){.device = dev, .graph = g}, &err);
+  if (st == VKD_OK) {
+    float *a = vkd_program_input(program, 0, x), *b = vkd_program_input(program, 0, w);
+    uint32_t state = 1;
+    for (int64_t i = 0; i < (m + n) * k; i++) { // rows of very different size: subnormals and infinities too
+      state = state * 1664525 + 1013904223;
+      float value = ((float)(state >> 8) * 0x1p-23F - 1) * ldexpf(1, (int)(i / k % 31) - 20);
+      *(i < m * k ? a + i : b + (i - m * k)) = value;
+    }
+    st = vkd_program_run(program, &err);
+  }
+  CHECK(st == VKD_OK, "%s", err.what);
+  const float *whole = st == VKD_OK ? vkd_program_output(program, 0, y) : NULL;
+  const uint16_t *rounded = st == VKD_OK ? vkd_program_output(program, 0, half) : NULL;
+  int wrong = 0;
+  for (int64_t i = 0; whole && i < m * n; i++) wrong += rounded[i] != vkd_half_bits(dtype, whole[i]);
+  CHECK(wrong == 0, "%s of %lld x %lld x %lld: %d roundings differ", vkd_dtype_name(dtype), (long long)m, (long long)n,
+        (long long)k, wrong);
+  vkd_program_destroy(&program);
+  vkd_graph_destroy(&g);
+}
+
+static void run_products(struct vkd_device *dev, enum vkd_dtype dtype) {
+  static const char *const forms[] = {"simd", "bcast", "tile", "coopmat"};
+  for (size_t f = 0; f < sizeof forms / sizeof forms[0]; f++) {
+    char form[32];
+    snprintf(form, sizeof form, "matmul=%s", forms[f]);
+    setenv("VKD_FORM", form, 1);
+    run_product(dev, dtype, 64, 32, 16, false);
+    run_product(dev, dtype, 37, 35, 20, true);
+    run_product(dev, dtype, 3, 35, 1032, false);
+  }
+  unsetenv("VKD_FORM");
+}
+
 int main(void) {
   struct vkd_device *dev = device_or_skip(true);
   run(dev, VKD_F16);
   run(dev, VKD_BF16);
+  run_products(dev, VKD_F16);
+  run_products(dev, VKD_BF16);
   return device_done(&dev);
 }

@@ -101,9 +101,15 @@ static uint64_t *copy_marks(const uint64_t *from, size_t n) {
   return marks;
 }
 
-// A product that nothing reads but what its own kernel computes beside it is not stored.
-static bool is_hidden(const struct play *p, vkd_tensor x) {
-  return x.id && p->plan->fused[vkd__info(p->g, root_of(p->g, x))->node].hidden;
+// What nothing reads but what its own kernel computes beside it is not stored.
+static bool is_hidden(const struct play *p, vkd_tensor x) { return p->plan->hidden[root_of(p->g, x).id]; }
+
+// Results may be written before the last input is read.
+static void fill_results(const struct play *p, uint32_t node, uint64_t mark) {
+  for (int o = 0; o < p->g->nodes[node].nout; o++) {
+    vkd_tensor y = p->g->nodes[node].out[o];
+    if (!is_hidden(p, y)) fill(p, &p->plan->tensors[y.id], mark);
+  }
 }
 
 static void play_node(struct play *p, uint32_t index, uint64_t seed) {
@@ -119,18 +125,20 @@ static void play_node(struct play *p, uint32_t index, uint64_t seed) {
       memcpy(whole + done, mark_at(p, &at[n->in[k].id]), marks_of(p->g, n->in[k]) * sizeof *whole);
       done += marks_of(p->g, n->in[k]);
     }
-  } else { // results and scratch may be written before the last input is read
+  } else {
+    const struct vkd_fused *beside = &p->plan->fused[index];
     fill(p, &p->plan->scratch[index], mark | 1u << 31);
-    for (int o = 0; o < n->nout && !is_hidden(p, n->out[0]); o++) fill(p, &at[n->out[o].id], mark | 1u << 30);
-    uint32_t beside = p->plan->fused[index].node;
-    if (beside) fill(p, &at[p->g->nodes[beside].out[0].id], mark | 1u << 29);
+    fill_results(p, index, mark | 1u << 30);
+    if (beside->node) fill_results(p, beside->node, mark | 1u << 29);
+    if (beside->cast) fill_results(p, beside->cast, mark | 1u << 28);
     for (int k = 0; k < n->nin; k++)
       CHECK(!n->in[k].id || is_hidden(p, n->in[k]) || count_wrong(p, n->in[k]) == 0,
             "seed %llu, node %u (%s): input %d was overwritten", (unsigned long long)seed, index,
             op_of(p->g, index)->name, k);
     for (int k = 0; k < n->nin; k++)
       for (int o = 0; o < n->nout; o++)
-        CHECK(!n->in[k].id || is_hidden(p, n->in[k]) || !share_bytes(&at[n->in[k].id], &at[n->out[o].id]),
+        CHECK(!n->in[k].id || is_hidden(p, n->in[k]) || is_hidden(p, n->out[o]) ||
+                  !share_bytes(&at[n->in[k].id], &at[n->out[o].id]),
               "seed %llu, node %u (%s): input %d lies in output %d", (unsigned long long)seed, index,
               op_of(p->g, index)->name, k, o);
   }
@@ -139,8 +147,9 @@ static void play_node(struct play *p, uint32_t index, uint64_t seed) {
       fill(p, &at[n->in[k].id], mark);
       overrun(p, &at[n->in[k].id], (vkd_tensor){0});
     }
-  for (int o = 0; o < n->nout && !is_hidden(p, n->out[0]); o++) {
+  for (int o = 0; o < n->nout; o++) {
     vkd_tensor y = n->out[o];
+    if (is_hidden(p, y)) continue;
     CHECK(at[y.id].space != VKD_SPACE_NONE, "seed %llu, node %u (%s): output %d has no place", (unsigned long long)seed,
           index, op_of(p->g, index)->name, o);
     CHECK(at[y.id].space != VKD_SPACE_BOUND || vkd__info(p->g, y)->place.id,
@@ -305,7 +314,7 @@ static void test_regions(uint64_t seed) {
 }
 
 // ---- barriers ------------------------------------------------------------------------------------------------------
-enum { RANGES = 2 * (VKD_MAX_IN + VKD_MAX_OUT) + 1 };
+enum { RANGES = 3 * (VKD_MAX_IN + VKD_MAX_OUT) + 1 };
 struct touched {
   struct vkd_place at[RANGES];
   bool write[RANGES];
@@ -331,6 +340,7 @@ static struct touched touched_by(const struct vkd_graph *g, const struct vkd_pla
     t.any = true;
   }
   if (t.any && plan->fused[node].node) add_touched(&t, plan, &g->nodes[plan->fused[node].node]);
+  if (t.any && plan->fused[node].cast) add_touched(&t, plan, &g->nodes[plan->fused[node].cast]);
   uint64_t offset = 0;
   for (int k = 0; k < n->nin; k++) {
     const struct vkd_place *at = &plan->tensors[n->in[k].id], *whole = &plan->tensors[n->out[0].id];
