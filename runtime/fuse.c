@@ -77,9 +77,10 @@ static uint32_t cast_of(const struct vkd_graph *g, const uint8_t *needed, vkd_te
   return 0;
 }
 
-// Whether the node's kernel has a row that rounds to 16 bits: where operands of a product are of 16 bits.
+// Products of fp32 have no kernels that round.
 static bool rounds(const struct vkd_graph *g, const struct vkd_node *node) {
-  return node->op == VKD_OP_matmul && vkd_dtype_16bit(vkd_tensor_dtype(g, node->in[0]));
+  return vkd__ops[node->op].flags & VKD_OP_ROUNDS &&
+         (node->op != VKD_OP_matmul || vkd_dtype_16bit(vkd_tensor_dtype(g, node->in[0])));
 }
 
 struct vkd_fused vkd__fuse(const struct vkd_graph *g, const uint8_t *needed, uint32_t i) {

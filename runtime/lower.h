@@ -46,9 +46,9 @@ void vkd__lower_form(struct vkd_lower *l, const struct vkd_node *node);
 
 // What the node's kernel has to compute beside it.
 struct vkd_fused vkd__lower_fused(const struct vkd_lower *l);
-// Of it the cast: where the rounded result goes (0: there is no cast), and its dtype as shaders/lib/round.glsl has it.
+// Of it the cast: where the rounded result goes (0: there is no cast), and to what (ROUND_F16 ... of ref.h).
 uint64_t vkd__write_rounded(struct vkd_lower *l);
-uint32_t vkd__round_to(const struct vkd_lower *l); // 0: no cast, 1: fp16, 2: bf16
+uint32_t vkd__round_to(const struct vkd_lower *l);
 
 // groups for n items, `per` of them to a workgroup
 static inline uint64_t vkd__groups(uint64_t n, uint64_t per) { return (n + per - 1) / per; }

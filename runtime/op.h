@@ -13,9 +13,10 @@ enum vkd_op {
 };
 
 enum {
-  VKD_OP_LEAF = 1,   // input, constant, bound: no work
-  VKD_OP_VIEW = 2,   // out[0] is a part of in[0]'s storage: no work
-  VKD_OP_NO_GRAD = 4 // backward is not defined (a gradient that asks for it is an error)
+  VKD_OP_LEAF = 1,    // input, constant, bound: no work
+  VKD_OP_VIEW = 2,    // out[0] is a part of in[0]'s storage: no work
+  VKD_OP_NO_GRAD = 4, // backward is not defined (a gradient that asks for it is an error)
+  VKD_OP_ROUNDS = 8   // its kernel can do a cast of out[0] to 16 bits too (fuse.c)
 };
 
 // Parameters of all ops; each op documents the ones it reads in its family's file.

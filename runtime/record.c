@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "device_internal.h"
+#include "ref.h"
 
 struct range {
   uint64_t begin, end; // device addresses
@@ -96,7 +97,9 @@ uint64_t vkd__write_rounded(struct vkd_lower *l) {
 
 uint32_t vkd__round_to(const struct vkd_lower *l) {
   uint32_t cast = l->plan->fused[l->node].cast;
-  return !cast ? 0 : l->graph->nodes[cast].p.cast.dtype == VKD_F16 ? 1 : 2;
+  if (!cast) return 0;
+  return (l->graph->nodes[cast].p.cast.dtype == VKD_F16 ? ROUND_F16 : ROUND_BF16) |
+         (l->plan->fused[l->node].narrow ? ROUND_ALONE : 0);
 }
 
 void vkd__lower_form(struct vkd_lower *l, const struct vkd_node *node) { l->plan->forms[l->node]->lower(l, node); }

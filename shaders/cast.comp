@@ -14,8 +14,7 @@ void main() {
 #ifdef WIDEN
     RefF4(p.y).v[i] = operand4(p.a, i);
 #else
-    uvec4 x = RefU4(p.a).v[i];
-    RefU2(p.y).v[i] = uvec2(rounded(x.x, HALF) | rounded(x.y, HALF) << 16, rounded(x.z, HALF) | rounded(x.w, HALF) << 16);
+    Ref16x4(p.y).v[i] = rounded4(RefU4(p.a).v[i], HALF);
 #endif
     return;
   }

@@ -1,6 +1,7 @@
 // y = (x - mean) / sqrt(var + eps) * (base + scale) + shift, stats = (mean, 1 / sqrt(var + eps)).  One workgroup per row.
 #version 460
 #include "common.glsl"
+#define ROUND_ID 5
 #include "real.glsl"
 #include "reduce.glsl"
 #include "row.glsl"
@@ -18,8 +19,8 @@ void main() {
       [[unroll]] for (uint i = 0; i < HOLD; i++) {
         uint c = item(round, i);
         if (in_row(c, p.cols))
-          store(p.y, base + c,
-                (held[i] - stats.x) * stats.y * (p.base + load(p.scale, group + c)) + load(p.shift, group + c));
+          store_result(p.y, p.y16, base + c,
+                       (held[i] - stats.x) * stats.y * (p.base + load(p.scale, group + c)) + load(p.shift, group + c));
       }
     } while (++round < ROUNDS);
   if (gl_LocalInvocationID.x == 0) {

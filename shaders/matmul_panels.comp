@@ -51,7 +51,7 @@ void store_eight(uint row, uint eight, float x) {
     x = ending(x, e, gate);
     if ((p.has & MATMUL_HAS_Y) != 0) store(p.y, i, x);
   }
-#ifdef ROUNDS
+#ifdef TO_HALF
   if (ROUND != 0) store16_eight(p.y16, i, x, ROUND);
 #endif
 }

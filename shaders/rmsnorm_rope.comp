@@ -1,6 +1,7 @@
 // y = rotary(x / rms(x) * weight), stats = 1 / rms(x).  One workgroup per row.
 #version 460
 #include "common.glsl"
+#define ROUND_ID 5
 #include "real.glsl"
 #include "reduce.glsl"
 #include "row.glsl"
@@ -28,7 +29,7 @@ void main() {
 #else
           if (ROTATE != 0) v = turn_pairs(v, rotary_at(p.rope, position, c, p.head), 1.0);
 #endif
-          store(p.y, base + c, v);
+          store_result(p.y, p.y16, base + c, v);
         }
       }
     } while (++round < ROUNDS);

@@ -6,6 +6,7 @@
 #include "push_norm.h"
 #define ROWS NORM_BACK_ROWS
 #define WG_SUMS ROWS
+#define ROUND_ID 4
 #include "real.glsl"
 #include "reduce.glsl"
 #include "rotary.glsl"
@@ -51,7 +52,7 @@ void main() {
         x[r] = load(p.x, row[r] * p.cols + c);
         g[r] = turned_back(row[r] * p.cols + c, row[r], c);
       }
-      store(p.dx, row[r] * p.cols + c, rms[r] * (g[r] * w - x[r] * k[r]));
+      store_result(p.dx, p.dx16, row[r] * p.cols + c, rms[r] * (g[r] * w - x[r] * k[r]));
       if (PARAM != 0 && first + r < p.rows) dw += g[r] * x[r] * rms[r];
     }
     if (PARAM != 0) store(p.dweight, block * p.cols + c, dw);

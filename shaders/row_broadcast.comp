@@ -1,7 +1,14 @@
-// y = z + x * s or y = x * s; s is one row for rows_per_group rows.  One workgroup per row.
+// y = z + x * s or y = x * s; s is one row for rows_per_group rows.  One workgroup per row.  With TO_HALF y also in 16 bits, or in
+// these alone.
 #version 460
 #include "common.glsl"
 #include "push_elementwise.h"
+#ifdef TO_HALF
+#include "round.glsl"
+layout(constant_id = 1) const uint ROUND = ROUND_F16;
+#else
+const uint ROUND = 0;
+#endif
 layout(push_constant, std430) uniform Push { row_broadcast_push p; };
 
 void main() {
@@ -15,7 +22,10 @@ void main() {
 #ifdef ADD
         v += RefF4(p.z).v[at + c];
 #endif
-        RefF4(p.y).v[at + c] = v;
+        if (ROUND < ROUND_ALONE) RefF4(p.y).v[at + c] = v;
+#ifdef TO_HALF
+        Ref16x4(p.y16).v[at + c] = rounded4(floatBitsToUint(v), ROUND % ROUND_ALONE);
+#endif
       } while ((c += gl_WorkGroupSize.x) < p.d4);
     return;
   }
@@ -25,6 +35,9 @@ void main() {
 #ifdef ADD
       v += RefF(p.z).v[at + c];
 #endif
-      RefF(p.y).v[at + c] = v;
+      if (ROUND < ROUND_ALONE) RefF(p.y).v[at + c] = v;
+#ifdef TO_HALF
+      store16(p.y16, at + c, v, ROUND % ROUND_ALONE);
+#endif
     } while ((c += gl_WorkGroupSize.x) < p.d);
 }

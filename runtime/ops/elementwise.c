@@ -105,11 +105,17 @@ static void lower_broadcast(struct vkd_lower *l, const struct vkd_node *node, en
                                     .x = vkd__read(l, x),
                                     .s = vkd__read(l, s),
                                     .y = vkd__write(l, node->out[0]),
+                                    .y16 = vkd__write_rounded(l),
                                     .rows = (uint32_t)rows,
                                     .d = (uint32_t)d,
                                     .rows_per_group = (uint32_t)rows_per_group(g, x, s)};
   if (d % 4 == 0) push.d4 = VEC4_COUNT(d, push.z, push.x, push.s, push.y);
-  vkd__dispatch_rows(l, kernel, &push, sizeof push, (uint64_t)rows, push.d4 ? push.d4 : d);
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = kernel,
+                                          .push = &push,
+                                          .push_size = sizeof push,
+                                          .spec = {vkd__wg_row(l, push.d4 ? push.d4 : d), vkd__round_to(l)},
+                                          .spec_count = 2,
+                                          .groups = {(uint64_t)rows}});
 }
 
 vkd_tensor vkd_gate_add(struct vkd_graph *g, vkd_tensor z, vkd_tensor y, vkd_tensor gate) {
@@ -153,7 +159,7 @@ void row_scale_backward(struct vkd_graph *g, const struct vkd_node *node, const 
   if (vkd__wants_grad(g, s)) din[1] = vkd__like(g, vkd_sum_rows(g, dout[0], x, vkd__rows(g, s)), s);
 }
 void row_scale_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  lower_broadcast(l, node, VKD_K_row_scale, (vkd_tensor){0}, node->in[0], node->in[1]);
+  lower_broadcast(l, node, ROUNDED(l, row_scale), (vkd_tensor){0}, node->in[0], node->in[1]);
 }
 void row_scale_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]);

@@ -94,7 +94,7 @@ static uint32_t formula_of(enum vkd_op op) {
 uint32_t vkd__matmul_ending(const struct vkd_lower *l) {
   struct vkd_fused fused = vkd__lower_fused(l);
   uint32_t formula = fused.node ? formula_of(vkd__lower_graph(l)->nodes[fused.node].op) : MATMUL_PLAIN;
-  return formula | vkd__round_to(l) * MATMUL_ROUND;
+  return formula | vkd__round_to(l) % ROUND_ALONE * MATMUL_ROUND;
 }
 
 // Operands of what the kernel computes beside the product.

@@ -134,6 +134,7 @@ void layernorm_lower(struct vkd_lower *l, const struct vkd_node *node) {
                                 .scale = vkd__read(l, node->in[1]),
                                 .shift = vkd__read(l, node->in[2]),
                                 .y = vkd__write(l, node->out[0]),
+                                .y16 = vkd__write_rounded(l),
                                 .stats = vkd__write(l, node->out[1]),
                                 .rows = (uint32_t)rows,
                                 .d = (uint32_t)d,
@@ -142,7 +143,7 @@ void layernorm_lower(struct vkd_lower *l, const struct vkd_node *node) {
                                 .base = node->p.layernorm.one_plus ? 1 : 0};
   int width = WIDTH(l, d, push.x, push.scale, push.shift, push.y);
   push.cols = (uint32_t)(d / width);
-  vkd__dispatch_held_rows(l, WIDTHS(layernorm), width, &push, sizeof push, (uint64_t)rows, push.cols, 0);
+  vkd__dispatch_held_rows(l, ROUNDED_WIDTHS(l, layernorm), width, &push, sizeof push, (uint64_t)rows, push.cols, 0);
 }
 void layernorm_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]), per = rows / vkd__rows(g, node->in[1]);

@@ -73,6 +73,7 @@ void rmsnorm_rope_lower(struct vkd_lower *l, const struct vkd_node *node) {
                           .weight = vkd__read(l, node->in[1]),
                           .rope = vkd__read(l, node->in[2]),
                           .y = vkd__write(l, node->out[0]),
+                          .y16 = vkd__write_rounded(l),
                           .stats = vkd__write(l, node->out[1]),
                           .rows = (uint32_t)rows,
                           .d = (uint32_t)d,
@@ -81,7 +82,8 @@ void rmsnorm_rope_lower(struct vkd_lower *l, const struct vkd_node *node) {
                           .eps = node->p.rms.eps};
   int width = width_of(l, d, head, rotate, (const uint64_t[]){push.x, push.weight, push.rope, push.y}, 4);
   push.cols = (uint32_t)(d / width);
-  vkd__dispatch_held_rows(l, WIDTHS(rmsnorm_rope), width, &push, sizeof push, (uint64_t)rows, push.cols, rotate);
+  vkd__dispatch_held_rows(l, ROUNDED_WIDTHS(l, rmsnorm_rope), width, &push, sizeof push, (uint64_t)rows, push.cols,
+                          rotate);
 }
 
 // Turns the pairs of one row in place by the angles of its position, times sign; table NULL: leaves it.
@@ -138,6 +140,7 @@ void rmsnorm_rope_back_lower(struct vkd_lower *l, const struct vkd_node *node) {
                                .dout = vkd__read(l, node->in[2]),
                                .stats = vkd__read(l, node->in[3]),
                                .dx = vkd__write(l, node->out[0]),
+                               .dx16 = vkd__write_rounded(l),
                                .dweight = param ? vkd__scratch(l, 0, part, true) : 0,
                                .rows = (uint32_t)rows,
                                .d = (uint32_t)d,
@@ -146,8 +149,8 @@ void rmsnorm_rope_back_lower(struct vkd_lower *l, const struct vkd_node *node) {
   int width = width_of(l, d, head, rotate,
                        (const uint64_t[]){push.x, push.weight, push.rope, push.dout, push.dx, push.dweight}, 6);
   push.cols = (uint32_t)(d / width);
-  vkd__dispatch_columns(l, WIDTHS(rmsnorm_rope_back), width, &push, sizeof push, (uint64_t)vkd__back_blocks(rows),
-                        push.cols, param, rotate);
+  vkd__dispatch_columns(l, ROUNDED_WIDTHS(l, rmsnorm_rope_back), width, &push, sizeof push,
+                        (uint64_t)vkd__back_blocks(rows), push.cols, param, rotate);
   if (param)
     vkd__col_sum(l, &(struct col_sum){.a = vkd__scratch(l, 0, part, false),
                                       .scratch = part,

@@ -115,8 +115,8 @@ void vkd__dispatch_held_rows(struct vkd_lower *l, struct widths widths, int widt
   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = vkd__width_kernel(widths, width),
                                           .push = push,
                                           .push_size = (uint32_t)size,
-                                          .spec = {lanes, hold, rounds, exact, extra},
-                                          .spec_count = 5,
+                                          .spec = {lanes, hold, rounds, exact, extra, vkd__round_to(l)},
+                                          .spec_count = 6,
                                           .groups = {rows}});
 }
 
@@ -132,8 +132,8 @@ void vkd__dispatch_columns(struct vkd_lower *l, struct widths widths, int width,
   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = vkd__width_kernel(widths, width),
                                           .push = push,
                                           .push_size = (uint32_t)size,
-                                          .spec = {lanes, held, param, extra},
-                                          .spec_count = 4,
+                                          .spec = {lanes, held, param, extra, vkd__round_to(l)},
+                                          .spec_count = 5,
                                           .groups = {blocks}});
 }
 

@@ -59,11 +59,11 @@ int vkd__width(const struct vkd_lower *l, int64_t d, const uint64_t *address, in
   vkd__width(l, d, (const uint64_t[]){__VA_ARGS__}, (int)(sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t)))
 enum vkd_kernel_id vkd__width_kernel(struct widths widths, int width);
 // A dispatch of one workgroup per row of a kernel that holds it (shaders/lib/row.glsl), of `cols` items; `extra` is
-// specialisation constant 4.
+// specialisation constant 4, vkd__round_to() 5.
 void vkd__dispatch_held_rows(struct vkd_lower *l, struct widths widths, int width, const void *push, size_t size,
                              uint64_t rows, int64_t cols, uint32_t extra);
 // A dispatch of `blocks` workgroups whose lanes are columns, of which there are `cols`; specialisation constant 1 tells
-// whether every lane has one at most, 2 and 3 are `param` and `extra`.
+// whether every lane has one at most, 2 and 3 are `param` and `extra`, 4 vkd__round_to().
 void vkd__dispatch_columns(struct vkd_lower *l, struct widths widths, int width, const void *push, size_t size,
                            uint64_t blocks, int64_t cols, bool param, uint32_t extra);
 // dst[0..n) = src[0..n)
@@ -100,6 +100,8 @@ vkd_tensor vkd__cast_again(struct vkd_graph *g, vkd_tensor x);
 
 // The row of a kernel that also rounds its result to 16 bits, where it has to.
 #define ROUNDED(l, name) (vkd__round_to(l) ? VKD_K_##name##_half : VKD_K_##name)
+#define ROUNDED_WIDTHS(l, name)                                                                                        \
+  (vkd__round_to(l) ? (struct widths){VKD_K_##name##_half, VKD_K_##name##_half_4, VKD_K_##name##_half_8} : WIDTHS(name))
 
 // x in the shape of `like`
 vkd_tensor vkd__like(struct vkd_graph *g, vkd_tensor x, vkd_tensor like);

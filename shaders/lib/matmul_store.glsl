@@ -1,10 +1,10 @@
-// Push constants of the matmul kernels, and how they end.  ENDING_ID: the specialisation constant that tells.  With ROUNDS, and for
+// Push constants of the matmul kernels, and how they end.  ENDING_ID: the specialisation constant that tells.  With TO_HALF, and for
 // 16-bit operands, results may be rounded to 16 bits.
 #include "activation.glsl"
 #if HALF != 0
-#define ROUNDS
+#define TO_HALF
 #endif
-#ifdef ROUNDS
+#ifdef TO_HALF
 #include "round.glsl"
 #endif
 #include "push_matmul.h"
@@ -31,7 +31,7 @@ void store(uint row, uint col, float x) {
     x = ending(x, e, gate);
     if ((p.has & MATMUL_HAS_Y) != 0) RefF(p.y).v[i] = x;
   }
-#ifdef ROUNDS
+#ifdef TO_HALF
   if (ROUND != 0) store16(p.y16, i, x, ROUND);
 #endif
 }

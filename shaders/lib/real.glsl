@@ -55,4 +55,23 @@ void store(Addr y, uint i, REAL v) { REF(y).v[i] = v; }
 #if VEC != 4
 float hsum(float v) { return v; }
 #endif
+
+// A kernel's result; with TO_HALF also in 16 bits, or in these alone.  ROUND_ID: the specialisation constant that tells.
+#if defined TO_HALF && defined ROUND_ID
+#include "round.glsl"
+layout(constant_id = ROUND_ID) const uint ROUND = ROUND_F16;
+void store_result(Addr y, Addr y16, uint i, REAL v) {
+  const uint to = ROUND % ROUND_ALONE;
+  if (ROUND < ROUND_ALONE) store(y, i, v);
+#if VEC == 8
+  store16_eight(y16, i, v, to);
+#elif VEC == 4
+  Ref16x4(y16).v[i] = rounded4(floatBitsToUint(v), to);
+#else
+  store16(y16, i, v, to);
+#endif
+}
+#else
+void store_result(Addr y, Addr y16, uint i, REAL v) { store(y, i, v); }
+#endif
 #endif

@@ -1,4 +1,4 @@
-// Results rounded to 16 bits, to nearest even: to fp16 (1) or bf16 (2).  Rounding is done in integers, since Vulkan leaves the
+// Results rounded to 16 bits, to nearest even: to ROUND_F16 or ROUND_BF16.  Rounding is done in integers, since Vulkan leaves the
 // direction of a conversion, and what becomes of subnormals, to the driver.
 #ifndef VKD_ROUND_GLSL
 #define VKD_ROUND_GLSL
@@ -21,9 +21,14 @@ uint rounded_bf16(uint bits) {
   return (bits & 0x7FFFFFFFu) > 0x7F800000u ? bits >> 16 | 0x40u : (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;
 }
 // The 16 bits of a float given by its bits
-uint rounded(uint bits, uint to) { return to == 1 ? rounded_f16(bits) : rounded_bf16(bits); }
+uint rounded(uint bits, uint to) { return to == ROUND_F16 ? rounded_f16(bits) : rounded_bf16(bits); }
 
 void store16(Addr y, uint i, float x, uint to) { Ref16(y).v[i] = uint16_t(rounded(floatBitsToUint(x), to)); }
+
+uvec2 rounded4(uvec4 b, uint to) {
+  return uvec2(rounded(b.x, to) | rounded(b.y, to) << 16, rounded(b.z, to) | rounded(b.w, to) << 16);
+}
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer Ref16x4 { uvec2 v[]; };
 
 #if VEC == 8
 struct Eight16 {

@@ -11,7 +11,7 @@ struct map_push {
 
 // y = (z +) x * s[row / rows_per_group]; rows of d4 vec4 (d4 > 0) or d floats
 struct row_broadcast_push {
-  Addr z, x, s, y;
+  Addr z, x, s, y, y16;
   uint rows, d, d4, rows_per_group;
 };
 

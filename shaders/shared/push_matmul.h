@@ -9,7 +9,7 @@
 #define MATMUL_GELU_DX 2  // gelu'(e) c
 #define MATMUL_GATE_ADD 3 // e + c gate, a row of gate for rows_per_gate rows
 #define MATMUL_ADD 4      // c + e
-#define MATMUL_ROUND 8    // and, times 1 for fp16 or 2 for bf16: y16 = what came out last, in 16 bits
+#define MATMUL_ROUND 8    // and, times ROUND_F16 or ROUND_BF16: y16 = what came out last, in 16 bits
 #define MATMUL_HAS_BIAS 1
 #define MATMUL_HAS_ADD 2
 #define MATMUL_HAS_C 4

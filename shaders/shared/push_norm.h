@@ -5,14 +5,14 @@
 
 // x [rows, cols], cols in items of the kernel's form (real.glsl); d: cols in floats.  Group of row r: r / rows_per_group.
 struct layernorm_push {
-  Addr x, scale, shift, y, stats;
+  Addr x, scale, shift, y, y16, stats;
   uint rows, cols, d, rows_per_group;
   float eps, base; // factor: base + scale
 };
 
 // Position of row r in the rotary table: r % positions.
 struct rms_push {
-  Addr x, weight, rope, y, stats;
+  Addr x, weight, rope, y, y16, stats;
   uint rows, cols, d, positions, head;
   float eps;
 };
@@ -28,7 +28,7 @@ struct layernorm_back_push {
 
 // dweight [blocks of NORM_BACK_ROWS rows, cols]
 struct rms_back_push {
-  Addr x, weight, rope, dout, stats, dx, dweight;
+  Addr x, weight, rope, dout, stats, dx, dx16, dweight;
   uint rows, cols, d, positions, head;
 };
 

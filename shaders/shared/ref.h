@@ -17,4 +17,9 @@ typedef uint64_t Addr;
 typedef uint32_t uint;
 #endif
 
+// A result rounded to 16 bits beside or, with ALONE, in place of fp32 (lib/round.glsl); 0: it is not
+#define ROUND_F16 1
+#define ROUND_BF16 2
+#define ROUND_ALONE 4
+
 #endif
