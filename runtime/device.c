@@ -1,4 +1,4 @@
-// Instance, choice of device, capabilities.
+// Instance, choice of device, the logical device.
 #include "device_internal.h"
 
 #include <stdarg.h>
@@ -69,93 +69,6 @@ static enum vkd_status create_instance(VkInstance *out, bool validate, struct vk
       err, r, validate ? "a Vulkan instance with the validation layer (is it installed?)" : "a Vulkan instance");
 }
 
-bool vkd__has_extension(VkPhysicalDevice physical, const char *name) {
-  uint32_t n = 0;
-  bool found = false;
-  vkEnumerateDeviceExtensionProperties(physical, NULL, &n, NULL);
-  VkExtensionProperties *list = calloc(n + 1, sizeof *list);
-  if (list && vkEnumerateDeviceExtensionProperties(physical, NULL, &n, list) == VK_SUCCESS)
-    for (uint32_t i = 0; i < n; i++) found |= strcmp(list[i].extensionName, name) == 0;
-  free(list);
-  return found;
-}
-
-static void read_memory_caps(VkPhysicalDevice physical, struct vkd_device_caps *caps) {
-  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
-      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
-  bool has_budget = vkd__has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-  VkPhysicalDeviceMemoryProperties2 m = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
-                                         .pNext = has_budget ? &budget : NULL};
-  vkGetPhysicalDeviceMemoryProperties2(physical, &m);
-  for (uint32_t i = 0; i < m.memoryProperties.memoryHeapCount; i++) {
-    const VkMemoryHeap *heap = &m.memoryProperties.memoryHeaps[i];
-    if (!(heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) || heap->size <= caps->memory_bytes) continue;
-    caps->memory_bytes = heap->size;
-    caps->memory_budget = has_budget && budget.heapBudget[i] ? budget.heapBudget[i] : heap->size;
-  }
-}
-
-static void read_caps(VkInstance instance, VkPhysicalDevice physical, uint32_t index, struct vkd_device_caps *caps) {
-  VkPhysicalDeviceVulkan11Properties p11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
-  VkPhysicalDeviceVulkan12Properties p12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES,
-                                            .pNext = &p11};
-  VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
-  vkGetPhysicalDeviceProperties(physical, &p.properties);
-  memset(caps, 0, sizeof *caps);
-  caps->index = index;
-  caps->api_version = p.properties.apiVersion;
-  snprintf(caps->name, sizeof caps->name, "%s", p.properties.deviceName);
-  if (caps->api_version < VK_API_VERSION_1_2) {
-    snprintf(caps->unusable, sizeof caps->unusable, "Vulkan %u.%u, 1.2 is needed",
-             VK_API_VERSION_MAJOR(caps->api_version), VK_API_VERSION_MINOR(caps->api_version));
-    return;
-  }
-  p.pNext = &p12;
-  vkGetPhysicalDeviceProperties2(physical, &p);
-  VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
-  VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-                                          .pNext = &f11};
-  VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f12};
-  vkGetPhysicalDeviceFeatures2(physical, &f);
-  const VkPhysicalDeviceLimits *lim = &p.properties.limits;
-  snprintf(caps->driver, sizeof caps->driver, "%s", p12.driverName);
-  snprintf(caps->driver_info, sizeof caps->driver_info, "%s", p12.driverInfo);
-  caps->vendor_id = p.properties.vendorID;
-  caps->device_id = p.properties.deviceID;
-  caps->driver_version = p.properties.driverVersion;
-  memcpy(caps->uuid, p.properties.pipelineCacheUUID, sizeof caps->uuid);
-  caps->kind = p.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU     ? VKD_DEVICE_DISCRETE
-               : p.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU ? VKD_DEVICE_INTEGRATED
-               : p.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU            ? VKD_DEVICE_SOFTWARE
-                                                                                   : VKD_DEVICE_OTHER;
-  caps->subgroup_size = p11.subgroupSize;
-  // Measured on lavapipe as of Mesa 26; what Mesa 25 makes of such kernels is slow, and takes seconds to compile.
-  caps->cpu_lanes = caps->kind == VKD_DEVICE_SOFTWARE && caps->subgroup_size == 8 && caps->driver_version >> 22 >= 26;
-  const VkSubgroupFeatureFlags operations = VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
-  caps->subgroup_arithmetic = (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
-                              (p11.subgroupSupportedOperations & operations) == operations;
-  caps->max_workgroup_invocations = lim->maxComputeWorkGroupInvocations;
-  memcpy(caps->max_workgroup_size, lim->maxComputeWorkGroupSize, sizeof caps->max_workgroup_size);
-  memcpy(caps->max_workgroup_count, lim->maxComputeWorkGroupCount, sizeof caps->max_workgroup_count);
-  caps->max_shared_bytes = lim->maxComputeSharedMemorySize;
-  caps->max_push_bytes = lim->maxPushConstantsSize;
-  caps->max_allocation = (p11.maxMemoryAllocationSize & ~(uint64_t)63) - (1 << 17); // less the pad behind every buffer
-  caps->timestamp_ns = lim->timestampComputeAndGraphics ? lim->timestampPeriod : 0;
-  caps->shader_f16 = f12.shaderFloat16;
-  caps->storage_16bit = f11.storageBuffer16BitAccess;
-  caps->buffer_device_address = f12.bufferDeviceAddress;
-  caps->timeline_semaphore = f12.timelineSemaphore;
-  vkd__coopmat_read(instance, physical, caps);
-  read_memory_caps(physical, caps);
-  struct vkd__queue_choice queues;
-  caps->upload_queue = vkd__queues_find(physical, &queues) && queues.apart;
-  const char *lacks = !caps->buffer_device_address ? "bufferDeviceAddress"
-                      : !caps->timeline_semaphore  ? "timelineSemaphore"
-                      : !caps->subgroup_arithmetic ? "subgroup arithmetic in compute"
-                                                   : NULL;
-  if (lacks) snprintf(caps->unusable, sizeof caps->unusable, "lacks %s", lacks);
-}
-
 static enum vkd_status enumerate(VkInstance instance, VkPhysicalDevice **physical, struct vkd_device_caps **caps,
                                  uint32_t *count, struct vkd_error *err) {
   *count = 0;
@@ -168,7 +81,7 @@ static enum vkd_status enumerate(VkInstance instance, VkPhysicalDevice **physica
     return vkd_fail(err, VKD_ERR_NO_DEVICE,
                     "no Vulkan device: a driver is installed but offers none (see VK_DRIVER_FILES)");
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "listing Vulkan devices");
-  for (uint32_t i = 0; i < *count; i++) read_caps(instance, (*physical)[i], i, &(*caps)[i]);
+  for (uint32_t i = 0; i < *count; i++) vkd__caps_read(instance, (*physical)[i], i, &(*caps)[i]);
   return VKD_OK;
 }
 
@@ -253,9 +166,8 @@ uint32_t vkd_device_validation(const struct vkd_device *dev, char *first, size_t
 
 static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *err) {
   struct vkd__queue_choice choice;
-  if (!vkd__queues_find(dev->physical, &choice))
+  if (!vkd__queues_find(&dev->caps, &choice))
     return vkd_fail(err, VKD_ERR_NO_DEVICE, "%s has no compute queue", dev->caps.name);
-  if (!choice.timestamps) dev->caps.timestamp_ns = 0;
   bool families = choice.apart && choice.uploads != choice.compute;
   float priorities[] = {1, 1};
   VkDeviceQueueCreateInfo queues[2] = {{.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -286,7 +198,6 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
                              .pQueueCreateInfos = queues};
   VkResult r = vkCreateDevice(dev->physical, &info, NULL, &dev->handle);
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "opening %s", dev->caps.name);
-  vkGetPhysicalDeviceMemoryProperties(dev->physical, &dev->memory);
   return vkd__queues_open(dev, &choice, err);
 }
 

@@ -29,7 +29,6 @@ struct vkd_device {
   struct vkd__queue compute, uploads; // uploads.handle NULL: they go with the computing
   uint64_t uploads_awaited;           // of uploads.submitted, what computing waits for already
   uint64_t fake_buffers;              // made-up addresses so far
-  VkPhysicalDeviceMemoryProperties memory;
   uint64_t allocated, peak;
   uint32_t validation_count;
   char validation_first[512];
@@ -48,7 +47,23 @@ struct vkd_device {
 // "vkCreateBuffer for 12.0 MiB of temporaries": fails with the VkResult's name.
 enum vkd_status vkd__vk_fail(struct vkd_error *err, VkResult result, const char *fmt, ...) VKD_PRINTF(3, 4);
 
+// ---- caps.c ----
 bool vkd__has_extension(VkPhysicalDevice physical, const char *name);
+void vkd__caps_read(VkInstance instance, VkPhysicalDevice physical, uint32_t index, struct vkd_device_caps *caps);
+// Fills what follows from the queue families and nanoseconds per tick.
+void vkd__caps_queues(struct vkd_device_caps *caps, double period_ns);
+// Fills caps->unusable, the others being known.
+void vkd__caps_judge(struct vkd_device_caps *caps);
+// The first type among `allowed` (a bit each) that has all flags of `want` and none that needs a feature of its own;
+// UINT32_MAX: none.
+uint32_t vkd__memory_type(const struct vkd_device_caps *caps, uint32_t allowed, uint32_t want);
+// Of two timestamps, whose counter may have started anew between them.
+static inline uint64_t vkd__ticks_between(const struct vkd_device_caps *caps, uint64_t before, uint64_t after) {
+  return (after - before) & caps->timestamp_mask;
+}
+// Whether the device's own memory is the host's too, not just a window of it: a card without a large PCI window has
+// 256 MiB that the host reaches, which are left to the driver.
+bool vkd__can_map(const struct vkd_device_caps *caps);
 
 // coopmat.c: fills caps->bf16 and the coopmat* members, the others being known.
 void vkd__coopmat_read(VkInstance instance, VkPhysicalDevice physical, struct vkd_device_caps *caps);
@@ -88,11 +103,10 @@ enum vkd_status vkd__buffer_create_mapped(struct vkd_buffer **out, struct vkd_de
 struct vkd__queue_choice {
   uint32_t compute, uploads, index; // families; index: of the uploads' queue in its family
   bool apart;                       // uploads have their own
-  bool timestamps;                  // of the computing family
 };
 // False where nothing computes.  $VKD_UPLOAD_QUEUE=0: uploads go with the computing; 1: apart, if need be with a
 // timeline of their own on the one queue there is.
-bool vkd__queues_find(VkPhysicalDevice physical, struct vkd__queue_choice *choice);
+bool vkd__queues_find(const struct vkd_device_caps *caps, struct vkd__queue_choice *choice);
 enum vkd_status vkd__queues_open(struct vkd_device *dev, const struct vkd__queue_choice *choice, struct vkd_error *err);
 void vkd__queues_close(struct vkd_device *dev);
 struct vkd__queue *vkd__upload_queue(struct vkd_device *dev); // the computing one where there is no other

@@ -8,15 +8,8 @@
 enum { PAD = 65536 };
 enum { STAGING_BYTES = 16 << 20 };
 
-static uint32_t memory_type(const struct vkd_device *dev, uint32_t allowed, VkMemoryPropertyFlags want) {
-  for (uint32_t i = 0; i < dev->memory.memoryTypeCount; i++)
-    if ((allowed >> i & 1) && (dev->memory.memoryTypes[i].propertyFlags & want) == want) return i;
-  return UINT32_MAX;
-}
-
-static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBufferUsageFlags usage,
-                                const VkMemoryPropertyFlags *wants, int want_count, VkBuffer *buffer,
-                                VkDeviceMemory *memory, struct vkd_error *err) {
+static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBufferUsageFlags usage, const uint32_t *wants,
+                                int want_count, VkBuffer *buffer, VkDeviceMemory *memory, struct vkd_error *err) {
   const uint32_t families[] = {dev->compute.family, dev->uploads.family};
   bool shared = dev->uploads.handle && families[0] != families[1];
   VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
@@ -33,7 +26,8 @@ static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBuffer
   VkMemoryRequirements need;
   vkGetBufferMemoryRequirements(dev->handle, *buffer, &need);
   uint32_t type = UINT32_MAX;
-  for (int i = 0; i < want_count && type == UINT32_MAX; i++) type = memory_type(dev, need.memoryTypeBits, wants[i]);
+  for (int i = 0; i < want_count && type == UINT32_MAX; i++)
+    type = vkd__memory_type(&dev->caps, need.memoryTypeBits, wants[i]);
   VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
                                      .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
   VkMemoryAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
@@ -63,17 +57,7 @@ static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vk
   return st;
 }
 
-enum {
-  BOTH =
-      VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
-};
-
-// A card without a large PCI window has a heap of 256 MiB that the host reaches; it is left to the driver.
-static bool can_map(const struct vkd_device *dev) {
-  uint32_t type = memory_type(dev, UINT32_MAX, BOTH);
-  return type != UINT32_MAX &&
-         dev->memory.memoryHeaps[dev->memory.memoryTypes[type].heapIndex].size >= dev->caps.memory_bytes / 2;
-}
+enum { BOTH = VKD_MEMORY_DEVICE | VKD_MEMORY_HOST | VKD_MEMORY_COHERENT };
 
 static enum vkd_status create(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes, bool mapped,
                               struct vkd_error *err) {
@@ -88,7 +72,7 @@ static enum vkd_status create(struct vkd_buffer **out, struct vkd_device *dev, u
   if (dev->caps.fake) {
     b->address = (dev->fake_buffers += 1) << 40;
   } else {
-    VkMemoryPropertyFlags wants[] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0};
+    uint32_t wants[] = {VKD_MEMORY_DEVICE, 0};
     if (mapped) wants[0] = wants[1] = BOTH;
     uint64_t whole = ((bytes + 63) & ~(uint64_t)63) + PAD;
     st = allocate(dev, whole,
@@ -119,7 +103,7 @@ enum vkd_status vkd__buffer_create_mapped(struct vkd_buffer **out, struct vkd_de
                                           struct vkd_error *err) {
   const char *upload = getenv("VKD_UPLOAD");
   bool staging = upload && strcmp(upload, "staging") == 0;
-  return create(out, dev, bytes, !dev->caps.fake && !staging && can_map(dev), err);
+  return create(out, dev, bytes, !dev->caps.fake && !staging && vkd__can_map(&dev->caps), err);
 }
 
 void vkd_buffer_destroy(struct vkd_buffer **pb) {
@@ -145,8 +129,7 @@ enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vk
   struct vkd__host_buffer *b = *out = calloc(1, sizeof *b);
   if (!b) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a buffer");
   b->bytes = bytes ? bytes : 64;
-  VkMemoryPropertyFlags host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-  VkMemoryPropertyFlags wants[] = {host | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, host};
+  const uint32_t host = VKD_MEMORY_HOST | VKD_MEMORY_COHERENT, wants[] = {host | VKD_MEMORY_CACHED, host};
   enum vkd_status st = allocate(dev, b->bytes, VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
                                 wants, 2, &b->handle, &b->memory, err);
   if (st == VKD_OK) {

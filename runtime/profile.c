@@ -100,7 +100,8 @@ enum vkd_status vkd_program_profile(struct vkd_program *p, int runs, struct vkd_
     st = timed_run(p, cmd, pool, used + 1, ticks, err);
     for (uint32_t row = 0, mark = 0; st == VKD_OK && run >= 0 && row < *count; row++) {
       if (!(*rows)[row].dispatches) continue;
-      times[row * (uint32_t)runs + (uint32_t)run] = (double)(ticks[mark + 1] - ticks[mark]) * p->dev->caps.timestamp_ns;
+      times[row * (uint32_t)runs + (uint32_t)run] =
+          (double)vkd__ticks_between(&p->dev->caps, ticks[mark], ticks[mark + 1]) * p->dev->caps.timestamp_ns;
       mark++;
     }
   }

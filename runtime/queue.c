@@ -5,44 +5,38 @@
 #include "device_internal.h"
 
 // The family whose engines do nothing but copy, else a second queue beside the computing one, else any other family.
-static bool find_uploads(const VkQueueFamilyProperties *f, uint32_t n, struct vkd__queue_choice *c) {
+static bool find_uploads(const struct vkd_queue_family *f, uint32_t n, struct vkd__queue_choice *c) {
   const VkQueueFlags work = VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT;
   for (uint32_t i = 0; i < n; i++) {
     const VkQueueFlags copies = VK_QUEUE_TRANSFER_BIT | VK_QUEUE_SPARSE_BINDING_BIT | VK_QUEUE_PROTECTED_BIT;
-    if (!(f[i].queueFlags & VK_QUEUE_TRANSFER_BIT) || (f[i].queueFlags & ~copies)) continue;
+    if (!(f[i].flags & VK_QUEUE_TRANSFER_BIT) || (f[i].flags & ~copies)) continue;
     c->uploads = i;
     return true;
   }
   c->uploads = c->compute;
-  if (f[c->compute].queueCount > 1) {
+  if (f[c->compute].count > 1) {
     c->index = 1;
     return true;
   }
   for (uint32_t i = 0; i < n; i++) {
-    if (i == c->compute || !(f[i].queueFlags & work)) continue;
+    if (i == c->compute || !(f[i].flags & work)) continue;
     c->uploads = i;
     return true;
   }
   return false;
 }
 
-bool vkd__queues_find(VkPhysicalDevice physical, struct vkd__queue_choice *c) {
-  uint32_t n = 0;
-  vkGetPhysicalDeviceQueueFamilyProperties(physical, &n, NULL);
-  VkQueueFamilyProperties *families = calloc(n + 1, sizeof *families);
+bool vkd__queues_find(const struct vkd_device_caps *caps, struct vkd__queue_choice *c) {
+  const struct vkd_queue_family *families = caps->queue_families;
+  uint32_t n = caps->queue_family_count;
   *c = (struct vkd__queue_choice){.compute = UINT32_MAX};
-  if (families) vkGetPhysicalDeviceQueueFamilyProperties(physical, &n, families);
-  for (uint32_t i = 0; families && i < n && c->compute == UINT32_MAX; i++)
-    if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT) c->compute = i;
-  bool found = c->compute != UINT32_MAX;
+  for (uint32_t i = 0; i < n && c->compute == UINT32_MAX; i++)
+    if (families[i].flags & VKD_QUEUE_COMPUTE) c->compute = i;
+  if (c->compute == UINT32_MAX) return false;
   const char *wanted = getenv("VKD_UPLOAD_QUEUE");
-  if (found) {
-    c->timestamps = families[c->compute].timestampValidBits > 0;
-    c->apart = find_uploads(families, n, c);
-    if (wanted && *wanted) c->apart = strcmp(wanted, "0") != 0;
-  }
-  free(families);
-  return found;
+  c->apart = find_uploads(families, n, c);
+  if (wanted && *wanted) c->apart = strcmp(wanted, "0") != 0;
+  return true;
 }
 
 static enum vkd_status open_queue(struct vkd_device *dev, struct vkd__queue *q, uint32_t index, struct vkd_error *err) {

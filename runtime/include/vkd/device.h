@@ -30,6 +30,20 @@ const char *vkd_coopmat_type_name(enum vkd_coopmat_type type); // "f16", "bf16",
 
 enum vkd_device_kind { VKD_DEVICE_DISCRETE, VKD_DEVICE_INTEGRATED, VKD_DEVICE_SOFTWARE, VKD_DEVICE_OTHER };
 
+struct vkd_memory_heap {
+  uint64_t bytes, budget; // budget: what of it may be used now, or bytes where the driver does not say
+  bool device;            // the device's own
+};
+enum { VKD_MEMORY_DEVICE = 1, VKD_MEMORY_HOST = 2, VKD_MEMORY_COHERENT = 4, VKD_MEMORY_CACHED = 8 };
+struct vkd_memory_type {
+  uint32_t heap, flags; // flags as Vulkan has them: VKD_MEMORY_*, and those above, which vkdit uses no type with
+};
+enum { VKD_QUEUE_GRAPHICS = 1, VKD_QUEUE_COMPUTE = 2, VKD_QUEUE_TRANSFER = 4 };
+struct vkd_queue_family {
+  uint32_t flags, count, timestamp_bits; // flags as Vulkan has them; 0 bits: no timestamps
+};
+enum { VKD_MEMORY_HEAPS = 16, VKD_MEMORY_TYPES = 32, VKD_QUEUE_FAMILIES = 16 };
+
 struct vkd_device_caps {
   char name[256], driver[256], driver_info[256];
   uint32_t index; // as `--device N` counts
@@ -43,7 +57,15 @@ struct vkd_device_caps {
   uint64_t max_allocation; // bytes of one buffer
   uint64_t memory_bytes;   // device-local heap
   uint64_t memory_budget;  // what of it may be used now, or memory_bytes where the driver does not say
-  double timestamp_ns;     // nanoseconds per tick; 0: no timestamps
+  bool budget_known;       // VK_EXT_memory_budget
+  uint32_t heap_count, memory_type_count, queue_family_count;
+  struct vkd_memory_heap heaps[VKD_MEMORY_HEAPS];
+  struct vkd_memory_type memory_types[VKD_MEMORY_TYPES];
+  struct vkd_queue_family queue_families[VKD_QUEUE_FAMILIES]; // the first ones
+  bool has_compute_queue;
+  uint32_t compute_family, upload_family;
+  double timestamp_ns;     // nanoseconds per tick of the computing queue; 0: no timestamps
+  uint64_t timestamp_mask; // bits of a timestamp that count
   bool shader_f16, storage_16bit, coopmat, bf16, subgroup_arithmetic, buffer_device_address, timeline_semaphore;
   bool upload_queue;      // uploads have a queue of their own, beside computing; $VKD_UPLOAD_QUEUE (0, 1) overrides
   bool cpu_lanes;         // a subgroup is 8 lanes of a CPU's vector registers, and loads at one address are cheap there
