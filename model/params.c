@@ -39,7 +39,7 @@ static struct vkd_buffer *buffer_of(const struct params *p, enum params_kind kin
 
 static enum vkd_status check_compute(const struct vkd_device *dev, enum vkd_dtype compute, struct vkd_error *err) {
   const struct vkd_device_caps *caps = vkd_device_get_caps(dev);
-  if (!vkd_dtype_16bit(compute) || caps->storage_16bit || caps->fake) return VKD_OK;
+  if (!vkd_dtype_16bit(compute) || caps->storage_16bit) return VKD_OK;
   return vkd_fail(err, VKD_ERR_UNSUPPORTED,
                   "precision %s: %s lacks 16-bit storage (storageBuffer16BitAccess); use fp32", vkd_dtype_name(compute),
                   caps->name);

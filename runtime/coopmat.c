@@ -102,7 +102,7 @@ uint32_t vkd__coopmat_enable(const struct vkd_device_caps *caps, struct vkd__coo
 }
 
 const struct vkd_coopmat *vkd__coopmat_for(const struct vkd_device_caps *caps, enum vkd_dtype dtype) {
-  if (!caps->coopmat || !vkd_dtype_16bit(dtype) || 4 * caps->subgroup_size > caps->max_workgroup_invocations)
+  if (!caps->coopmat || !vkd_dtype_16bit(dtype) || 4 * caps->subgroup_size > vkd__max_lanes(caps))
     return NULL;
   enum vkd_coopmat_type type = dtype == VKD_F16 ? VKD_COOPMAT_F16 : VKD_COOPMAT_BF16;
   const struct vkd_coopmat *best = NULL;

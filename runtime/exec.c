@@ -50,16 +50,33 @@ static struct vkd_form_choice choice_of(const struct vkd_program_params *params)
 static int slot_count(const struct vkd_program_params *params) { return params->slots > 0 ? params->slots : 1; }
 static int regions_of(const struct vkd_device_caps *caps, int slots) { return caps->upload_queue ? slots : 1; }
 
+// Inputs, outputs and constants have a buffer each.
+static enum vkd_status check_blocks(const struct vkd_plan *plan, const struct vkd_device_caps *caps,
+                                    struct vkd_error *err) {
+  const struct {
+    const char *name;
+    uint64_t bytes;
+  } blocks[] = {{"inputs", plan->input_bytes}, {"outputs", plan->output_bytes}, {"constants", plan->constant_bytes}};
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+    if (blocks[i].bytes > caps->max_allocation)
+      return vkd_fail(err, VKD_ERR_DEVICE_MEMORY,
+                      "%s take %.1f MiB, %s allocates at most %.1f MiB at once; lower the batch", blocks[i].name,
+                      (double)blocks[i].bytes / 1048576, caps->name, (double)caps->max_allocation / 1048576);
+  return VKD_OK;
+}
+
 // Records with made-up addresses, for what can be known without memory.
 static enum vkd_status dry_record(const struct vkd_plan *plan, const struct vkd_graph *g,
                                   const struct vkd_device_caps *caps, int slots, struct vkd_plan_info *info,
                                   struct vkd_error *err) {
   struct vkd_tape tape = {0};
+  enum vkd_status st = check_blocks(plan, caps, err);
+  if (st != VKD_OK) return st;
   uint64_t *chunks = calloc(plan->chunks + 1, sizeof *chunks);
   if (!chunks) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to plan");
   for (uint32_t i = 0; i < plan->chunks; i++) chunks[i] = (uint64_t)(i + 3) << 50;
   struct vkd_bases bases = {.input = (uint64_t)1 << 50, .constant = (uint64_t)2 << 50, .chunks = chunks};
-  enum vkd_status st = vkd__record(&tape, g, plan, caps, &bases, err);
+  st = vkd__record(&tape, g, plan, caps, &bases, err);
   if (st == VKD_OK) fill_info(info, g, plan, &tape, slots, regions_of(caps, slots));
   vkd__tape_free(&tape);
   free(chunks);

@@ -39,6 +39,8 @@ bool vkd__placed_in(const struct vkd_lower *l, vkd_tensor part, vkd_tensor whole
 
 // A dispatch over more workgroups in x than the device takes is folded into x and y: shaders index with
 // flat_group() of shaders/lib/common.glsl.  Dispatches that use groups[1] or [2] themselves keep below the limits.
+// What the device cannot run, for want of lanes, push constants, workgroups or features, is refused here, before memory
+// is taken.
 void vkd__dispatch(struct vkd_lower *l, const struct vkd_dispatch *d);
 
 // What the form chosen for the node does.
@@ -60,6 +62,12 @@ uint32_t vkd__coopmat_shared(const struct vkd_coopmat *shape, uint32_t rows, uin
 
 // kernel.c: why the device cannot run a kernel row; NULL if it can.
 const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_kernel_id id);
+
+// The most lanes of a workgroup; kernels have them in x alone.
+static inline uint32_t vkd__max_lanes(const struct vkd_device_caps *caps) {
+  return caps->max_workgroup_size[0] < caps->max_workgroup_invocations ? caps->max_workgroup_size[0]
+                                                                       : caps->max_workgroup_invocations;
+}
 
 // Lanes of a workgroup for kernels with one lane per item, and for kernels with one workgroup per row.
 uint32_t vkd__wg_items(const struct vkd_lower *l);

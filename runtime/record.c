@@ -142,6 +142,21 @@ static bool fold_groups(const struct vkd_lower *l, const struct vkd_dispatch *d,
   return true;
 }
 
+// Whether the device can run it at all.
+static bool within_limits(struct vkd_lower *l, const struct vkd_dispatch *d, const char *op) {
+  const struct vkd_device_caps *caps = l->caps;
+  const char *kernel = vkd_kernel_blobs[d->kernel].name, *unusable = vkd__kernel_unusable(caps, d->kernel);
+  if (d->push_size > caps->max_push_bytes)
+    vkd_fail(&l->error, VKD_ERR_UNSUPPORTED, "%s: kernel %s takes %u bytes of push constants, %s has %u", op, kernel,
+             d->push_size, caps->name, caps->max_push_bytes);
+  else if (d->spec_count && d->spec[0] > vkd__max_lanes(caps))
+    vkd_fail(&l->error, VKD_ERR_UNSUPPORTED, "%s: kernel %s takes workgroups of %u lanes, %s has %u", op, kernel,
+             d->spec[0], caps->name, vkd__max_lanes(caps));
+  else if (unusable)
+    vkd_fail(&l->error, VKD_ERR_UNSUPPORTED, "%s: kernel %s: %s", op, kernel, unusable);
+  return l->error.status == VKD_OK;
+}
+
 void vkd__dispatch(struct vkd_lower *l, const struct vkd_dispatch *d) {
   const char *op = vkd__ops[l->graph->nodes[l->node].op].name;
   struct vkd_tape *tape = l->tape;
@@ -153,6 +168,7 @@ void vkd__dispatch(struct vkd_lower *l, const struct vkd_dispatch *d) {
              d->push_size, d->spec_count);
     return;
   }
+  if (!within_limits(l, d, op)) return;
   if (!fold_groups(l, d, e.groups)) {
     vkd_fail(&l->error, VKD_ERR_UNSUPPORTED, "%s needs %llu x %llu x %llu workgroups, more than %s takes", op,
              (unsigned long long)d->groups[0], (unsigned long long)d->groups[1], (unsigned long long)d->groups[2],
@@ -181,14 +197,14 @@ void vkd__dispatch(struct vkd_lower *l, const struct vkd_dispatch *d) {
 
 uint32_t vkd__wg_items(const struct vkd_lower *l) {
   uint32_t want = l->caps->kind == VKD_DEVICE_SOFTWARE ? 64 : 256;
-  return want < l->caps->max_workgroup_invocations ? want : l->caps->max_workgroup_invocations;
+  return want < vkd__max_lanes(l->caps) ? want : vkd__max_lanes(l->caps);
 }
 
 uint32_t vkd__wg_row(const struct vkd_lower *l, int64_t row_length) {
   // A software driver runs lanes of a subgroup at once, and subgroups one after another.
   uint32_t lanes = l->caps->subgroup_size ? l->caps->subgroup_size : 32;
   if (l->caps->kind == VKD_DEVICE_SOFTWARE) return lanes;
-  while (lanes < 256 && lanes * 4 < row_length && lanes * 2 <= l->caps->max_workgroup_invocations) lanes *= 2;
+  while (lanes < 256 && lanes * 4 < row_length && lanes * 2 <= vkd__max_lanes(l->caps)) lanes *= 2;
   return lanes;
 }
 

@@ -29,7 +29,7 @@ static struct tile choose(const struct vkd_device_caps *caps, const struct vkd_n
   for (size_t i = 0; i < sizeof tiles / sizeof tiles[0]; i++) {
     struct tile t = tiles[i];
     bool idle = t.own > 8 && rows <= t.own / 2, few = t.own > 32 && heads * vkd__groups(rows, t.own) < GROUPS;
-    if (2 * t.own <= caps->max_workgroup_invocations && !idle && !few &&
+    if (2 * t.own <= vkd__max_lanes(caps) && !idle && !few &&
         vkd__attention_tile_bytes(node->op, (uint32_t)d->hd, t.own, t.block) <= limit)
       return t;
   }

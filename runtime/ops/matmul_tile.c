@@ -24,9 +24,7 @@ static uint32_t slices_of(const struct tile *t, const struct matmul_dims *d) {
 static enum vkd_form_rank rank(const struct tile *t, const struct vkd_device_caps *caps, const struct vkd_graph *g,
                                const struct vkd_node *node) {
   struct matmul_dims d = vkd__matmul_dims(g, node);
-  if (lanes_of(t) > caps->max_workgroup_invocations || lanes_of(t) > caps->max_workgroup_size[0] ||
-      shared_of(t) > caps->max_shared_bytes)
-    return VKD_FORM_NEVER;
+  if (lanes_of(t) > vkd__max_lanes(caps) || shared_of(t) > caps->max_shared_bytes) return VKD_FORM_NEVER;
   if (caps->kind == VKD_DEVICE_SOFTWARE) return VKD_FORM_SLOW; // seconds of compiling for no gain
   // with fewer workgroups most of a large GPU would idle; a half of them is better spent on larger tiles
   return tiles_of(t, &d) * slices_of(t, &d) >= VKD_MATMUL_GROUPS / 2 ? VKD_FORM_BEST : VKD_FORM_SLOW;

@@ -126,7 +126,7 @@ void vkd__dispatch_columns(struct vkd_lower *l, struct widths widths, int width,
   uint32_t lanes = vkd__wg_row(l, 1);
   // At most 512 lanes, so that each may have 128 registers, and 64 subgroups (wg_sums).
   while (caps->kind != VKD_DEVICE_SOFTWARE && lanes < cols && lanes < 512 && lanes < 32 * caps->subgroup_size &&
-         lanes * 2 <= caps->max_workgroup_invocations)
+         lanes * 2 <= vkd__max_lanes(caps))
     lanes *= 2;
   bool held = width != 8 && cols <= lanes;
   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = vkd__width_kernel(widths, width),

@@ -16,6 +16,8 @@ static const struct vkd_device_caps limits = {.name = "fake",
                                               .subgroup_size = 32,
                                               .max_shared_bytes = 32768,
                                               .max_push_bytes = 128,
+                                              .storage_16bit = true,
+                                              .subgroup_arithmetic = true,
                                               .max_allocation = (uint64_t)1 << 40,
                                               .memory_bytes = (uint64_t)1 << 40,
                                               .memory_budget = (uint64_t)1 << 40};
@@ -375,12 +377,12 @@ static bool conflict(const struct touched *a, const struct touched *b) {
   return false;
 }
 
-static enum vkd_status record(const struct vkd_graph *g, const struct vkd_plan *plan, struct vkd_tape *tape,
-                              struct vkd_error *err) {
+static enum vkd_status record(const struct vkd_device_caps *caps, const struct vkd_graph *g,
+                              const struct vkd_plan *plan, struct vkd_tape *tape, struct vkd_error *err) {
   uint64_t chunks[64];
   for (uint64_t i = 0; i < 64; i++) chunks[i] = (i + 8) << 50;
   CHECK(plan->chunks <= 64, "%u chunks", plan->chunks);
-  return vkd__record(tape, g, plan, &limits, &(struct vkd_bases){(uint64_t)1 << 50, (uint64_t)2 << 50, chunks}, err);
+  return vkd__record(tape, g, plan, caps, &(struct vkd_bases){(uint64_t)1 << 50, (uint64_t)2 << 50, chunks}, err);
 }
 
 static uint32_t pairs_seen;
@@ -400,7 +402,7 @@ static void test_barriers(uint64_t seed, bool cpu_lanes) {
   caps.cpu_lanes = cpu_lanes;
   CHECK(vkd__plan_create(&plan, r.g, &(struct vkd_form_choice){.caps = &caps}, 1 << 30, seed % 5 != 0, &err) == VKD_OK,
         "%s", err.what);
-  if (plan) CHECK(record(r.g, plan, &tape, &err) == VKD_OK, "seed %llu: %s", (unsigned long long)seed, err.what);
+  if (plan) CHECK(record(&caps, r.g, plan, &tape, &err) == VKD_OK, "seed %llu: %s", (unsigned long long)seed, err.what);
   struct touched *t = calloc(r.g->node_count, sizeof *t);
   uint32_t *barriers = calloc(tape.count + 1, sizeof *barriers); // before entry e and at it
   for (uint32_t e = 0; e < tape.count; e++) barriers[e] = (e ? barriers[e - 1] : 0) + tape.entries[e].barrier;
@@ -431,7 +433,8 @@ static void expect_barriers(const char *what, struct vkd_graph *g, const char *w
   struct vkd_tape tape = {0};
   struct vkd_error err = {0};
   char got[32] = "";
-  CHECK(vkd__plan_create(&plan, g, &choice, 1 << 30, false, &err) == VKD_OK && record(g, plan, &tape, &err) == VKD_OK,
+  CHECK(vkd__plan_create(&plan, g, &choice, 1 << 30, false, &err) == VKD_OK &&
+            record(&limits, g, plan, &tape, &err) == VKD_OK,
         "%s: %s", what, err.what);
   for (uint32_t e = 0; e < tape.count && e < sizeof got - 1; e++) got[e] = tape.entries[e].barrier ? '|' : '.';
   CHECK(strcmp(got, want) == 0, "%s: barriers %s, not %s", what, got, want);
