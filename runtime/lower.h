@@ -13,7 +13,7 @@
 #include "vkd/device.h"
 #include "vkd_kernels.h"
 
-enum { VKD_MAX_SPEC = 12 };
+enum { VKD_MAX_SPEC = 16 };
 
 struct vkd_dispatch {
   enum vkd_kernel_id kernel;

@@ -5,7 +5,7 @@
 #include "attention_tile.glsl"
 
 void main() {
-  place w = find(p.m);
+  place w = find(p.m, OWN);
   if (!w.inside) return;
   uint c = gl_LocalInvocationID.x % 8;
   stage(p.k, A_AT, w, w.first, p.m, OWN, p.scale);

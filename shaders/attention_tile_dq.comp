@@ -5,7 +5,7 @@
 #include "attention_tile.glsl"
 
 void main() {
-  place w = find(p.n);
+  place w = find(p.n, OWN);
   if (!w.inside) return;
   uint r = gl_LocalInvocationID.x / 8, c = gl_LocalInvocationID.x % 8;
   stage(p.q, A_AT, w, w.first, p.n, OWN, p.scale);

@@ -7,6 +7,16 @@ layout(constant_id = 2) const uint BLOCK = 4; // rows of the other side at a tim
 layout(constant_id = 3) const uint VEC4 = 0;  // HD is a multiple of 4 and operands begin at multiples of 16 bytes
 const uint HD4 = (HD + 3) / 4;
 
+// Where a workgroup is: a head of a batch, and the first of the `own` rows of `tokens` that are its own.
+struct place {
+  uint b, head, bh, first;
+  bool inside;
+};
+place find(uint tokens, uint own) {
+  uint blocks = (tokens + own - 1) / own, bh = flat_group() / blocks;
+  return place(bh / p.heads, bh % p.heads, bh, flat_group() % blocks * own, bh / p.heads < p.batch);
+}
+
 uint row_index(uint b, uint token, uint tokens, uint head) { return ((b * tokens + token) * p.heads + head) * HD; }
 
 // Elements 4i..4i+3 of the row at `base`, zero beyond HD

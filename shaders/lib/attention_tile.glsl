@@ -29,16 +29,6 @@ shared vec4 tile[SIZE];
 
 const uint SHARE = (BLOCK * HD4 + LANES - 1) / LANES, BATCH = SHARE < LOADS ? SHARE : LOADS;
 
-// Where the workgroup is: a head of a batch, and its first own row.
-struct place {
-  uint b, head, bh, first;
-  bool inside;
-};
-place find(uint tokens) {
-  uint blocks = (tokens + OWN - 1) / OWN, bh = flat_group() / blocks;
-  return place(bh / p.heads, bh % p.heads, bh, flat_group() % blocks * OWN, bh / p.heads < p.batch);
-}
-
 // Rows first .. first + rows - 1 of x [batch, tokens, heads, HD], by `scale`, to tile[at ..]; zeros past the last.  Neighbouring lanes
 // read neighbouring addresses, and up to BATCH loads of a lane are under way before the first is stored.
 #define STAGE(name, load)                                                                                              \

@@ -55,6 +55,7 @@ static void expect(const char *what, const struct vkd_device_caps *caps, enum vk
 }
 #define LANES(sfx) VKD_K_attention_fwd##sfx, VKD_K_attention_dq##sfx, VKD_K_attention_dkv##sfx
 #define TILES(sfx) VKD_K_attention_tile_fwd##sfx, VKD_K_attention_tile_dq##sfx, VKD_K_attention_tile_dkv##sfx
+#define COOPMATS(sfx) VKD_K_attention_cm_fwd##sfx, VKD_K_attention_cm_dq##sfx, VKD_K_attention_cm_dkv##sfx
 #define BUILT(row) (vkd_kernel_blobs[VKD_K_##row].code != NULL) // else the compiler lacks the extension
 
 static void test_choice(void) {
@@ -65,13 +66,9 @@ static void test_choice(void) {
   list(&caps, 16, 16, 16, VKD_COOPMAT_F16);
   expect("fp32 beside a shape", &caps, VKD_F32, 64, TILES());
   expect("bf16 not listed", &caps, VKD_BF16, 64, TILES(_bf16));
-  if (BUILT(attention_cm_fwd_f16))
-    expect("fp16", &caps, VKD_F16, 64, VKD_K_attention_cm_fwd_f16, VKD_K_attention_tile_dq_f16,
-           VKD_K_attention_tile_dkv_f16);
+  if (BUILT(attention_cm_fwd_f16)) expect("fp16", &caps, VKD_F16, 64, COOPMATS(_f16));
   list(&caps, 16, 8, 16, VKD_COOPMAT_BF16);
-  if (BUILT(attention_cm_fwd_bf16))
-    expect("bf16", &caps, VKD_BF16, 128, VKD_K_attention_cm_fwd_bf16, VKD_K_attention_tile_dq_bf16,
-           VKD_K_attention_tile_dkv_bf16);
+  if (BUILT(attention_cm_fwd_bf16)) expect("bf16", &caps, VKD_BF16, 128, COOPMATS(_bf16));
   caps.kind = VKD_DEVICE_SOFTWARE;
   expect("a CPU", &caps, VKD_F16, 64, LANES(_f16));
   caps.cpu_lanes = true;
@@ -109,13 +106,35 @@ static void test_tiles(void) {
     }
 }
 
+// x: m, n, k of the shape listed and the subgroup's size
+static void check_coopmat(const struct vkd_tape_entry *e, int op, const uint32_t x[4], const struct size *s) {
+  static const enum vkd_kernel_id rows[3] = {COOPMATS(_f16)};
+  uint32_t block = e->spec[2], strips = e->spec[8], width = e->spec[9], parts = e->spec[10], scores = e->spec[11];
+  bool large = s->hd > 64 && x[1] * x[2] > 256; // need not fit
+  CHECK(e->kernel == rows[op] || large, "%u x %u x %u, head size %lld: row %s", x[0], x[1], x[2], (long long)s->hd,
+        row(e));
+  if (e->kernel != rows[op]) return;
+  CHECK(e->spec[5] == x[0] && e->spec[6] == x[1] && e->spec[7] == x[2], "%s: %u x %u x %u", row(e), e->spec[5],
+        e->spec[6], e->spec[7]);
+  CHECK(e->spec[0] == (op == 2 ? 2 : 1) * strips * parts * x[3] && e->spec[0] <= 1024,
+        "%s: %u lanes, %u strips, %u parts", row(e), e->spec[0], strips, parts);
+  CHECK(block % x[1] == 0 && block % x[2] == 0 && width % x[1] == 0 && width % x[2] == 0 && width >= s->hd,
+        "%s: blocks of %u, width %u", row(e), block, width);
+  CHECK(width / x[1] % parts == 0 && block / x[1] % scores == 0, "%s: %u and %u parts of width %u, block %u", row(e),
+        parts, scores, width, block);
+  CHECK(e->spec[4] == (s->hd % 8 == 0), "head size %lld: vec8 %u", (long long)s->hd, e->spec[4]);
+  int64_t own = (int64_t)strips * x[0], blocks = ((op == 2 ? s->m : s->n) + own - 1) / own;
+  CHECK((int64_t)e->groups[0] * e->groups[1] >= s->batch * s->heads * blocks, "%s: %u x %u workgroups", row(e),
+        e->groups[0], e->groups[1]);
+}
+
 // Sizes of cooperative matrices come from the list; keys and heads are filled up to whole ones.
 static void test_coopmat(void) {
   static const uint32_t shapes[][4] = {// m, n, k, subgroup
                                        {16, 16, 16, 32}, {16, 8, 16, 32},  {8, 8, 8, 8},     {8, 16, 16, 16},
                                        {16, 16, 16, 64}, {32, 32, 16, 16}, {16, 16, 24, 32}, {16, 8, 8, 32}};
   static const struct size sizes[] = {
-      {1, 2, 1, 1, 24}, {1, 2, 300, 77, 40}, {4, 8, 1024, 1024, 64}, {1, 1, 90, 9, 128}};
+      {1, 2, 1, 1, 24}, {1, 2, 300, 77, 40}, {4, 8, 1024, 1024, 64}, {1, 1, 90, 9, 104}};
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0] && BUILT(attention_cm_fwd_f16); i++)
     for (size_t j = 0; j < sizeof sizes / sizeof sizes[0]; j++) {
       const uint32_t *x = shapes[i];
@@ -123,18 +142,7 @@ static void test_coopmat(void) {
       struct vkd_device_caps caps = device(x[3], 65536);
       list(&caps, x[0], x[1], x[2], VKD_COOPMAT_F16);
       struct dispatches d = dispatched(&caps, VKD_F16, *s);
-      const struct vkd_tape_entry *e = &d.of[0];
-      uint32_t block = e->spec[2], strips = e->spec[8], width = e->spec[9];
-      CHECK(e->kernel == VKD_K_attention_cm_fwd_f16, "shape %zu, head size %lld: row %s", i, (long long)s->hd, row(e));
-      if (e->kernel != VKD_K_attention_cm_fwd_f16) continue;
-      CHECK(e->spec[5] == x[0] && e->spec[6] == x[1] && e->spec[7] == x[2] && e->spec[0] == strips * x[3],
-            "shape %zu: %u x %u x %u, %u lanes", i, e->spec[5], e->spec[6], e->spec[7], e->spec[0]);
-      CHECK(block % x[1] == 0 && block % x[2] == 0 && width % x[1] == 0 && width % x[2] == 0 && width >= s->hd,
-            "shape %zu: blocks of %u, width %u", i, block, width);
-      CHECK(e->spec[4] == (s->hd % 8 == 0), "head size %lld: vec8 %u", (long long)s->hd, e->spec[4]);
-      int64_t blocks = (s->n + strips * x[0] - 1) / (strips * x[0]);
-      CHECK((int64_t)e->groups[0] * e->groups[1] >= s->batch * s->heads * blocks, "shape %zu: %u x %u workgroups", i,
-            e->groups[0], e->groups[1]);
+      for (int k = 0; k < 3; k++) check_coopmat(&d.of[k], k, x, s);
     }
 }
 
