@@ -2,9 +2,9 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
 #include "vkd/half.h"
+#include "vkd/parallel.h"
 
 enum { PIECE = 1 << 14, THREADS = 8, PIECES_PER_THREAD = 64 };
 
@@ -34,8 +34,9 @@ static enum vkd_status fill_piece(const struct work *w, uint64_t piece, struct v
   return st;
 }
 
-static void *run(void *user) {
+static void run(void *user, int worker) {
   struct work *w = user;
+  (void)worker;
   for (uint64_t piece; (piece = atomic_fetch_add(&w->next, 1)) < w->pieces && !atomic_load(&w->failed);) {
     struct vkd_error err = {0};
     if (fill_piece(w, piece, &err) == VKD_OK) continue;
@@ -43,23 +44,14 @@ static void *run(void *user) {
     if (!atomic_exchange(&w->failed, true)) w->error = err;
     pthread_mutex_unlock(&w->lock);
   }
-  return NULL;
 }
 
 enum vkd_status fill_run(const struct params_reader *reader, const struct fill *fills, int count,
                          struct vkd_error *err) {
   struct work w = {.reader = reader, .fills = fills, .count = count, .lock = PTHREAD_MUTEX_INITIALIZER};
-  pthread_t threads[THREADS];
   for (int i = 0; i < count; i++) w.pieces += pieces_of(&fills[i]);
-  long online = sysconf(_SC_NPROCESSORS_ONLN);
   uint64_t want = w.pieces / PIECES_PER_THREAD;
-  if (want > THREADS) want = THREADS;
-  if (online > 0 && want > (uint64_t)online) want = (uint64_t)online;
-  int started = 0;
-  // Threads that cannot be had are done without: this one works too.
-  while ((uint64_t)started + 1 < want && pthread_create(&threads[started], NULL, run, &w) == 0) started++;
-  run(&w);
-  for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
+  vkd_parallel(vkd_threads(want < THREADS ? (int)want : THREADS), run, &w);
   pthread_mutex_destroy(&w.lock);
   return atomic_load(&w.failed) ? vkd_fail(err, w.error.status, "%s", w.error.what) : VKD_OK;
 }

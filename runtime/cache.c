@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +54,9 @@ static bool make_parents(char *path) {
 }
 
 bool vkd__cache_write(const char *path, const void *data, size_t size) {
-  char temp[VKD_CACHE_PATH + 32];
-  snprintf(temp, sizeof temp, "%s.%ld", path, (long)getpid());
+  static atomic_uint written; // threads may write at once, each with a device of its own
+  char temp[VKD_CACHE_PATH + 48];
+  snprintf(temp, sizeof temp, "%s.%ld.%u", path, (long)getpid(), atomic_fetch_add(&written, 1));
   FILE *f = *path && make_parents(temp) ? fopen(temp, "wb") : NULL;
   if (!f) return false;
   bool ok = fwrite(data, 1, size, f) == size && fflush(f) == 0 && fsync(fileno(f)) == 0;

@@ -11,6 +11,7 @@
 
 struct vkd_pipeline; // kernel.c
 struct vkd_reload;   // reload.c
+struct vkd_tape;     // record.h
 
 struct vkd__queue {
   VkQueue handle;
@@ -136,6 +137,9 @@ enum vkd_status vkd__kernels_open(struct vkd_device *dev, const char *cache_dir,
 void vkd__kernels_close(struct vkd_device *dev);
 enum vkd_status vkd__pipeline(struct vkd_device *dev, const struct vkd_dispatch *d, VkPipeline *out,
                               struct vkd_error *err);
+// Makes those of a tape that are not made yet, several at once.  Errors: the first one in the tape's order; those made
+// before it are kept.
+enum vkd_status vkd__pipelines_make(struct vkd_device *dev, const struct vkd_tape *tape, struct vkd_error *err);
 // Makes pipelines of the marked rows anew; nothing that uses them may be pending.  One that fails stays as it was.
 void vkd__pipelines_rebuild(struct vkd_device *dev, const bool changed[VKD_K_COUNT]);
 

@@ -67,29 +67,46 @@ static enum vkd_status check_blocks(const struct vkd_plan *plan, const struct vk
 
 // Records with made-up addresses, for what can be known without memory.
 static enum vkd_status dry_record(const struct vkd_plan *plan, const struct vkd_graph *g,
-                                  const struct vkd_device_caps *caps, int slots, struct vkd_plan_info *info,
-                                  struct vkd_error *err) {
-  struct vkd_tape tape = {0};
+                                  const struct vkd_device_caps *caps, struct vkd_tape *tape, struct vkd_error *err) {
   enum vkd_status st = check_blocks(plan, caps, err);
   if (st != VKD_OK) return st;
   uint64_t *chunks = calloc(plan->chunks + 1, sizeof *chunks);
   if (!chunks) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to plan");
   for (uint32_t i = 0; i < plan->chunks; i++) chunks[i] = (uint64_t)(i + 3) << 50;
   struct vkd_bases bases = {.input = (uint64_t)1 << 50, .constant = (uint64_t)2 << 50, .chunks = chunks};
-  st = vkd__record(&tape, g, plan, caps, &bases, err);
-  if (st == VKD_OK) fill_info(info, g, plan, &tape, slots, regions_of(caps, slots));
-  vkd__tape_free(&tape);
+  st = vkd__record(tape, g, plan, caps, &bases, err);
   free(chunks);
   return st;
 }
 
+static enum vkd_status dry_info(const struct vkd_plan *plan, const struct vkd_graph *g,
+                                const struct vkd_device_caps *caps, int slots, struct vkd_plan_info *info,
+                                struct vkd_error *err) {
+  struct vkd_tape tape = {0};
+  enum vkd_status st = dry_record(plan, g, caps, &tape, err);
+  if (st == VKD_OK) fill_info(info, g, plan, &tape, slots, regions_of(caps, slots));
+  vkd__tape_free(&tape);
+  return st;
+}
+
+static enum vkd_status plan_of(struct vkd_plan **plan, const struct vkd_program_params *params, struct vkd_error *err) {
+  struct vkd_form_choice choice = choice_of(params);
+  return vkd__plan_create(plan, params->graph, &choice, choice.caps->max_allocation, !params->no_reuse, err);
+}
+
 enum vkd_status vkd_plan_query(const struct vkd_program_params *params, struct vkd_plan_info *info,
                                struct vkd_error *err) {
-  const struct vkd_device_caps *caps = vkd_device_get_caps(params->device);
-  struct vkd_form_choice choice = choice_of(params);
   struct vkd_plan *plan;
-  enum vkd_status st = vkd__plan_create(&plan, params->graph, &choice, caps->max_allocation, !params->no_reuse, err);
-  if (st == VKD_OK) st = dry_record(plan, params->graph, caps, slot_count(params), info, err);
+  enum vkd_status st = plan_of(&plan, params, err);
+  if (st == VKD_OK) st = dry_info(plan, params->graph, &params->device->caps, slot_count(params), info, err);
+  vkd__plan_destroy(&plan);
+  return st;
+}
+
+enum vkd_status vkd__plan_tape(const struct vkd_program_params *params, struct vkd_tape *tape, struct vkd_error *err) {
+  struct vkd_plan *plan;
+  enum vkd_status st = plan_of(&plan, params, err);
+  if (st == VKD_OK) st = dry_record(plan, params->graph, &params->device->caps, tape, err);
   vkd__plan_destroy(&plan);
   return st;
 }
@@ -223,6 +240,7 @@ static enum vkd_status record_region(struct vkd_program *p, struct vkd_region *r
                             .constant = p->constants ? p->constants->address : 0,
                             .chunks = p->addresses};
   enum vkd_status st = vkd__record(&region->tape, p->graph, p->plan, &p->dev->caps, &bases, err);
+  if (st == VKD_OK) st = vkd__pipelines_make(p->dev, &region->tape, err);
   return st == VKD_OK ? record_main(p, region, err) : st;
 }
 
@@ -257,12 +275,10 @@ enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_pr
   p->slot_count = slot_count(params);
   p->region_count = regions_of(&p->dev->caps, p->slot_count);
   p->generation = p->dev->generation;
-  struct vkd_form_choice choice = choice_of(params);
   enum vkd_status st = VKD_OK;
   if (p->dev->caps.fake) st = vkd_fail(err, VKD_ERR_UNSUPPORTED, "a fake device plans, it does not run");
-  if (st == VKD_OK)
-    st = vkd__plan_create(&p->plan, p->graph, &choice, p->dev->caps.max_allocation, !params->no_reuse, err);
-  if (st == VKD_OK) st = dry_record(p->plan, p->graph, &p->dev->caps, p->slot_count, &p->info, err);
+  if (st == VKD_OK) st = plan_of(&p->plan, params, err);
+  if (st == VKD_OK) st = dry_info(p->plan, p->graph, &p->dev->caps, p->slot_count, &p->info, err);
   if (st == VKD_OK && *p->info.forms) vkd_log(VKD_LOG_DEBUG, "forms: %s", p->info.forms);
   if (st == VKD_OK) st = borrow(p, params->beside, err);
   if (st == VKD_OK) st = check_memory(p, err);

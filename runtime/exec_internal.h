@@ -4,6 +4,7 @@
 
 #include "device_internal.h"
 #include "record.h"
+#include "vkd/exec.h"
 
 // Where inputs lie, and the run that reads them there.  One for all slots; where uploads have a queue of their own, one
 // for each, so that the next run's inputs arrive while this one computes.
@@ -38,6 +39,10 @@ struct vkd_program {
 // The tape into `cmd`; with a query pool, a timestamp before each node and one at the end.
 enum vkd_status vkd__encode(struct vkd_program *p, const struct vkd_tape *tape, VkCommandBuffer cmd,
                             VkQueryPool timestamps, struct vkd_error *err);
+
+// The tape of a program that is not made, with made-up addresses; *tape is empty before, and freed by the caller either
+// way.
+enum vkd_status vkd__plan_tape(const struct vkd_program_params *params, struct vkd_tape *tape, struct vkd_error *err);
 
 // A slot's inputs on their way: through the uploads' queue, or as a command buffer to submit before the run, which is
 // added to commands[*count].

@@ -1,10 +1,13 @@
 // Manifest rows -> pipelines, made on demand and kept; the driver's pipeline cache on disk.
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "device_internal.h"
+#include "record.h"
 #include "reload.h"
 #include "vkd/log.h"
+#include "vkd/parallel.h"
 
 struct vkd_pipeline {
   enum vkd_kernel_id kernel;
@@ -110,27 +113,82 @@ void vkd__pipelines_rebuild(struct vkd_device *dev, const bool changed[VKD_K_COU
   }
 }
 
+static const struct vkd_pipeline *find(const struct vkd_pipeline *list, uint32_t count, enum vkd_kernel_id kernel,
+                                       const uint32_t *spec, uint32_t spec_count) {
+  for (uint32_t i = 0; i < count; i++)
+    if (list[i].kernel == kernel && list[i].spec_count == spec_count && memcmp(list[i].spec, spec, spec_count * 4) == 0)
+      return &list[i];
+  return NULL;
+}
+
+static enum vkd_status make_room(struct vkd_device *dev, uint32_t more, struct vkd_error *err) {
+  uint32_t cap = dev->pipeline_cap ? dev->pipeline_cap : 64;
+  while (cap < dev->pipeline_count + more) cap *= 2;
+  struct vkd_pipeline *bigger =
+      cap > dev->pipeline_cap ? realloc(dev->pipelines, cap * sizeof *bigger) : dev->pipelines;
+  if (!bigger) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %u pipelines", cap);
+  dev->pipelines = bigger;
+  dev->pipeline_cap = cap;
+  return VKD_OK;
+}
+
 enum vkd_status vkd__pipeline(struct vkd_device *dev, const struct vkd_dispatch *d, VkPipeline *out,
                               struct vkd_error *err) {
-  for (uint32_t i = 0; i < dev->pipeline_count; i++) {
-    const struct vkd_pipeline *p = &dev->pipelines[i];
-    if (p->kernel == d->kernel && p->spec_count == d->spec_count && memcmp(p->spec, d->spec, d->spec_count * 4) == 0) {
-      *out = p->handle;
-      return VKD_OK;
+  const struct vkd_pipeline *made = find(dev->pipelines, dev->pipeline_count, d->kernel, d->spec, d->spec_count);
+  if (!made) {
+    enum vkd_status st = make_room(dev, 1, err);
+    struct vkd_pipeline *p = &dev->pipelines[dev->pipeline_count];
+    if (st != VKD_OK) return st;
+    *p = (struct vkd_pipeline){.kernel = d->kernel, .spec_count = d->spec_count};
+    memcpy(p->spec, d->spec, d->spec_count * 4);
+    if ((st = create(dev, p, err)) != VKD_OK) return st;
+    dev->pipeline_count++;
+    made = p;
+  }
+  *out = made->handle;
+  return VKD_OK;
+}
+
+// Pipelines that several threads create.
+struct creation {
+  struct vkd_device *dev;
+  struct vkd_pipeline *list;
+  struct vkd_error *errors;
+  uint32_t count;
+  atomic_uint next;
+};
+
+static void create_some(void *user, int worker) {
+  struct creation *c = user;
+  (void)worker;
+  for (uint32_t i; (i = atomic_fetch_add(&c->next, 1)) < c->count;) create(c->dev, &c->list[i], &c->errors[i]);
+}
+
+enum vkd_status vkd__pipelines_make(struct vkd_device *dev, const struct vkd_tape *tape, struct vkd_error *err) {
+  enum { THREADS = 8 };
+  enum vkd_status st = make_room(dev, tape->count, err);
+  if (st != VKD_OK) return st;
+  struct creation c = {.dev = dev, .list = &dev->pipelines[dev->pipeline_count]};
+  for (uint32_t i = 0; i < tape->count; i++) {
+    const struct vkd_tape_entry *e = &tape->entries[i];
+    if (find(dev->pipelines, dev->pipeline_count + c.count, e->kernel, e->spec, e->spec_count)) continue;
+    struct vkd_pipeline *p = &c.list[c.count++];
+    *p = (struct vkd_pipeline){.kernel = e->kernel, .spec_count = e->spec_count};
+    memcpy(p->spec, e->spec, e->spec_count * 4U);
+  }
+  if (!c.count) return VKD_OK;
+  c.errors = calloc(c.count, sizeof *c.errors);
+  if (!c.errors) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to make %u pipelines", c.count);
+  // kernels that are compiled here go through one compiler
+  vkd_parallel(dev->reload ? 1 : vkd_threads(c.count < THREADS ? (int)c.count : THREADS), create_some, &c);
+  for (uint32_t i = 0; i < c.count; i++) {
+    if (c.errors[i].status == VKD_OK) {
+      dev->pipelines[dev->pipeline_count++] = c.list[i];
+    } else if (st == VKD_OK) {
+      st = c.errors[i].status;
+      if (err && err->status == VKD_OK) *err = c.errors[i];
     }
   }
-  if (dev->pipeline_count == dev->pipeline_cap) {
-    uint32_t cap = dev->pipeline_cap ? dev->pipeline_cap * 2 : 64;
-    struct vkd_pipeline *bigger = realloc(dev->pipelines, cap * sizeof *bigger);
-    if (!bigger) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %u pipelines", cap);
-    dev->pipelines = bigger;
-    dev->pipeline_cap = cap;
-  }
-  struct vkd_pipeline p = {.kernel = d->kernel, .spec_count = d->spec_count};
-  memcpy(p.spec, d->spec, d->spec_count * 4);
-  enum vkd_status st = create(dev, &p, err);
-  if (st != VKD_OK) return st;
-  dev->pipelines[dev->pipeline_count++] = p;
-  *out = p.handle;
-  return VKD_OK;
+  free(c.errors);
+  return st;
 }
