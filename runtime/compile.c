@@ -1,4 +1,5 @@
 // Kernel rows made into pipelines without running them.
+#include <stdlib.h>
 #include <string.h>
 
 #include "device_internal.h"
@@ -19,4 +20,17 @@ enum vkd_status vkd_kernel_compile(struct vkd_device *dev, uint32_t row, struct 
     }
   }
   return vkd__pipeline(dev, &d, &pipeline, err);
+}
+
+enum vkd_status vkd_kernel_rows(const struct vkd_device_caps *caps, const char ***names, const char ***reasons,
+                                uint32_t *count, struct vkd_error *err) {
+  *count = VKD_K_COUNT;
+  *names = calloc(VKD_K_COUNT, sizeof **names);
+  *reasons = calloc(VKD_K_COUNT, sizeof **reasons);
+  if (!*names || !*reasons) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for the kernel rows");
+  for (int k = 0; k < VKD_K_COUNT; k++) {
+    (*names)[k] = vkd_kernel_blobs[k].name;
+    (*reasons)[k] = vkd__kernel_unusable(caps, (enum vkd_kernel_id)k);
+  }
+  return VKD_OK;
 }

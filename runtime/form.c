@@ -55,7 +55,7 @@ const struct vkd_form *vkd__form_choose(const struct vkd_form_choice *choice, co
     if (f->op != node->op) continue;
     enum vkd_form_rank rank = f->rank(choice->caps, g, node);
     if (rank == VKD_FORM_NEVER) continue;
-    if (f == choice->forced || listed(wanted, f)) return f;
+    if ((choice->forced && strcmp(choice->forced, f->name) == 0) || listed(wanted, f)) return f;
     if (measured && strcmp(measured, f->name) == 0) tuned = f;
     if (rank > best_rank) best = f, best_rank = rank;
   }

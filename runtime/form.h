@@ -49,8 +49,8 @@ static inline int vkd__log2(int64_t n) {
 // What decides between forms, in this order; where it says nothing, their ranks.
 struct vkd_form_choice {
   const struct vkd_device_caps *caps;
-  const struct vkd_form *forced; // for the nodes of its op that it can run; NULL: $VKD_FORM
-  const struct vkd_tune *tune;   // what was measured on the device (tune.h); NULL: nothing
+  const char *forced;          // form of this name, for the nodes that it can run; NULL: $VKD_FORM
+  const struct vkd_tune *tune; // what was measured on the device (tune.h); NULL: nothing
 };
 
 // NULL: the op has one way alone.

@@ -101,7 +101,7 @@ static enum vkd_status run_once(struct vkd_device *dev, const struct alone *a, c
                                 struct vkd_program **program, struct vkd_tune_trial *t, struct vkd_error *err) {
   struct vkd_error why = {0};
   enum vkd_status st =
-      vkd_program_create(program, &(struct vkd_program_params){.device = dev, .graph = a->g, .form = form}, &why);
+      vkd_program_create(program, &(struct vkd_program_params){.device = dev, .graph = a->g, .form = form->name}, &why);
   if (st == VKD_ERR_HOST_MEMORY) return vkd_fail(err, st, "%s", why.what);
   if (st != VKD_OK) {
     miss(t, "%.240s", why.what);

@@ -1,6 +1,7 @@
 // vkdit selftest: every op on the device against its float64 reference.
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "cmd.h"
 #include "vkd/selftest.h"
@@ -8,18 +9,20 @@
 static const struct cmd_opt opts[] = {
     CMD_OPT_DEVICE,
     {.name = "op", .kind = CMD_STRING, .metavar = "NAME", .help = "only the cases of one op"},
+    {.name = "all", .help = "every case in every way to run it, though its kernels ran with like constants"},
+    {.name = "jobs",
+     .kind = CMD_INT,
+     .metavar = "N",
+     .min = 1,
+     .max = 32,
+     .help = "threads, each with a device of its own (default: one per processor, at most 8)"},
     {.name = "compile-only", .help = "make a pipeline of every kernel row, run none"},
     {0},
 };
 
-struct tally {
-  uint32_t cases;
-};
-
 static void print_case(void *user, const struct vkd_selftest_result *r) {
-  struct tally *t = user;
+  (void)user;
   char backward[16] = "-";
-  t->cases++;
   if (r->skipped) {
     printf("skip %-18s %-16s the device lacks 16-bit storage\n", r->op, r->name);
     return;
@@ -31,13 +34,26 @@ static void print_case(void *user, const struct vkd_selftest_result *r) {
   fflush(stdout);
 }
 
-static enum vkd_status run_cases(struct vkd_device *dev, const char *op, struct vkd_error *err) {
-  struct tally tally = {0};
-  uint32_t failed = 0;
-  enum vkd_status st = vkd_selftest_run(dev, op, print_case, &tally, &failed, err);
+static double seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static enum vkd_status run_cases(struct vkd_device *dev, struct cmd_args *args, struct vkd_error *err) {
+  const struct vkd_device_caps *caps = vkd_device_get_caps(dev);
+  struct vkd_selftest_params params = {.only = cmd_string(args, "op"),
+                                       .all = cmd_has(args, "all"),
+                                       .jobs = cmd_has(args, "jobs") ? (int)cmd_int(args, "jobs") : 0};
+  struct vkd_selftest_summary sum;
+  double begin = seconds();
+  enum vkd_status st = vkd_selftest_run(dev, &params, print_case, NULL, &sum, err);
   if (st != VKD_OK) return st;
-  printf("%u cases on %s, %u missed\n", tally.cases, vkd_device_get_caps(dev)->name, failed);
-  return failed ? vkd_fail(err, VKD_ERR_MISMATCH, "selftest: %u of %u cases missed", failed, tally.cases) : VKD_OK;
+  printf("%s: %u cases over %u kernel rows, each twice: %u missed, %u skipped, %u left to --all; %.1f s on %s (%s)\n",
+         sum.failed ? "FAIL" : "PASS", sum.cases, sum.rows, sum.failed, sum.skipped, sum.left_out, seconds() - begin,
+         caps->name, caps->driver_info);
+  return sum.failed ? vkd_fail(err, VKD_ERR_MISMATCH, "selftest: %u of %u cases missed", sum.failed, sum.cases)
+                    : VKD_OK;
 }
 
 static enum vkd_status compile_rows(struct vkd_device *dev, struct vkd_error *err) {
@@ -70,8 +86,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                     "selftest: --op chooses cases to run, --compile-only runs none; give one of them");
   struct vkd_device *dev = NULL;
   enum vkd_status st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
-  if (st == VKD_OK)
-    st = cmd_has(args, "compile-only") ? compile_rows(dev, err) : run_cases(dev, cmd_string(args, "op"), err);
+  if (st == VKD_OK) st = cmd_has(args, "compile-only") ? compile_rows(dev, err) : run_cases(dev, args, err);
   char complaint[400] = "";
   if (st == VKD_OK && vkd_device_validation(dev, complaint, sizeof complaint))
     st = vkd_fail(err, VKD_ERR_VULKAN, "selftest: the validation layer complained: %s", complaint);

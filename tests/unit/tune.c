@@ -76,8 +76,7 @@ static void test_choice(void) {
   CHECK(vkd__tune_set(&table, key, "tile", 5, &err) == VKD_OK, "%s", err.what);
   expect_form(&on_cpu, "tile");
   expect_form(&(struct vkd_form_choice){.caps = &cpu}, "simd");
-  expect_form(&(struct vkd_form_choice){.caps = &cpu, .tune = &table, .forced = &vkd__forms[VKD_F_matmul_simd]},
-              "simd");
+  expect_form(&(struct vkd_form_choice){.caps = &cpu, .tune = &table, .forced = "simd"}, "simd");
   setenv("VKD_FORM", "matmul=simd", 1);
   expect_form(&on_cpu, "simd");
   unsetenv("VKD_FORM");

@@ -5,8 +5,6 @@
 #include "vkd/device.h"
 #include "vkd/graph.h"
 
-struct vkd_form; // internal: one of several ways to run an op
-
 struct vkd_program_params {
   struct vkd_device *device;
   struct vkd_graph *graph; // outlives the program
@@ -15,7 +13,7 @@ struct vkd_program_params {
   // Another program of the device, which outlives this one: its temporaries' memory is used where it is large enough.
   // Programs run one after another, so neither may need what the other leaves there.
   struct vkd_program *beside;
-  const struct vkd_form *form; // for tests: nodes of its op that it can run take it; NULL: the usual choice
+  const char *form; // for tests: nodes that a form of this name can run take it; NULL: the usual choice
 };
 
 // Bytes that a program takes on the device, by kind.

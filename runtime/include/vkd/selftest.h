@@ -14,11 +14,24 @@ struct vkd_selftest_result {
 };
 typedef void (*vkd_selftest_fn)(void *user, const struct vkd_selftest_result *result);
 
-// Runs the cases of op `only` (NULL: all) on the device: forward and, with random cotangents, backward; storage around
-// every result must stay untouched.  *failed counts misses.  With only == NULL a usable kernel row that no case has run
-// is a miss too.
-enum vkd_status vkd_selftest_run(struct vkd_device *dev, const char *only, vkd_selftest_fn fn, void *user,
-                                 uint32_t *failed, struct vkd_error *err);
+struct vkd_selftest_params {
+  const char *only; // an op; NULL: all
+  bool all;         // also other ways to run a case that would compile pipelines to show nothing new
+  int jobs;         // threads, each with a device of its own; 0: one per processor, at most 8
+};
+
+struct vkd_selftest_summary {
+  uint32_t cases, failed, skipped; // results by kind; `cases` counts them all
+  uint32_t left_out;               // for want of params->all
+  uint32_t rows;                   // kernel rows that ran
+};
+
+// Runs the cases on the device: forward and, with random cotangents, backward, twice, which must give the same bits;
+// storage around every result must stay untouched.  fn is called for one result at a time, in the same order whatever
+// the number of jobs, from any of their threads.  With only == NULL a usable kernel row that no case has run is a miss
+// too.  Misses are counted, not errors.  dev is in use meanwhile, and others like it are opened.
+enum vkd_status vkd_selftest_run(struct vkd_device *dev, const struct vkd_selftest_params *params, vkd_selftest_fn fn,
+                                 void *user, struct vkd_selftest_summary *summary, struct vkd_error *err);
 
 // The float64 backward of every case against central differences of <w, f(x)> with random w.  No device.
 // With only == NULL an op of the table that no case builds is a miss.
