@@ -58,15 +58,18 @@ static enum vkd_status run_and_compare(struct vkd_built *b, struct vkd_program *
   return st;
 }
 
+static struct vkd_selftest_result begin(const struct vkd_test_run *run) {
+  const struct vkd_case_row *row = &vkd__cases[run->index];
+  return (struct vkd_selftest_result){
+      .op = row->op, .name = row->name, .form = vkd__test_way(run->way).name, .pass = true, .skipped = run->skipped};
+}
+
 static enum vkd_status run_case(const struct vkd_test_run *run, struct vkd_device *dev, bool rows[VKD_K_COUNT],
                                 struct vkd_selftest_result *r, struct vkd_error *err) {
-  const struct vkd_case_row *row = &vkd__cases[run->index];
   struct vkd_test_way way = vkd__test_way(run->way);
   struct vkd_device_caps caps = dev->caps;
   struct vkd_program *program = NULL;
   struct vkd_built b;
-  *r = (struct vkd_selftest_result){
-      .op = row->op, .name = row->name, .form = way.name, .pass = true, .skipped = run->skipped};
   if (run->skipped) return VKD_OK;
   vkd__test_caps(&dev->caps, &way);
   enum vkd_status st = vkd__case_build(&b, run->index, dev, err);
@@ -85,7 +88,7 @@ static enum vkd_status run_case(const struct vkd_test_run *run, struct vkd_devic
   vkd_program_destroy(&program);
   vkd__case_free(&b);
   dev->caps = caps;
-  return st == VKD_OK ? VKD_OK : vkd_error_prefix(err, "case %s/%s %s", row->op, row->name, way.name ? way.name : "");
+  return st == VKD_OK ? VKD_OK : vkd_error_prefix(err, "case %s/%s %s", r->op, r->name, way.name ? way.name : "");
 }
 
 // What the threads share, under `lock`.
@@ -96,10 +99,9 @@ struct session {
   bool *taken, *done;
   struct vkd_selftest_result *results;
   bool rows[VKD_K_COUNT];
-  uint32_t reported, failed_at; // results handed on; the run of `error`
-  vkd_selftest_fn fn;
+  uint32_t selected, begun, failed_at; // runs; the one of `error`
+  const struct vkd_selftest_params *params;
   void *user;
-  struct vkd_selftest_summary *summary;
   struct vkd_error error;
   pthread_mutex_t lock;
 };
@@ -125,22 +127,6 @@ static bool take(struct session *s, int worker, uint32_t *run) {
   return s->taken[*run] = true;
 }
 
-static void hand_on(struct session *s, const struct vkd_selftest_result *r) {
-  s->summary->cases++;
-  s->summary->skipped += r->skipped;
-  s->summary->failed += !r->pass;
-  s->fn(s->user, r);
-}
-
-// In the order of the plan, as far as they are there.
-static void report(struct session *s) {
-  for (; s->reported < s->plan.run_count; s->reported++) {
-    if (s->plan.runs[s->reported].left_out) continue;
-    if (!s->done[s->reported]) return;
-    hand_on(s, &s->results[s->reported]);
-  }
-}
-
 static void fail(struct session *s, uint32_t run, const struct vkd_error *err) {
   if (s->error.status != VKD_OK && run >= s->failed_at) return;
   s->error = *err;
@@ -151,17 +137,18 @@ static void work(struct session *s, struct vkd_device *dev, int worker) {
   uint32_t i;
   pthread_mutex_lock(&s->lock);
   while (s->error.status == VKD_OK && take(s, worker, &i)) {
-    struct vkd_selftest_result r;
+    struct vkd_selftest_result *r = &s->results[i];
     struct vkd_error err = {0};
     bool rows[VKD_K_COUNT] = {false};
+    *r = begin(&s->plan.runs[i]);
+    if (s->params->progress) s->params->progress(s->user, s->begun, s->selected, r);
+    s->begun++;
     pthread_mutex_unlock(&s->lock);
-    enum vkd_status st = run_case(&s->plan.runs[i], dev, rows, &r, &err);
+    enum vkd_status st = run_case(&s->plan.runs[i], dev, rows, r, &err);
     pthread_mutex_lock(&s->lock);
     if (st != VKD_OK) fail(s, i, &err);
+    s->done[i] = st == VKD_OK;
     for (int k = 0; k < VKD_K_COUNT; k++) s->rows[k] |= rows[k];
-    s->results[i] = r;
-    s->done[i] = true;
-    if (s->error.status == VKD_OK) report(s);
   }
   pthread_mutex_unlock(&s->lock);
 }
@@ -200,19 +187,33 @@ static void run_worker(void *user, int worker) {
   vkd_device_destroy(&dev);
 }
 
-static void check_rows(struct session *s, bool complete) {
+static void hand_on(struct vkd_selftest_summary *summary, const struct vkd_selftest_result *r, vkd_selftest_fn fn,
+                    void *user) {
+  summary->cases++;
+  summary->skipped += r->skipped;
+  summary->failed += !r->pass;
+  fn(user, r);
+}
+
+// All results, in the order of the plan, and of a complete test the kernel rows without one.
+static void report(const struct session *s, vkd_selftest_fn fn, struct vkd_selftest_summary *summary) {
+  for (uint32_t i = 0; i < s->plan.run_count; i++)
+    if (s->done[i]) hand_on(summary, &s->results[i], fn, s->user);
+  summary->left_out = s->plan.run_count - s->selected;
   for (int k = 0; k < VKD_K_COUNT; k++) {
-    s->summary->rows += s->rows[k];
-    if (!complete || s->rows[k] || vkd__kernel_unusable(&s->dev->caps, (enum vkd_kernel_id)k)) continue;
+    summary->rows += s->rows[k];
+    if (s->error.status != VKD_OK || s->params->only || s->rows[k] ||
+        vkd__kernel_unusable(&s->dev->caps, (enum vkd_kernel_id)k))
+      continue;
     struct vkd_selftest_result r = {.op = "kernel", .name = vkd_kernel_blobs[k].name, .backward = -1};
     vkd__case_miss(&r, "no case runs this kernel row");
-    hand_on(s, &r);
+    hand_on(summary, &r, fn, s->user);
   }
 }
 
 enum vkd_status vkd_selftest_run(struct vkd_device *dev, const struct vkd_selftest_params *params, vkd_selftest_fn fn,
                                  void *user, struct vkd_selftest_summary *summary, struct vkd_error *err) {
-  struct session s = {.dev = dev, .fn = fn, .user = user, .summary = summary, .lock = PTHREAD_MUTEX_INITIALIZER};
+  struct session s = {.dev = dev, .params = params, .user = user, .lock = PTHREAD_MUTEX_INITIALIZER};
   *summary = (struct vkd_selftest_summary){0};
   enum vkd_status st = vkd__test_plan(&s.plan, dev, params->only, params->all, err);
   s.makers = calloc(s.plan.pipeline_count + 1, sizeof *s.makers);
@@ -223,12 +224,11 @@ enum vkd_status vkd_selftest_run(struct vkd_device *dev, const struct vkd_selfte
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for the self-test");
   if (st == VKD_OK) {
     int jobs = params->jobs > 0 ? params->jobs : vkd_threads(JOBS);
+    for (uint32_t i = 0; i < s.plan.run_count; i++) s.selected += !s.plan.runs[i].left_out;
     vkd_parallel(jobs < JOBS_MAX ? jobs : JOBS_MAX, run_worker, &s);
-    for (uint32_t i = 0; i < s.plan.run_count; i++) summary->left_out += s.plan.runs[i].left_out;
-    if (s.error.status == VKD_OK)
-      check_rows(&s, !params->only);
-    else if (st = s.error.status, err)
-      *err = s.error;
+    report(&s, fn, summary);
+    st = s.error.status;
+    if (st != VKD_OK && err && err->status == VKD_OK) *err = s.error;
   }
   free(s.makers);
   free(s.taken);

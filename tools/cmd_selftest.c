@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "cmd.h"
+#include "progress.h"
 #include "vkd/selftest.h"
 
 static const struct cmd_opt opts[] = {
@@ -20,8 +21,18 @@ static const struct cmd_opt opts[] = {
     {0},
 };
 
+static void show_progress(void *user, uint32_t done, uint32_t total, const struct vkd_selftest_result *begun) {
+  struct progress *p = user;
+  char note[80];
+  if (!p->total) progress_begin(p, "selftest", "cases", 0, total);
+  snprintf(note, sizeof note, "%s/%s %s", begun->op, begun->name, begun->form ? begun->form : "");
+  progress_update(p, done, note);
+}
+
 static void print_case(void *user, const struct vkd_selftest_result *r) {
-  (void)user;
+  struct progress *p = user;
+  if (p->total) progress_end(p, NULL);
+  p->total = 0;
   char backward[16] = "-";
   if (r->skipped) {
     printf("skip %-18s %-16s the device lacks 16-bit storage\n", r->op, r->name);
@@ -31,7 +42,6 @@ static void print_case(void *user, const struct vkd_selftest_result *r) {
   printf("%-4s %-18s %-16s %-8s forward %.2e  backward %8s  at most %.1e%s%s\n", r->pass ? "ok" : "MISS", r->op,
          r->name, r->form ? r->form : "", r->forward, backward, r->tolerance, r->pass ? "" : "  ",
          r->pass ? "" : r->what);
-  fflush(stdout);
 }
 
 static double seconds(void) {
@@ -44,10 +54,13 @@ static enum vkd_status run_cases(struct vkd_device *dev, struct cmd_args *args, 
   const struct vkd_device_caps *caps = vkd_device_get_caps(dev);
   struct vkd_selftest_params params = {.only = cmd_string(args, "op"),
                                        .all = cmd_has(args, "all"),
+                                       .progress = show_progress,
                                        .jobs = cmd_has(args, "jobs") ? (int)cmd_int(args, "jobs") : 0};
   struct vkd_selftest_summary sum;
+  struct progress progress = {.total = 0};
   double begin = seconds();
-  enum vkd_status st = vkd_selftest_run(dev, &params, print_case, NULL, &sum, err);
+  enum vkd_status st = vkd_selftest_run(dev, &params, print_case, &progress, &sum, err);
+  if (progress.total) progress_end(&progress, NULL);
   if (st != VKD_OK) return st;
   printf("%s: %u cases over %u kernel rows, each twice: %u missed, %u skipped, %u left to --all; %.1f s on %s (%s)\n",
          sum.failed ? "FAIL" : "PASS", sum.cases, sum.rows, sum.failed, sum.skipped, sum.left_out, seconds() - begin,

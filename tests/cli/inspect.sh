@@ -56,6 +56,9 @@ fi
 # Where there is a device: one line per device and per case, and broken cases.
 if "$vkdit" devices > "$folder/out" 2> "$folder/err" && grep -q "^0: " "$folder/out"; then
   "$vkdit" selftest --op gelu > "$folder/out" 2> "$folder/err" && grep -q "^ok *gelu" "$folder/out" || fail "selftest --op gelu: $(cat "$folder/out" "$folder/err")"
+  tail -n 1 "$folder/out" | grep -q "^PASS: .* 0 missed" || fail "selftest's last line: $(tail -n 1 "$folder/out")"
+  "$vkdit" selftest --op gelu --jobs 3 > "$folder/jobs" 2> "$folder/err" || fail "selftest --jobs: $(cat "$folder/err")"
+  diff <(sed '$d' "$folder/out") <(sed '$d' "$folder/jobs") > "$folder/err" || fail "results depend on the jobs: $(cat "$folder/err")"
   refused 2 "no self-test of an op 'nosuch'" selftest --op nosuch
   refused 2 "no such folder" verify "$folder/none"
   mkdir "$folder/case"

@@ -14,7 +14,7 @@ static void report(void *user, const struct vkd_selftest_result *r) {
 int main(int argc, char **argv) {
   struct vkd_error err = {0};
   struct vkd_device *dev = device_or_skip(false);
-  struct vkd_selftest_params params = {.only = argc > 1 ? argv[1] : NULL};
+  struct vkd_selftest_params params = {.only = argc > 1 ? argv[1] : NULL, .all = true};
   struct vkd_selftest_summary summary;
   enum vkd_status st = vkd_selftest_run(dev, &params, report, NULL, &summary, &err);
   CHECK(st == VKD_OK, "%s", err.what);

@@ -18,6 +18,8 @@ struct vkd_selftest_params {
   const char *only; // an op; NULL: all
   bool all;         // also other ways to run a case that would compile pipelines to show nothing new
   int jobs;         // threads, each with a device of its own; 0: one per processor, at most 8
+  // NULL, or called where a case begins, one call at a time, from any of the threads
+  void (*progress)(void *user, uint32_t done, uint32_t total, const struct vkd_selftest_result *begun);
 };
 
 struct vkd_selftest_summary {
@@ -27,9 +29,9 @@ struct vkd_selftest_summary {
 };
 
 // Runs the cases on the device: forward and, with random cotangents, backward, twice, which must give the same bits;
-// storage around every result must stay untouched.  fn is called for one result at a time, in the same order whatever
-// the number of jobs, from any of their threads.  With only == NULL a usable kernel row that no case has run is a miss
-// too.  Misses are counted, not errors.  dev is in use meanwhile, and others like it are opened.
+// storage around every result must stay untouched.  At the end fn is called for every result, in the same order
+// whatever the number of jobs.  With only == NULL a usable kernel row that no case has run is a miss too.  Misses are
+// counted, not errors.  dev is in use meanwhile, and others like it are opened.
 enum vkd_status vkd_selftest_run(struct vkd_device *dev, const struct vkd_selftest_params *params, vkd_selftest_fn fn,
                                  void *user, struct vkd_selftest_summary *summary, struct vkd_error *err);
 
