@@ -18,11 +18,12 @@ static const char *result_name(VkResult r) {
     X(VK_ERROR_OUT_OF_HOST_MEMORY)
     X(VK_ERROR_OUT_OF_DEVICE_MEMORY)
     X(VK_ERROR_INITIALIZATION_FAILED)
-    X(VK_ERROR_DEVICE_LOST) X(VK_ERROR_MEMORY_MAP_FAILED) X(VK_ERROR_LAYER_NOT_PRESENT)
-        X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT) X(VK_ERROR_INCOMPATIBLE_DRIVER)
-            X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
+    X(VK_ERROR_DEVICE_LOST)
+    X(VK_ERROR_MEMORY_MAP_FAILED)
+    X(VK_ERROR_LAYER_NOT_PRESENT) X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT)
+        X(VK_ERROR_INCOMPATIBLE_DRIVER) X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
 #undef X
-                default : return "VkResult";
+            default : return "VkResult";
   }
 }
 
@@ -201,6 +202,21 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
   return vkd__queues_open(dev, &choice, err);
 }
 
+// No watchdog minds a CPU.
+static enum vkd_status limit_time(struct vkd_device *dev, struct vkd_error *err) {
+  const char *text = getenv("VKD_DISPATCH_MS");
+  double ms = dev->caps.kind == VKD_DEVICE_SOFTWARE ? 0 : 100;
+  if (text && *text) {
+    char *end;
+    ms = strtod(text, &end);
+    if (*end || !(ms >= 0 && ms < 1e9))
+      return vkd_fail(err, VKD_ERR_USAGE, "VKD_DISPATCH_MS is '%.40s', not a number of milliseconds, or 0 for no limit",
+                      text);
+  }
+  dev->budget_s = ms * 1e-3;
+  return VKD_OK;
+}
+
 static enum vkd_status limit_memory(struct vkd_device *dev, uint64_t limit, struct vkd_error *err) {
   const char *text = getenv("VKD_MEMORY_LIMIT");
   if (!limit && text && *text) {
@@ -236,6 +252,7 @@ enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_devi
   dev->caps = caps[chosen];
   dev->physical = physical[chosen];
   if ((st = limit_memory(dev, params->memory_limit, err)) != VKD_OK) goto fail;
+  if ((st = limit_time(dev, err)) != VKD_OK) goto fail;
   if ((st = open_logical(dev, err)) != VKD_OK) goto fail;
   if ((st = vkd__kernels_open(dev, params->cache_dir, err)) != VKD_OK) goto fail;
   if ((st = vkd_tune_load(&dev->tune, &dev->caps, params->cache_dir, err)) != VKD_OK) goto fail;

@@ -31,6 +31,7 @@ struct vkd_device {
   uint64_t uploads_awaited;           // of uploads.submitted, what computing waits for already
   uint64_t fake_buffers;              // made-up addresses so far
   uint64_t allocated, peak;
+  double budget_s; // of a submission, seconds; 0: none
   uint32_t validation_count;
   char validation_first[512];
   struct vkd__host_buffer *staging; // created at the first write or read

@@ -34,6 +34,7 @@ static void fill_info(struct vkd_plan_info *info, const struct vkd_graph *g, con
     info->nodes += plan->needed[i] && !(vkd__ops[g->nodes[i].op].flags & (VKD_OP_LEAF | VKD_OP_VIEW));
   info->dispatches = tape->count;
   info->barriers = tape->barriers;
+  info->pieces = 1;
   list_forms(g, plan, info->forms, sizeof info->forms);
   for (uint32_t i = 1; i < g->tensor_count; i++) { // each bound buffer once
     if (g->tensors[i].kind != VKD_TENSOR_BOUND) continue;
@@ -200,39 +201,10 @@ static enum vkd_status record_download(struct vkd_program *p, int s, struct vkd_
   return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "recording outputs");
 }
 
-enum vkd_status vkd__encode(struct vkd_program *p, const struct vkd_tape *tape, VkCommandBuffer cmd,
-                            VkQueryPool timestamps, struct vkd_error *err) {
-  uint32_t mark = 0;
-  vkd__barrier(cmd, VKD__SHADERS | VKD__COPIES, VKD__SHADERS); // runs and copies before this one
-  for (uint32_t i = 0; i < tape->count; i++) {
-    const struct vkd_tape_entry *e = &tape->entries[i];
-    struct vkd_dispatch d = {.kernel = e->kernel, .spec_count = e->spec_count};
-    memcpy(d.spec, e->spec, sizeof d.spec);
-    VkPipeline pipeline;
-    enum vkd_status st = vkd__pipeline(p->dev, &d, &pipeline, err);
-    if (st != VKD_OK) return st;
-    bool first = timestamps && (i == 0 || e->node != tape->entries[i - 1].node);
-    if (e->barrier || first) vkd__barrier(cmd, VKD__SHADERS, VKD__SHADERS);
-    if (first) vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, timestamps, mark++);
-    vkCmdBindPipeline(cmd, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-    if (e->push_size) vkCmdPushConstants(cmd, p->dev->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, e->push_size, e->push);
-    vkCmdDispatch(cmd, e->groups[0], e->groups[1], e->groups[2]);
-  }
-  if (timestamps) {
-    vkd__barrier(cmd, VKD__SHADERS, VKD__SHADERS);
-    vkCmdWriteTimestamp(cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, timestamps, mark);
-  }
-  return VKD_OK;
-}
-
-static enum vkd_status record_main(struct vkd_program *p, struct vkd_region *region, struct vkd_error *err) {
+static enum vkd_status record_pieces(struct vkd_program *p, struct vkd_region *region, struct vkd_error *err) {
   // Runs of different slots may be pending at once.
   VkCommandBufferUsageFlags usage = p->region_count < p->slot_count ? VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT : 0;
-  enum vkd_status st = vkd__command_begin(p->dev, &p->dev->compute, &region->main, usage, err);
-  if (st == VKD_OK) st = vkd__encode(p, &region->tape, region->main, VK_NULL_HANDLE, err);
-  if (st != VKD_OK) return st;
-  VkResult r = vkEndCommandBuffer(region->main);
-  return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "recording a step");
+  return vkd__encode(p, &region->tape, usage, VK_NULL_HANDLE, 0, &region->pieces, err);
 }
 
 static enum vkd_status record_region(struct vkd_program *p, struct vkd_region *region, struct vkd_error *err) {
@@ -240,18 +212,21 @@ static enum vkd_status record_region(struct vkd_program *p, struct vkd_region *r
                             .constant = p->constants ? p->constants->address : 0,
                             .chunks = p->addresses};
   enum vkd_status st = vkd__record(&region->tape, p->graph, p->plan, &p->dev->caps, &bases, err);
+  if (st == VKD_OK && region == p->regions) st = vkd__pieces_estimate(p, &region->tape, err);
   if (st == VKD_OK) st = vkd__pipelines_make(p->dev, &region->tape, err);
-  return st == VKD_OK ? record_main(p, region, err) : st;
+  return st == VKD_OK ? record_pieces(p, region, err) : st;
 }
 
-// Records anew what pipelines of before are in; the device was idle since they changed.
-static enum vkd_status follow_kernels(struct vkd_program *p, struct vkd_error *err) {
+// Records anew what is cut by estimates, once its runs were timed, and what pipelines of before are in: the device is
+// idle in either case.
+static enum vkd_status follow(struct vkd_program *p, struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
+  bool settle = vkd__pieces_timed(p);
   vkd__reload_poll(p->dev);
-  for (int r = 0; p->generation != p->dev->generation && r < p->region_count && st == VKD_OK; r++) {
-    vkd__command_free(p->dev, &p->dev->compute, &p->regions[r].main);
-    st = record_main(p, &p->regions[r], err);
-  }
+  if (!settle && p->generation == p->dev->generation) return VKD_OK;
+  for (int r = 0; r < p->region_count; r++) vkd__encoded_free(p, &p->regions[r].pieces);
+  if (settle) st = vkd__pieces_settle(p, &p->regions[0].tape, err);
+  for (int r = 0; r < p->region_count && st == VKD_OK; r++) st = record_pieces(p, &p->regions[r], err);
   p->generation = p->dev->generation;
   return st;
 }
@@ -299,12 +274,13 @@ void vkd_program_destroy(struct vkd_program **pp) {
     vkd__host_buffer_destroy(p->dev, &p->slots[s].out);
   }
   for (int r = 0; p->regions && r < p->region_count; r++) {
-    vkd__command_free(p->dev, &p->dev->compute, &p->regions[r].main);
+    vkd__encoded_free(p, &p->regions[r].pieces);
     vkd_buffer_destroy(&p->regions[r].inputs);
     vkd__tape_free(&p->regions[r].tape);
   }
   for (uint32_t i = 0; p->chunks && !p->chunks_lent && i < p->chunk_count; i++) vkd_buffer_destroy(&p->chunks[i]);
   vkd_buffer_destroy(&p->constants);
+  vkd__pieces_free(&p->pieces);
   vkd__plan_destroy(&p->plan);
   free(p->chunks);
   free(p->addresses);
@@ -339,18 +315,19 @@ enum vkd_status vkd__send_inputs(struct vkd_program *p, int slot, VkCommandBuffe
 }
 
 enum vkd_status vkd_program_submit(struct vkd_program *p, int slot, struct vkd_error *err) {
-  VkCommandBuffer commands[3];
-  uint32_t count = 0;
-  enum vkd_status st = follow_kernels(p, err);
-  if (st == VKD_OK) st = vkd__send_inputs(p, slot, commands, &count, err);
+  enum vkd_status st = follow(p, err);
   if (st != VKD_OK) return st;
-  commands[count++] = region_of(p, slot)->main;
-  commands[count++] = p->slots[slot].download;
-  return vkd__submit(p->dev, commands, count, &p->slots[slot].ticket, err);
+  return vkd__submit_run(p, slot, region_of(p, slot)->pieces, p->slots[slot].download, &p->slots[slot].ticket, err);
 }
 
 enum vkd_status vkd_program_wait(struct vkd_program *p, int slot, struct vkd_error *err) {
   return p->slots[slot].ticket ? vkd__wait(p->dev, &p->dev->compute, p->slots[slot].ticket, err) : VKD_OK;
+}
+
+enum vkd_status vkd__program_settle(struct vkd_program *p, struct vkd_error *err) {
+  enum vkd_status st = VKD_OK;
+  while (p->pieces.runs_left && st == VKD_OK) st = vkd_program_run(p, err);
+  return st == VKD_OK ? follow(p, err) : st;
 }
 
 enum vkd_status vkd_program_run(struct vkd_program *p, struct vkd_error *err) {

@@ -11,7 +11,21 @@
 struct vkd_region {
   struct vkd_buffer *inputs;
   struct vkd_tape tape;
-  VkCommandBuffer main;
+  VkCommandBuffer *pieces; // [vkd_pieces.count]
+};
+
+// Workgroups [base, base + count) of a dispatch, along the axis that it is cut along.
+struct vkd_cut {
+  uint32_t entry, base, count; // entry: of the tape
+  bool begins;                 // a piece, which is a command buffer and a submission of its own
+  double seconds;              // as estimated or measured
+};
+struct vkd_pieces {
+  struct vkd_cut *cuts;
+  uint32_t cut_count, count; // count: pieces
+  double *seconds;           // [entries of the tape]
+  double *timed;             // [count]: the shortest that a piece took
+  int runs_left;             // to be timed, each piece alone
 };
 
 struct vkd_slot {
@@ -33,12 +47,28 @@ struct vkd_program {
   int slot_count;
   struct vkd_region *regions; // of slot s: s % region_count
   int region_count;
+  struct vkd_pieces pieces;
   uint32_t generation; // dev->generation when the regions' commands were recorded
 };
 
-// The tape into `cmd`; with a query pool, a timestamp before each node and one at the end.
-enum vkd_status vkd__encode(struct vkd_program *p, const struct vkd_tape *tape, VkCommandBuffer cmd,
-                            VkQueryPool timestamps, struct vkd_error *err);
+// ---- pieces.c ----
+enum vkd_status vkd__pieces_estimate(struct vkd_program *p, const struct vkd_tape *tape, struct vkd_error *err);
+// Whether the runs to be timed are over, and have not been taken to account.
+bool vkd__pieces_timed(const struct vkd_program *p);
+// Cuts by what they took.
+enum vkd_status vkd__pieces_settle(struct vkd_program *p, const struct vkd_tape *tape, struct vkd_error *err);
+void vkd__pieces_free(struct vkd_pieces *pieces);
+// The tape as a command buffer per piece; with a query pool of `marks`, a timestamp before each node and one at the
+// end. *out is freed in either case.
+enum vkd_status vkd__encode(struct vkd_program *p, const struct vkd_tape *tape, VkCommandBufferUsageFlags usage,
+                            VkQueryPool timestamps, uint32_t marks, VkCommandBuffer **out, struct vkd_error *err);
+void vkd__encoded_free(struct vkd_program *p, VkCommandBuffer **commands);
+// Inputs, pieces and, where it is given, `after`; waits for each piece while runs are timed.
+enum vkd_status vkd__submit_run(struct vkd_program *p, int slot, const VkCommandBuffer *pieces, VkCommandBuffer after,
+                                uint64_t *ticket, struct vkd_error *err);
+
+// Runs what is still to be timed, so that the program is cut as its further runs are.
+enum vkd_status vkd__program_settle(struct vkd_program *p, struct vkd_error *err);
 
 // The tape of a program that is not made, with made-up addresses; *tape is empty before, and freed by the caller either
 // way.

@@ -87,6 +87,7 @@ static enum vkd_status create(struct vkd_device *dev, struct vkd_pipeline *p, st
   for (uint32_t i = 0; i < p->spec_count; i++) entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
   VkSpecializationInfo spec = {p->spec_count, entries, p->spec_count * 4, p->spec};
   VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+                                      .flags = dev->budget_s > 0 ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0,
                                       .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                                                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                                                 .module = module,

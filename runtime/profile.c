@@ -43,14 +43,10 @@ static int by_value(const void *a, const void *b) {
 }
 
 // One run with timestamps; marks[k] = nanoseconds at mark k.
-static enum vkd_status timed_run(struct vkd_program *p, VkCommandBuffer cmd, VkQueryPool pool, uint32_t mark_count,
-                                 uint64_t *ticks, struct vkd_error *err) {
-  VkCommandBuffer commands[2];
-  uint32_t before = 0;
+static enum vkd_status timed_run(struct vkd_program *p, const VkCommandBuffer *pieces, VkQueryPool pool,
+                                 uint32_t mark_count, uint64_t *ticks, struct vkd_error *err) {
   uint64_t ticket;
-  enum vkd_status st = vkd__send_inputs(p, 0, commands, &before, err);
-  commands[before] = cmd;
-  if (st == VKD_OK) st = vkd__submit(p->dev, commands, before + 1, &ticket, err);
+  enum vkd_status st = vkd__submit_run(p, 0, pieces, VK_NULL_HANDLE, &ticket, err);
   if (st == VKD_OK) st = vkd__wait(p->dev, &p->dev->compute, ticket, err);
   if (st != VKD_OK) return st;
   VkResult r = vkGetQueryPoolResults(p->dev->handle, pool, 0, mark_count, mark_count * sizeof *ticks, ticks,
@@ -62,10 +58,11 @@ enum vkd_status vkd_program_profile(struct vkd_program *p, int runs, struct vkd_
                                     struct vkd_error *err) {
   if (p->dev->caps.timestamp_ns <= 0)
     return vkd_fail(err, VKD_ERR_UNSUPPORTED, "%s has no timestamps", p->dev->caps.name);
-  enum vkd_status st = vkd_graph_profile(p->graph, rows, count, err);
+  enum vkd_status st = vkd__program_settle(p, err);
+  if (st == VKD_OK) st = vkd_graph_profile(p->graph, rows, count, err);
   if (st != VKD_OK) return st;
   VkQueryPool pool = VK_NULL_HANDLE;
-  VkCommandBuffer cmd = VK_NULL_HANDLE;
+  VkCommandBuffer *pieces = NULL;
   VkQueryPoolCreateInfo info = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
                                 .queryType = VK_QUERY_TYPE_TIMESTAMP,
                                 .queryCount = *count + 1};
@@ -89,15 +86,9 @@ enum vkd_status vkd_program_profile(struct vkd_program *p, int runs, struct vkd_
     st = vkd__vk_fail(err, r, "timestamps for %u ops", *count);
     goto done;
   }
-  if ((st = vkd__command_begin(p->dev, &p->dev->compute, &cmd, 0, err)) != VKD_OK) goto done;
-  vkCmdResetQueryPool(cmd, pool, 0, *count + 1);
-  if ((st = vkd__encode(p, tape, cmd, pool, err)) != VKD_OK) goto done;
-  if ((r = vkEndCommandBuffer(cmd)) != VK_SUCCESS) {
-    st = vkd__vk_fail(err, r, "recording a profile");
-    goto done;
-  }
+  if ((st = vkd__encode(p, tape, 0, pool, *count + 1, &pieces, err)) != VKD_OK) goto done;
   for (int run = -1; run < runs && st == VKD_OK; run++) { // run -1 warms up
-    st = timed_run(p, cmd, pool, used + 1, ticks, err);
+    st = timed_run(p, pieces, pool, used + 1, ticks, err);
     for (uint32_t row = 0, mark = 0; st == VKD_OK && run >= 0 && row < *count; row++) {
       if (!(*rows)[row].dispatches) continue;
       times[row * (uint32_t)runs + (uint32_t)run] =
@@ -110,7 +101,7 @@ enum vkd_status vkd_program_profile(struct vkd_program *p, int runs, struct vkd_
     (*rows)[row].ns = times[row * (uint32_t)runs + (uint32_t)runs / 2];
   }
 done:
-  vkd__command_free(p->dev, &p->dev->compute, &cmd);
+  vkd__encoded_free(p, &pieces);
   vkDestroyQueryPool(p->dev->handle, pool, NULL);
   free(ticks);
   free(times);

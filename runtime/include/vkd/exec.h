@@ -23,6 +23,7 @@ struct vkd_plan_info {
   uint64_t inputs, outputs, constants, staging;
   uint64_t bound; // of buffers that the graph's bound tensors live in
   uint32_t nodes, dispatches, barriers;
+  uint32_t pieces; // submissions of a run: 1 but where it would keep a GPU for longer than $VKD_DISPATCH_MS
   char forms[240]; // how many nodes take which: "matmul simd x138, attention lanes x8"
 };
 
