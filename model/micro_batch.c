@@ -3,7 +3,8 @@
 #include "vkd/log.h"
 
 unsigned step_params_kinds(const struct config *config) {
-  return PARAMS_FOR_TRAINING | (config_accumulation(config) > 1 ? 1u << PARAMS_GRAD_SUM : 0);
+  return PARAMS_FOR_TRAINING | (config_accumulation(config) > 1 ? 1u << PARAMS_GRAD_SUM : 0) |
+         (config->train.precision == CONFIG_FP32 ? 0 : 1u << PARAMS_COPY);
 }
 
 // Bytes of the whole run: parameters, both programs, and the inputs once more, for the held-out loss, which computes in

@@ -37,7 +37,8 @@ vkd_tensor optim_update(struct vkd_graph *g, const struct params *p, enum params
                                   .g = params_segment(p, g, kind, s),
                                   .m = params_segment(p, g, PARAMS_M, s),
                                   .v = params_segment(p, g, PARAMS_V, s),
-                                  .ema = params_segment(p, g, PARAMS_EMA, s)};
+                                  .ema = params_segment(p, g, PARAMS_EMA, s),
+                                  .copy = params_segment(p, g, PARAMS_COPY, s)};
     vkd_adamw(g, t, hyper, norm2, 1, 1);
   }
   vkd_graph_label_pop(g);

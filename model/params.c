@@ -29,7 +29,12 @@ static uint32_t place(struct params *p, bool frozen, uint32_t segment) {
 }
 
 static uint32_t segments_of(const struct params *p, int kind) {
-  return kind == PARAMS_WEIGHT ? p->segments : p->trainable_segments;
+  return kind == PARAMS_WEIGHT || kind == PARAMS_COPY ? p->segments : p->trainable_segments;
+}
+
+// Bytes of segment s, and of a place in it, of a kind.  Places are multiples of 64 bytes in fp32.
+static uint64_t bytes_in(const struct params *p, int kind, uint64_t fp32) {
+  return kind == PARAMS_COPY ? fp32 / 4 * vkd_dtype_bytes(p->config.compute) : fp32;
 }
 
 // Where row i of a kind lives: a frozen one among the weights.
@@ -69,7 +74,7 @@ enum vkd_status params_create(struct params **out, struct vkd_device *dev, const
   for (int k = 0; k < PARAMS_KINDS; k++) {
     if (!(kinds >> k & 1)) continue;
     kept++;
-    for (uint32_t s = 0; s < segments_of(p, k); s++) total += p->segment_bytes[s];
+    for (uint32_t s = 0; s < segments_of(p, k); s++) total += bytes_in(p, k, p->segment_bytes[s]);
   }
   if (total > budget - (used < budget ? used : budget)) {
     st = vkd_fail(err, VKD_ERR_DEVICE_MEMORY,
@@ -86,7 +91,8 @@ enum vkd_status params_create(struct params **out, struct vkd_device *dev, const
       goto fail;
     }
     for (uint32_t s = 0; s < segments_of(p, k); s++)
-      if ((st = vkd_buffer_create(&p->buffers[k][s], dev, p->segment_bytes[s], err)) != VKD_OK) goto fail;
+      if ((st = vkd_buffer_create(&p->buffers[k][s], dev, bytes_in(p, k, p->segment_bytes[s]), err)) != VKD_OK)
+        goto fail;
   }
   return VKD_OK;
 fail:
@@ -206,28 +212,38 @@ void params_tensors(const struct params *p, struct vkd_graph *g, enum params_kin
                                     : (vkd_tensor){0};
 }
 
+void params_bind_copies(const struct params *p, struct vkd_graph *g, const vkd_tensor *weights) {
+  for (int i = 0; p->buffers[PARAMS_COPY] && i < p->count; i++)
+    if (p->rows[i].operand)
+      vkd_bound_cast(g, weights[i],
+                     vkd_bound(g, "copy", p->config.compute, p->rows[i].shape,
+                               p->buffers[PARAMS_COPY][p->places[i].segment],
+                               bytes_in(p, PARAMS_COPY, p->places[i].offset)));
+}
+
 vkd_tensor params_segment(const struct params *p, struct vkd_graph *g, enum params_kind kind, uint32_t segment) {
-  return vkd_bound(g, "arena", VKD_F32, VKD_SHAPE((int64_t)(p->segment_bytes[segment] / 4)), p->buffers[kind][segment],
-                   0);
+  if (!p->buffers[kind]) return (vkd_tensor){0};
+  return vkd_bound(g, "arena", kind == PARAMS_COPY ? p->config.compute : VKD_F32,
+                   VKD_SHAPE((int64_t)(p->segment_bytes[segment] / 4)), p->buffers[kind][segment], 0);
 }
 
 static enum vkd_status not_kept(struct vkd_error *err) {
   return vkd_fail(err, VKD_ERR_UNSUPPORTED, "the weights are streamed: they are neither read back nor changed");
 }
 
-// Passes elements [first, first + count) of row i through a piece of 16-bit values, from src or into dst.
+// Passes elements [first, first + count) of what begins at `place` of buffer b through a piece of values of `dtype`,
+// from src or into dst.
 enum { PIECE = 1 << 16 };
-static enum vkd_status move_narrow(const struct params *p, enum params_kind kind, int i, uint64_t first, uint64_t count,
-                                   const float *src, float *dst, struct vkd_error *err) {
-  enum vkd_dtype dtype = params_dtype(p, i);
+static enum vkd_status move_narrow(struct vkd_buffer *b, uint64_t place, enum vkd_dtype dtype, uint64_t first,
+                                   uint64_t count, const float *src, float *dst, struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
   uint16_t *piece = malloc(PIECE * sizeof *piece);
   if (!piece) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to convert weights");
   for (uint64_t at = 0; at < count && st == VKD_OK; at += PIECE) {
-    uint64_t n = count - at < PIECE ? count - at : PIECE, offset = p->places[i].offset + (first + at) * sizeof *piece;
+    uint64_t n = count - at < PIECE ? count - at : PIECE, offset = place + (first + at) * sizeof *piece;
     for (uint64_t k = 0; src && k < n; k++) piece[k] = vkd_half_bits(dtype, src[at + k]);
-    st = src ? vkd_buffer_write(buffer_of(p, kind, i), offset, piece, n * sizeof *piece, err)
-             : vkd_buffer_read(buffer_of(p, kind, i), offset, piece, n * sizeof *piece, err);
+    st = src ? vkd_buffer_write(b, offset, piece, n * sizeof *piece, err)
+             : vkd_buffer_read(b, offset, piece, n * sizeof *piece, err);
     for (uint64_t k = 0; dst && st == VKD_OK && k < n; k++) dst[at + k] = vkd_half_value(dtype, piece[k]);
   }
   free(piece);
@@ -237,14 +253,20 @@ static enum vkd_status move_narrow(const struct params *p, enum params_kind kind
 enum vkd_status params_write_part(struct params *p, enum params_kind kind, int i, uint64_t first, uint64_t count,
                                   const float *src, struct vkd_error *err) {
   if (!p->buffers[kind]) return not_kept(err);
-  if (params_dtype(p, i) != VKD_F32) return move_narrow(p, kind, i, first, count, src, NULL, err);
-  return vkd_buffer_write(buffer_of(p, kind, i), p->places[i].offset + first * 4, src, count * 4, err);
+  struct vkd_buffer *b = buffer_of(p, kind, i);
+  uint64_t place = p->places[i].offset;
+  if (params_dtype(p, i) != VKD_F32) return move_narrow(b, place, params_dtype(p, i), first, count, src, NULL, err);
+  enum vkd_status st = vkd_buffer_write(b, place + first * 4, src, count * 4, err);
+  if (st != VKD_OK || kind != PARAMS_WEIGHT || !p->buffers[PARAMS_COPY]) return st;
+  return move_narrow(p->buffers[PARAMS_COPY][p->places[i].segment], bytes_in(p, PARAMS_COPY, place), p->config.compute,
+                     first, count, src, NULL, err);
 }
 
 enum vkd_status params_read_part(const struct params *p, enum params_kind kind, int i, uint64_t first, uint64_t count,
                                  float *dst, struct vkd_error *err) {
   if (!p->buffers[kind]) return not_kept(err);
-  if (params_dtype(p, i) != VKD_F32) return move_narrow(p, kind, i, first, count, NULL, dst, err);
+  if (params_dtype(p, i) != VKD_F32)
+    return move_narrow(buffer_of(p, kind, i), p->places[i].offset, params_dtype(p, i), first, count, NULL, dst, err);
   return vkd_buffer_read(buffer_of(p, kind, i), p->places[i].offset + first * 4, dst, count * 4, err);
 }
 

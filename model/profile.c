@@ -153,10 +153,11 @@ static void fill_shares(struct profile *p, bool sample) {
 
 static void fill_arenas(struct profile *p, unsigned kinds) {
   const struct params *params = p->graphs->params;
-  uint64_t arena = 0; // of what is trained
+  uint64_t arena = 0;                                                                     // of what is trained
+  uint64_t copy = kinds >> PARAMS_COPY & 1 ? vkd_dtype_bytes(params->config.compute) : 0; // of an element
   p->memory.weights = 0;
   for (uint32_t s = 0; s < params->segments; s++) {
-    p->memory.weights += params->segment_bytes[s];
+    p->memory.weights += params->segment_bytes[s] / 4 * (4 + copy);
     if (s < params->trainable_segments) arena += params->segment_bytes[s];
   }
   p->memory.gradients = kinds >> PARAMS_GRAD & 1 ? arena : 0;

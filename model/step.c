@@ -66,6 +66,7 @@ static enum vkd_status build_pass(struct step *s, int micro, bool recompute, str
   model.recompute = recompute;
   objective_make_inputs(g, objective, &model, micro, &s->in);
   params_tensors(s->params, g, PARAMS_WEIGHT, weights);
+  params_bind_copies(s->params, g, weights);
   s->loss = objective_loss(g, objective, &model, weights, &s->in, NULL);
   vkd_output(g, s->loss);
   if (s->loss_scale.scale > 0) s->scale = vkd_input(g, "loss_scale", VKD_F32, VKD_SHAPE(1));

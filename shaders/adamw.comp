@@ -1,4 +1,5 @@
 // AdamW with clipping by global norm and EMA; hyper as enum vkd_hyper of vkd/ops.h.  A norm that is not finite skips the step.
+// With TO_HALF the parameters are also stored in 16 bits.
 #version 460
 #include "common.glsl"
 #if VEC == 8
@@ -6,6 +7,9 @@
 layout(constant_id = 1) const uint SPAN = 1; // vectors of a workgroup
 #endif
 #include "push_elementwise.h"
+#ifdef TO_HALF
+#include "round.glsl"
+#endif
 layout(push_constant, std430) uniform Push { adamw_push p; };
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RefU { uint v[]; };
 
@@ -30,8 +34,8 @@ float grad_factor() {
   return ratio > 1.0 ? scale : scale * ratio;
 }
 
-// Elements `at` of type T, read by LOAD and written by STORE
-#define STEP(T, LOAD, STORE, at)                                                                                       \
+// Elements `at` of type T, read by LOAD and written by STORE, the parameters in 16 bits by COPY
+#define STEP(T, LOAD, STORE, COPY, at)                                                                                    \
   {                                                                                                                    \
     float lr = LR * p.lr_scale;                                                                                        \
     T g = LOAD(p.g, at) * grad_factor();                                                                               \
@@ -44,6 +48,7 @@ float grad_factor() {
     STORE(p.m, at, m);                                                                                                 \
     STORE(p.v, at, v);                                                                                                 \
     STORE(p.p, at, w);                                                                                                 \
+    COPY(at, w);                                                                                                       \
     STORE(p.ema, at, ema + (1.0 - EMA) * (w - ema));                                                                   \
   }
 #define LOAD1(x, at) RefF(x).v[at]
@@ -51,23 +56,33 @@ float grad_factor() {
 #define LOAD4(x, at) RefF4(x).v[at]
 #define STORE4(x, at, value) RefF4(x).v[at] = value
 
+#ifdef TO_HALF
+#define COPY1(at, value) store16(p.copy, at, value, p.copy_to)
+#define COPY4(at, value) Ref16x4(p.copy).v[at] = rounded4(floatBitsToUint(value), p.copy_to)
+#define COPY8(at, value) store16_eight(p.copy, at, value, p.copy_to)
+#else
+#define COPY1(at, value)
+#define COPY4(at, value)
+#define COPY8(at, value)
+#endif
+
 void main() {
   // by its bits: a compiler may take floats for finite
   if ((RefU(p.norm2).v[0] & 0x7F800000u) == 0x7F800000u) return;
 #if VEC == 8
   uint i = flat_group() * SPAN;
   if ((i + SPAN) * 8 <= p.n) {
-    [[unroll]] for (uint u = 0; u < SPAN; u++) STEP(float, load, store, i + u)
+    [[unroll]] for (uint u = 0; u < SPAN; u++) STEP(float, load, store, COPY8, i + u)
     return;
   }
-  for (i = i * 8 + gl_LocalInvocationID.x; i < p.n; i += 8) STEP(float, LOAD1, STORE1, i)
+  for (i = i * 8 + gl_LocalInvocationID.x; i < p.n; i += 8) STEP(float, LOAD1, STORE1, COPY1, i)
 #else
   uint i = flat_item();
   if (i < p.n4) {
-    STEP(vec4, LOAD4, STORE4, i)
+    STEP(vec4, LOAD4, STORE4, COPY4, i)
     return;
   }
   i += 3 * p.n4;
-  if (i < p.n) STEP(float, LOAD1, STORE1, i)
+  if (i < p.n) STEP(float, LOAD1, STORE1, COPY1, i)
 #endif
 }

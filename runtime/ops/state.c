@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "vkd/half.h"
+
 // ---- zero: in dst --------------------------------------------------------------------------------------------------
 void vkd_zero(struct vkd_graph *g, vkd_tensor dst) {
   vkd__graph_add(g, &(struct vkd_node){.op = VKD_OP_zero, .nin = 1, .in = {dst}}, NULL);
@@ -76,17 +78,26 @@ void accumulate_ref(const struct vkd_graph *g, const struct vkd_node *node, doub
   for (int64_t i = 0, n = vkd__numel(g, node->in[0]); i < n; i++) in[0][i] += in[1][i];
 }
 
-// ---- adamw: in p, g, m, v, ema, hyper, norm2; p.adamw --------------------------------------------------------------
+// ---- adamw: in p, g, m, v, ema, hyper, norm2, copy; p.adamw
+// --------------------------------------------------------------
 void vkd_adamw(struct vkd_graph *g, struct vkd_adamw_tensors t, vkd_tensor hyper, vkd_tensor norm2, float lr_scale,
                float decay) {
-  struct vkd_node node = {.op = VKD_OP_adamw, .nin = 7, .in = {t.p, t.g, t.m, t.v, t.ema, hyper, norm2}};
+  struct vkd_node node = {.op = VKD_OP_adamw, .nin = 7, .in = {t.p, t.g, t.m, t.v, t.ema, hyper, norm2, t.copy}};
+  if (vkd_some(t.copy)) node.nin = 8;
   node.p.adamw.lr_scale = lr_scale;
   node.p.adamw.decay = decay;
   vkd__graph_add(g, &node, NULL);
 }
 void adamw_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
   (void)shape, (void)dtype;
-  if (!vkd__check_f32(g, node)) return;
+  struct vkd_node whole = *node;
+  whole.nin = 7;
+  if (!vkd__check_f32(g, &whole)) return;
+  if (node->nin == 8) {
+    if (!vkd__check_numel(g, node, 7, vkd__numel(g, node->in[0]), "as many as parameters")) return;
+    if (!vkd_dtype_16bit(vkd_tensor_dtype(g, node->in[7])))
+      vkd__graph_fail(g, VKD_ERR_DTYPE, "adamw: a copy in %s", vkd_dtype_name(vkd_tensor_dtype(g, node->in[7])));
+  }
   for (int i = 1; i < 5; i++)
     if (!vkd__check_numel(g, node, i, vkd__numel(g, node->in[0]), "as many as parameters")) return;
   if (vkd__check_numel(g, node, 5, VKD_HYPER_COUNT, "enum vkd_hyper"))
@@ -96,7 +107,9 @@ ROW_FLOPS(adamw, 0, 18)
 ROW_IO_BYTES(adamw)
 ROW_NO_BACKWARD(adamw)
 void adamw_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  int64_t n = vkd__numel(vkd__lower_graph(l), node->in[0]);
+  const struct vkd_graph *g = vkd__lower_graph(l);
+  int64_t n = vkd__numel(g, node->in[0]);
+  vkd_tensor copy = node->nin == 8 ? node->in[7] : (vkd_tensor){0};
   struct adamw_push push = {.p = vkd__write(l, node->in[0]),
                             .g = vkd__read(l, node->in[1]),
                             .m = vkd__write(l, node->in[2]),
@@ -104,16 +117,19 @@ void adamw_lower(struct vkd_lower *l, const struct vkd_node *node) {
                             .ema = vkd__write(l, node->in[4]),
                             .hyper = vkd__read(l, node->in[5]),
                             .norm2 = vkd__read(l, node->in[6]),
+                            .copy = vkd__write(l, copy),
+                            .copy_to = vkd_tensor_dtype(g, copy) == VKD_F16 ? ROUND_F16 : ROUND_BF16,
                             .n = (uint32_t)n,
                             .lr_scale = node->p.adamw.lr_scale,
                             .decay = node->p.adamw.decay};
-  push.n4 = VEC4_COUNT(n, push.p, push.g, push.m, push.v, push.ema);
-  vkd__dispatch_map(l, VKD_K_adamw, VKD_K_adamw_8, &push, sizeof push, push.n, push.n4, 4);
+  push.n4 = VEC4_COUNT(n, push.p, push.g, push.m, push.v, push.ema, push.copy);
+  enum vkd_kernel_id kernel = push.copy ? VKD_K_adamw_half : VKD_K_adamw;
+  vkd__dispatch_map(l, kernel, push.copy ? VKD_K_adamw_half_8 : VKD_K_adamw_8, &push, sizeof push, push.n, push.n4, 4);
 }
 void adamw_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   (void)out;
   if (!isfinite((float)in[6][0])) return; // as the device sees it
-  double *p = in[0], *m = in[2], *v = in[3], *ema = in[4];
+  double *p = in[0], *m = in[2], *v = in[3], *ema = in[4], *copy = node->nin == 8 ? in[7] : NULL;
   const double *h = in[5];
   double lr = h[VKD_HYPER_LR] * node->p.adamw.lr_scale, decay = h[VKD_HYPER_WEIGHT_DECAY] * node->p.adamw.decay;
   double norm = sqrt(in[6][0]) * h[VKD_HYPER_GRAD_SCALE], scale = h[VKD_HYPER_GRAD_SCALE];
@@ -128,5 +144,6 @@ void adamw_ref(const struct vkd_graph *g, const struct vkd_node *node, double *c
     v[i] = h[VKD_HYPER_BETA2] * v[i] + h[VKD_HYPER_ONE_MINUS_BETA2] * grad * grad;
     p[i] -= lr * (m[i] * h[VKD_HYPER_BIAS1]) / (sqrt(v[i] * h[VKD_HYPER_BIAS2]) + h[VKD_HYPER_EPS]);
     ema[i] = h[VKD_HYPER_EMA] * ema[i] + (1 - h[VKD_HYPER_EMA]) * p[i];
+    if (copy) copy[i] = vkd_half_round(vkd_tensor_dtype(g, node->in[7]), p[i]);
   }
 }

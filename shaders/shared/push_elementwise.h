@@ -44,8 +44,8 @@ struct hybrid_push {
 };
 
 struct adamw_push {
-  Addr p, g, m, v, ema, hyper, norm2;
-  uint n, n4;
+  Addr p, g, m, v, ema, hyper, norm2, copy;
+  uint n, n4, copy_to; // ROUND_F16 or ROUND_BF16
   float lr_scale, decay;
 };
 

@@ -107,11 +107,55 @@ static void run_products(struct vkd_device *dev, enum vkd_dtype dtype) {
   unsetenv("VKD_FORM");
 }
 
+// AdamW's copy of parameters that it moves.
+static void run_adamw(struct vkd_device *dev, enum vkd_dtype dtype, int64_t n) {
+  enum { MOST = 1024 };
+  struct vkd_error err = {0};
+  struct vkd_graph *g;
+  struct vkd_program *program = NULL;
+  struct vkd_buffer *b[6] = {NULL};
+  static const float hyper[VKD_HYPER_COUNT] = {0.01F, 0.9F, 0.99F, 0.1F, 0.01F, 10, 100, 1e-8F, 0.1F, 0.9F, 0, 1};
+  float values[MOST], moved[MOST];
+  uint16_t copy[MOST + 8];
+  for (int i = 0; i < MOST; i++) values[i] = sinf((float)(i + 1)) * ldexpf(1, i % 31 - 20);
+  memset(copy, 0xa5, sizeof copy);
+  enum vkd_status st = vkd_graph_create(&g, &err);
+  for (int i = 0; i < 6 && st == VKD_OK; i++) {
+    st = vkd_buffer_create(&b[i], dev, sizeof values + 16, &err);
+    if (st == VKD_OK)
+      st = i < 5 ? vkd_buffer_write(b[i], 0, values, sizeof values, &err)
+                 : vkd_buffer_write(b[i], 0, copy, sizeof copy, &err);
+  }
+  vkd_tensor t[6];
+  for (int i = 0; i < 6 && st == VKD_OK; i++) t[i] = vkd_bound(g, "t", i < 5 ? VKD_F32 : dtype, VKD_SHAPE(n), b[i], 0);
+  if (st == VKD_OK) {
+    vkd_zero(g, t[3]);
+    vkd_adamw(g, (struct vkd_adamw_tensors){t[0], t[1], t[2], t[3], t[4], t[5]},
+              vkd_constant(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT), hyper),
+              vkd_constant(g, "norm2", VKD_F32, VKD_SHAPE(1), &(float){1}), 1, 1);
+    st = vkd_program_create(&program, &(struct vkd_program_params){.device = dev, .graph = g}, &err);
+  }
+  if (st == VKD_OK) st = vkd_program_run(program, &err);
+  if (st == VKD_OK) st = vkd_buffer_read(b[0], 0, moved, sizeof moved, &err);
+  if (st == VKD_OK) st = vkd_buffer_read(b[5], 0, copy, sizeof copy, &err);
+  CHECK(st == VKD_OK, "%s", err.what);
+  int same = 0, wrong = 0;
+  for (int i = 0; i < n && st == VKD_OK; i++)
+    same += moved[i] == values[i], wrong += copy[i] != vkd_half_bits(dtype, moved[i]);
+  CHECK(same == 0 && wrong == 0, "adamw of %lld: %d stay, %d copies differ", (long long)n, same, wrong);
+  CHECK(st != VKD_OK || copy[n] == 0xa5a5, "adamw of %lld: writes past its copy", (long long)n);
+  vkd_program_destroy(&program);
+  for (int i = 0; i < 6; i++) vkd_buffer_destroy(&b[i]);
+  vkd_graph_destroy(&g);
+}
+
 int main(void) {
   struct vkd_device *dev = device_or_skip(true);
   run(dev, VKD_F16);
   run(dev, VKD_BF16);
   run_products(dev, VKD_F16);
   run_products(dev, VKD_BF16);
+  run_adamw(dev, VKD_F16, 1003);
+  run_adamw(dev, VKD_BF16, 64);
   return device_done(&dev);
 }

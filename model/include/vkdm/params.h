@@ -8,7 +8,17 @@
 #include "vkdm/dit.h"
 #include "vkdm/weights.h"
 
-enum params_kind { PARAMS_WEIGHT, PARAMS_GRAD, PARAMS_GRAD_SUM, PARAMS_M, PARAMS_V, PARAMS_EMA, PARAMS_KINDS };
+enum params_kind {
+  PARAMS_WEIGHT,
+  PARAMS_GRAD,
+  PARAMS_GRAD_SUM,
+  PARAMS_M,
+  PARAMS_V,
+  PARAMS_EMA,
+  PARAMS_COPY,
+  PARAMS_KINDS
+};
+// PARAMS_COPY: the weights rounded to config.compute, as products read them; what writes weights writes it too
 #define PARAMS_FOR_INFERENCE (1u << PARAMS_WEIGHT)
 #define PARAMS_FOR_TRAINING                                                                                            \
   (1u << PARAMS_WEIGHT | 1u << PARAMS_GRAD | 1u << PARAMS_M | 1u << PARAMS_V | 1u << PARAMS_EMA)
@@ -69,6 +79,9 @@ enum vkd_status params_adapt(struct params **params, const struct dit_config *co
 // Bound tensors: of every parameter, out [count], empty where params_has() is false; of a whole segment, [n], where no
 // row is stored in 16 bits.
 void params_tensors(const struct params *params, struct vkd_graph *g, enum params_kind kind, vkd_tensor *out);
+// Makes known in a graph that weights [count], tensors of it, have copies (PARAMS_COPY), where these are kept.
+void params_bind_copies(const struct params *params, struct vkd_graph *g, const vkd_tensor *weights);
+// Empty where the kind is not kept.
 vkd_tensor params_segment(const struct params *params, struct vkd_graph *g, enum params_kind kind, uint32_t segment);
 
 // A whole tensor, or elements [first, first + count) of it; rounded to nearest even, or widened, where stored in 16

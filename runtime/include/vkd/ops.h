@@ -22,6 +22,9 @@ vkd_tensor vkd_unpatchify(struct vkd_graph *g, vkd_tensor tokens, struct vkd_sha
 // Another dtype: fp32 to fp16 or bf16, rounded to nearest even with subnormals, overflow to infinity; or back.  x
 // itself where it has that dtype.  The gradient passes unrounded, in fp32.
 vkd_tensor vkd_cast(struct vkd_graph *g, vkd_tensor x, enum vkd_dtype dtype);
+// `copy` is known to hold x in 16 bits, as where vkd_adamw() keeps it: casts of x to that dtype, and of its slices and
+// other shapes, are `copy` from here on.  The gradient goes to x.
+void vkd_bound_cast(struct vkd_graph *g, vkd_tensor x, vkd_tensor copy);
 
 // ---- matrices ------------------------------------------------------------------------------------------------------
 // out = op(a) op(b) + bias + add.  a: [..., K] seen as [M,K] (ta: [..., M] seen as [K,M]); b: [K,N] (tb: [N,K]).
@@ -102,8 +105,8 @@ vkd_tensor vkd_channels(struct vkd_graph *g, vkd_tensor x, int64_t first, int64_
 // Classifier-free guidance, a strength per channel: null + scale[c] (cond - null), and cond itself where scale[c] is 1.
 // null, cond [B, C, ...], scale [C].  Source: Ho & Salimans 2022, arXiv:2207.12598
 vkd_tensor vkd_guide(struct vkd_graph *g, vkd_tensor null, vkd_tensor cond, vkd_tensor scale);
-// z of a learned variance: z exp(l / 2), l = range[0] + (range[1] - range[0]) (v + 1) / 2.  v, z of one shape, range [2]:
-// log variances at v = -1 and v = 1.  Source: Nichol & Dhariwal 2021, arXiv:2102.09672
+// z of a learned variance: z exp(l / 2), l = range[0] + (range[1] - range[0]) (v + 1) / 2.  v, z of one shape, range
+// [2]: log variances at v = -1 and v = 1.  Source: Nichol & Dhariwal 2021, arXiv:2102.09672
 vkd_tensor vkd_variance_noise(struct vkd_graph *g, vkd_tensor v, vkd_tensor z, vkd_tensor range);
 
 // ---- state: these write into bound tensors -------------------------------------------------------------------------
@@ -117,7 +120,8 @@ void vkd_accumulate(struct vkd_graph *g, vkd_tensor dst, vkd_tensor src);
 // AdamW over a run of an arena, in PyTorch's order, with clipping by global norm and EMA.  p, m, v, ema [n] are
 // written; g [n]. hyper [VKD_HYPER_COUNT]; norm2 [1]: sum of squares of the unscaled gradient.  lr_scale and decay
 // multiply lr and weight decay. g' = g * grad_scale * min(1, clip / (sqrt(norm2) * grad_scale + 1e-6)), without the min
-// if clip is 0.  Where norm2 is not finite nothing is written: the step is skipped.
+// if clip is 0.  Where norm2 is not finite nothing is written: the step is skipped.  copy [n], 16-bit, may be empty: p
+// rounded as vkd_cast() rounds it.
 enum vkd_hyper {
   VKD_HYPER_LR,
   VKD_HYPER_BETA1,
@@ -134,7 +138,7 @@ enum vkd_hyper {
   VKD_HYPER_COUNT
 };
 struct vkd_adamw_tensors {
-  vkd_tensor p, g, m, v, ema;
+  vkd_tensor p, g, m, v, ema, copy;
 };
 void vkd_adamw(struct vkd_graph *g, struct vkd_adamw_tensors t, vkd_tensor hyper, vkd_tensor norm2, float lr_scale,
                float decay);
