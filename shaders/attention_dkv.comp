@@ -31,8 +31,8 @@ void main() {
     SHARE_ROWS(dout, load4f, p.dout)
     [[unroll]] for (uint i = 0; i < HD4; i++) {
       [[unroll]] for (uint u = 0; u < BLOCK; u++) {
-        s[u] = dot_add(k[i], SHARED(theirs, load4, p.q, u, i), s[u]);
-        dp[u] = dot_add(v[i], SHARED(dout, load4f, p.dout, u, i), dp[u]);
+        s[u] = dot_add(k[i], SHARED(theirs, load4, u, i), s[u]);
+        dp[u] = dot_add(v[i], SHARED(dout, load4f, u, i), dp[u]);
       }
     }
     [[unroll]] for (uint u = 0; u < BLOCK; u++) {
@@ -42,8 +42,8 @@ void main() {
     [[unroll]] for (uint i = 0; i < HD4; i++) {
       vec4 x = dk[i], y = dv[i];
       [[unroll]] for (uint u = 0; u < BLOCK; u++) {
-        x = fma(vec4(dp[u]), SHARED(theirs, load4, p.q, u, i), x);
-        y = fma(vec4(s[u]), SHARED(dout, load4f, p.dout, u, i), y);
+        x = fma(vec4(dp[u]), SHARED(theirs, load4, u, i), x);
+        y = fma(vec4(s[u]), SHARED(dout, load4f, u, i), y);
       }
       dk[i] = x;
       dv[i] = y;

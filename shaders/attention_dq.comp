@@ -29,14 +29,14 @@ void main() {
     SHARE_ROWS(v, load4, p.v)
     [[unroll]] for (uint i = 0; i < HD4; i++) {
       [[unroll]] for (uint u = 0; u < BLOCK; u++) {
-        s[u] = dot_add(q[i], SHARED(k, load4, p.k, u, i), s[u]);
-        dp[u] = dot_add(dout[i], SHARED(v, load4, p.v, u, i), dp[u]);
+        s[u] = dot_add(q[i], SHARED(k, load4, u, i), s[u]);
+        dp[u] = dot_add(dout[i], SHARED(v, load4, u, i), dp[u]);
       }
     }
     [[unroll]] for (uint u = 0; u < BLOCK; u++) s[u] = j + u < p.m ? exp(s[u]) * dp[u] : 0.0;
     [[unroll]] for (uint i = 0; i < HD4; i++) {
       vec4 x = acc[i];
-      [[unroll]] for (uint u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), SHARED(k, load4, p.k, u, i), x);
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), SHARED(k, load4, u, i), x);
       acc[i] = x;
     }
     j += BLOCK;

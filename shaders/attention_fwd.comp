@@ -26,7 +26,7 @@ void main() {
     }
     SHARE_ROWS(k, load4, p.k)
     [[unroll]] for (uint i = 0; i < HD4; i++) {
-      [[unroll]] for (uint u = 0; u < BLOCK; u++) s[u] = dot_add(q[i], SHARED(k, load4, p.k, u, i), s[u]);
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) s[u] = dot_add(q[i], SHARED(k, load4, u, i), s[u]);
     }
     float next = top; // rows beyond m repeat the last one, which changes no maximum
     [[unroll]] for (uint u = 0; u < BLOCK; u++) next = max(next, s[u]);
@@ -40,7 +40,7 @@ void main() {
     SHARE_ROWS(v, load4, p.v)
     [[unroll]] for (uint i = 0; i < HD4; i++) {
       vec4 x = shrink * acc[i];
-      [[unroll]] for (uint u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), SHARED(v, load4, p.v, u, i), x);
+      [[unroll]] for (uint u = 0; u < BLOCK; u++) x = fma(vec4(s[u]), SHARED(v, load4, u, i), x);
       acc[i] = x;
     }
     j += BLOCK;

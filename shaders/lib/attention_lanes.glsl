@@ -6,19 +6,28 @@
 layout(constant_id = 4) const uint UNIFORM = 0;
 layout(constant_id = 5) const uint SHARE = 0; // lanes of a subgroup that load a row of the other side together; 0: each loads all
 
+// Address of element `at` of r, elements of 1 << shift bytes: all of a row is read at constant offsets from it.
+Addr row_at(Addr r, uint at, uint shift) {
+  uint low = r.x + (at << shift);
+  return uvec2(low, r.y + (at >> (32 - shift)) + uint(low < r.x));
+}
+const uint load4_shift = HALF != 0 ? 1 : 2, load4f_shift = 2;
+
 // SHARE: where a load costs the same whatever its addresses (lavapipe before Mesa 26) a lane loads one vec4 in SHARE of a row and hands
 // it to the others.
 const uint SHARERS = SHARE != 0 ? SHARE : 1, SHARES = SHARE != 0 ? (HD4 + SHARE - 1) / SHARE : 1;
 #define SHARE_ROWS(name, load, r)                                                                                      \
   vec4 name[BLOCK * SHARES];                                                                                           \
+  Addr name##_at[BLOCK];                                                                                               \
+  [[unroll]] for (uint u = 0; u < BLOCK; u++) name##_at[u] = row_at(r, at[u], load##_shift);                           \
   if (SHARE != 0) {                                                                                                    \
     [[unroll]] for (uint u = 0; u < BLOCK; u++) {                                                                      \
       [[unroll]] for (uint g = 0; g < SHARES; g++)                                                                     \
-        name[u * SHARES + g] = load(r, at[u], min(g * SHARERS + gl_SubgroupInvocationID, HD4 - 1));                    \
+        name[u * SHARES + g] = load(name##_at[u], 0, min(g * SHARERS + gl_SubgroupInvocationID, HD4 - 1));             \
     }                                                                                                                  \
   }
-#define SHARED(name, load, r, u, i)                                                                                    \
-  (SHARE != 0 ? subgroupBroadcast(name[(u) * SHARES + (i) / SHARERS], (i) % SHARERS) : load(r, at[u], i))
+#define SHARED(name, load, u, i)                                                                                       \
+  (SHARE != 0 ? subgroupBroadcast(name[(u) * SHARES + (i) / SHARERS], (i) % SHARERS) : load(name##_at[u], 0, i))
 
 // Elements 4i.. of this lane's row, token first + lane.  UNIFORM: a workgroup is one 8-lane subgroup on a CPU, where eight
 // loads at one address and selects compile several times faster than a load from per-lane addresses.
