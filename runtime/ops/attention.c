@@ -188,9 +188,10 @@ void attention_delta_lower(struct vkd_lower *l, const struct vkd_node *node) {
   push.dout = vkd__read(l, node->in[0]);
   push.o = vkd__read(l, node->in[1]);
   push.delta = vkd__write(l, node->out[0]);
-  uint32_t lanes = vkd__wg_items(l);
+  bool eight = WIDTH(l, d.hd, push.dout, push.o) == 8;
+  uint32_t lanes = eight ? 8 : vkd__wg_items(l);
   vkd__dispatch(l, &(struct vkd_dispatch){
-                       .kernel = VKD_K_attention_delta,
+                       .kernel = eight ? VKD_K_attention_delta_8 : VKD_K_attention_delta,
                        .push = &push,
                        .push_size = sizeof push,
                        .spec = {lanes},

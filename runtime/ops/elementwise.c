@@ -97,8 +97,9 @@ static bool check_broadcast(struct vkd_graph *g, const struct vkd_node *node, in
   return false;
 }
 
-static void lower_broadcast(struct vkd_lower *l, const struct vkd_node *node, enum vkd_kernel_id kernel, vkd_tensor z,
-                            vkd_tensor x, vkd_tensor s) {
+// eight: the kernel for a CPU, or VKD_K_COUNT
+static void lower_broadcast(struct vkd_lower *l, const struct vkd_node *node, enum vkd_kernel_id kernel,
+                            enum vkd_kernel_id eight, vkd_tensor z, vkd_tensor x, vkd_tensor s) {
   const struct vkd_graph *g = vkd__lower_graph(l);
   int64_t d = vkd__last(g, x), rows = vkd__rows(g, x);
   struct row_broadcast_push push = {.z = vkd__read(l, z),
@@ -109,6 +110,17 @@ static void lower_broadcast(struct vkd_lower *l, const struct vkd_node *node, en
                                     .rows = (uint32_t)rows,
                                     .d = (uint32_t)d,
                                     .rows_per_group = (uint32_t)rows_per_group(g, x, s)};
+  if (eight != VKD_K_COUNT && vkd__lower_caps(l)->cpu_lanes && d % 8 == 0) {
+    uint32_t span = MAP_SPAN;
+    while (d / 8 % span != 0) span /= 2;
+    vkd__dispatch(l, &(struct vkd_dispatch){.kernel = eight,
+                                            .push = &push,
+                                            .push_size = sizeof push,
+                                            .spec = {8, span},
+                                            .spec_count = 2,
+                                            .groups = {(uint64_t)(rows * (d / 8 / span))}});
+    return;
+  }
   if (d % 4 == 0) push.d4 = VEC4_COUNT(d, push.z, push.x, push.s, push.y);
   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = kernel,
                                           .push = &push,
@@ -135,7 +147,7 @@ void gate_add_backward(struct vkd_graph *g, const struct vkd_node *node, const v
   if (vkd__wants_grad(g, gate)) din[2] = vkd__like(g, vkd_sum_rows(g, dout[0], y, vkd__rows(g, gate)), gate);
 }
 void gate_add_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  lower_broadcast(l, node, VKD_K_gate_add, node->in[0], node->in[1], node->in[2]);
+  lower_broadcast(l, node, VKD_K_gate_add, VKD_K_gate_add_8, node->in[0], node->in[1], node->in[2]);
 }
 void gate_add_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]);
@@ -159,7 +171,9 @@ void row_scale_backward(struct vkd_graph *g, const struct vkd_node *node, const 
   if (vkd__wants_grad(g, s)) din[1] = vkd__like(g, vkd_sum_rows(g, dout[0], x, vkd__rows(g, s)), s);
 }
 void row_scale_lower(struct vkd_lower *l, const struct vkd_node *node) {
-  lower_broadcast(l, node, ROUNDED(l, row_scale), (vkd_tensor){0}, node->in[0], node->in[1]);
+  bool half = vkd__round_to(l) != 0;
+  lower_broadcast(l, node, ROUNDED(l, row_scale), half ? VKD_K_COUNT : VKD_K_row_scale_8, (vkd_tensor){0}, node->in[0],
+                  node->in[1]);
 }
 void row_scale_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   int64_t d = vkd__last(g, node->in[0]), rows = vkd__rows(g, node->in[0]);

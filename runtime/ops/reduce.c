@@ -151,7 +151,7 @@ void mse_dx_lower(struct vkd_lower *l, const struct vkd_node *node) {
                              .n = (uint32_t)n,
                              .k = (float)(2 / (double)n)};
   push.n4 = VEC4_COUNT(n, push.a, push.b, push.y);
-  vkd__dispatch_items(l, VKD_K_mse_dx, &push, sizeof push, push.n - 3 * (uint64_t)push.n4);
+  vkd__dispatch_map(l, VKD_K_mse_dx, VKD_K_mse_dx_8, &push, sizeof push, push.n, push.n4, MAP_SPAN);
 }
 void mse_dx_ref(const struct vkd_graph *g, const struct vkd_node *node, double *const *in, double *const *out) {
   int64_t n = vkd__numel(g, node->in[0]);
