@@ -94,6 +94,7 @@ static enum vkd_status run_case(const struct vkd_test_run *run, struct vkd_devic
 // What the threads share, under `lock`.
 struct session {
   struct vkd_device *dev;
+  struct vkd_device_caps caps; // the device's own, which worker 0 changes for a case
   struct vkd_test_plan plan;
   uint32_t *makers; // by pipeline: bit w is set where worker w makes it
   bool *taken, *done;
@@ -154,13 +155,13 @@ static void work(struct session *s, struct vkd_device *dev, int worker) {
 }
 
 // Another device like the session's, with its cache folder.
-static enum vkd_status open_alike(const struct vkd_device *dev, struct vkd_device **out, struct vkd_error *err) {
+static enum vkd_status open_alike(const struct session *s, struct vkd_device **out, struct vkd_error *err) {
   char number[16], folder[VKD_CACHE_PATH];
-  snprintf(number, sizeof number, "%u", dev->caps.index);
-  snprintf(folder, sizeof folder, "%s", dev->cache_path);
+  snprintf(number, sizeof number, "%u", s->caps.index);
+  snprintf(folder, sizeof folder, "%s", s->dev->cache_path);
   char *end = strrchr(folder, '/');
   if (end) *end = 0;
-  struct vkd_device_params params = {.select = number, .cache_dir = folder, .memory_limit = dev->caps.memory_budget};
+  struct vkd_device_params params = {.select = number, .cache_dir = folder, .memory_limit = s->caps.memory_budget};
   return vkd_device_create(out, &params, err);
 }
 
@@ -172,7 +173,7 @@ static void run_worker(void *user, int worker) {
     work(s, s->dev, worker);
     return;
   }
-  if (open_alike(s->dev, &dev, &err) != VKD_OK) { // the others do its work
+  if (open_alike(s, &dev, &err) != VKD_OK) { // the others do its work
     vkd_log(VKD_LOG_WARN, "self-test with one thread less: %s", err.what);
     return;
   }
@@ -203,7 +204,7 @@ static void report(const struct session *s, vkd_selftest_fn fn, struct vkd_selft
   for (int k = 0; k < VKD_K_COUNT; k++) {
     summary->rows += s->rows[k];
     if (s->error.status != VKD_OK || s->params->only || s->rows[k] ||
-        vkd__kernel_unusable(&s->dev->caps, (enum vkd_kernel_id)k))
+        vkd__kernel_unusable(&s->caps, (enum vkd_kernel_id)k))
       continue;
     struct vkd_selftest_result r = {.op = "kernel", .name = vkd_kernel_blobs[k].name, .backward = -1};
     vkd__case_miss(&r, "no case runs this kernel row");
@@ -213,7 +214,7 @@ static void report(const struct session *s, vkd_selftest_fn fn, struct vkd_selft
 
 enum vkd_status vkd_selftest_run(struct vkd_device *dev, const struct vkd_selftest_params *params, vkd_selftest_fn fn,
                                  void *user, struct vkd_selftest_summary *summary, struct vkd_error *err) {
-  struct session s = {.dev = dev, .params = params, .user = user, .lock = PTHREAD_MUTEX_INITIALIZER};
+  struct session s = {.dev = dev, .caps = dev->caps, .params = params, .user = user, .lock = PTHREAD_MUTEX_INITIALIZER};
   *summary = (struct vkd_selftest_summary){0};
   enum vkd_status st = vkd__test_plan(&s.plan, dev, params->only, params->all, err);
   s.makers = calloc(s.plan.pipeline_count + 1, sizeof *s.makers);
