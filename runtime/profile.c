@@ -89,10 +89,10 @@ enum vkd_status vkd_program_profile(struct vkd_program *p, int runs, struct vkd_
   if ((st = vkd__encode(p, tape, 0, pool, *count + 1, &pieces, err)) != VKD_OK) goto done;
   for (int run = -1; run < runs && st == VKD_OK; run++) { // run -1 warms up
     st = timed_run(p, pieces, pool, used + 1, ticks, err);
-    for (uint32_t row = 0, mark = 0; st == VKD_OK && run >= 0 && row < *count; row++) {
+    for (uint32_t row = 0, mark = 0; st == VKD_OK && row < *count; row++) {
       if (!(*rows)[row].dispatches) continue;
-      times[row * (uint32_t)runs + (uint32_t)run] =
-          (double)vkd__ticks_between(&p->dev->caps, ticks[mark], ticks[mark + 1]) * p->dev->caps.timestamp_ns;
+      double ns = (double)vkd__ticks_between(&p->dev->caps, ticks[mark], ticks[mark + 1]) * p->dev->caps.timestamp_ns;
+      *(run < 0 ? &(*rows)[row].first_ns : &times[row * (uint32_t)runs + (uint32_t)run]) = ns;
       mark++;
     }
   }

@@ -11,12 +11,12 @@ void main() {
   uint row = row_index(b, min(token, p.m - 1), p.m, head), queries = row_index(b, 0, p.n, head);
   uint stride = p.heads * HD;
   vec4 k[HD4], v[HD4], dk[HD4], dv[HD4];
-  [[unroll]] for (uint i = 0; i < HD4; i++) {
+  FOR_OWN(
     k[i] = p.scale * load_own(p.k, b, first, p.m, head, i);
     v[i] = load_own(p.v, b, first, p.m, head, i);
     dk[i] = vec4(0.0);
     dv[i] = vec4(0.0);
-  }
+  )
   uint j = 0;
   do {
     float s[BLOCK], dp[BLOCK];

@@ -11,11 +11,11 @@ void main() {
   uint row = row_index(b, query, p.n, head), keys = row_index(b, 0, p.m, head), stride = p.heads * HD;
   float lse = RefF(p.lse).v[bh * p.n + query], delta = RefF(p.delta).v[bh * p.n + query];
   vec4 q[HD4], dout[HD4], acc[HD4];
-  [[unroll]] for (uint i = 0; i < HD4; i++) {
+  FOR_OWN(
     q[i] = p.scale * load_own(p.q, b, first, p.n, head, i);
     dout[i] = load_own_f(p.dout, b, first, p.n, head, i);
     acc[i] = vec4(0.0);
-  }
+  )
   uint j = 0;
   do {
     float s[BLOCK], dp[BLOCK];

@@ -11,10 +11,10 @@ void main() {
   uint first = group % blocks * gl_WorkGroupSize.x, token = first + gl_LocalInvocationID.x;
   uint row = row_index(b, min(token, p.n - 1), p.n, head), keys = row_index(b, 0, p.m, head), stride = p.heads * HD;
   vec4 q[HD4], acc[HD4];
-  [[unroll]] for (uint i = 0; i < HD4; i++) {
+  FOR_OWN(
     q[i] = p.scale * load_own(p.q, b, first, p.n, head, i);
     acc[i] = vec4(0.0);
-  }
+  )
   float top = -3.4e38, total = 0.0;
   uint j = 0;
   do {

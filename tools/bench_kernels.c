@@ -91,10 +91,11 @@ static void print_matmul(struct bench_run *run, const void *user, const struct v
   const struct matmul *p = user;
   if (strcmp(row->op, "matmul") != 0) return;
   if (run->rows)
-    json_array_append_new(run->rows, json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:f,s:f,s:f,s:f}", "op", row->op, "form",
-                                               p->form, "dtype", vkd_dtype_name(p->dtype), "m", (json_int_t)p->m, "n",
-                                               (json_int_t)p->n, "k", (json_int_t)p->k, "flops", row->flops, "bytes",
-                                               row->bytes, "ms", row->ns * 1e-6, "gflops", rate_of(row)));
+    json_array_append_new(run->rows,
+                          json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f}", "op", row->op, "form", p->form,
+                                    "dtype", vkd_dtype_name(p->dtype), "m", (json_int_t)p->m, "n", (json_int_t)p->n,
+                                    "k", (json_int_t)p->k, "flops", row->flops, "bytes", row->bytes, "ms",
+                                    row->ns * 1e-6, "first_ms", row->first_ns * 1e-6, "gflops", rate_of(row)));
   if (run->text)
     printf("%-16s %s %s m %5lld  n %5lld  k %5lld  %9.3f ms  %8.1f GFLOP/s\n", row->op, p->form,
            vkd_dtype_name(p->dtype), (long long)p->m, (long long)p->n, (long long)p->k, row->ns * 1e-6, rate_of(row));
@@ -144,6 +145,7 @@ static const struct attention attentions[] = {
     {.batch = 4, .heads = 4, .n = 1024, .m = 64, .k = 64},
     {.batch = 1, .heads = 4, .n = 1024, .m = 1024, .k = 64, .dtype = VKD_F16},
     {.batch = 1, .heads = 4, .n = 1024, .m = 1024, .k = 64, .dtype = VKD_BF16},
+    {.batch = 1, .heads = 2, .n = 512, .m = 512, .k = 128, .dtype = VKD_F16},
     {.batch = 4, .heads = 4, .n = 1024, .m = 64, .k = 64, .dtype = VKD_F16},
     {.batch = 4, .heads = 4, .n = 1024, .m = 64, .k = 64, .dtype = VKD_BF16},
 };
@@ -167,11 +169,12 @@ static void print_attention(struct bench_run *run, const void *user, const struc
   const struct attention *p = user;
   if (strncmp(row->op, "attention", 9) != 0) return;
   if (run->rows)
-    json_array_append_new(run->rows, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f}", "op", row->op, "dtype",
-                                               vkd_dtype_name(p->dtype), "batch", (json_int_t)p->batch, "heads",
-                                               (json_int_t)p->heads, "n", (json_int_t)p->n, "m", (json_int_t)p->m, "k",
-                                               (json_int_t)p->k, "flops", row->flops, "bytes", row->bytes, "ms",
-                                               row->ns * 1e-6, "gflops", rate_of(row)));
+    json_array_append_new(run->rows,
+                          json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f}", "op", row->op, "dtype",
+                                    vkd_dtype_name(p->dtype), "batch", (json_int_t)p->batch, "heads",
+                                    (json_int_t)p->heads, "n", (json_int_t)p->n, "m", (json_int_t)p->m, "k",
+                                    (json_int_t)p->k, "flops", row->flops, "bytes", row->bytes, "ms", row->ns * 1e-6,
+                                    "first_ms", row->first_ns * 1e-6, "gflops", rate_of(row)));
   if (run->text)
     printf("%-16s %s batch %lld  heads %lld  queries %5lld  keys %5lld  head size %4lld  %9.3f ms  %8.1f GFLOP/s\n",
            row->op, vkd_dtype_name(p->dtype), (long long)p->batch, (long long)p->heads, (long long)p->n,

@@ -17,7 +17,9 @@ static void lower(struct vkd_lower *l, const struct vkd_node *node) {
   bool uniform = caps->cpu_lanes, software = caps->kind == VKD_DEVICE_SOFTWARE;
   // other CPU drivers, where a lane's load costs as much as that of all lanes
   uint32_t share = software && !uniform && caps->subgroup_size <= 16 ? caps->subgroup_size : 0;
-  uint32_t lanes = uniform ? 8 : share ? share : 64, block = node->op == VKD_OP_attention && push.hd <= 64 ? 4 : 2;
+  // Few rows at a time where there are many registers of each; one is as fast there, and compiles twice as fast.
+  uint32_t lanes = uniform ? 8 : share ? share : 64, block = software && push.hd > 64 ? 1 : 2;
+  if (node->op == VKD_OP_attention && push.hd <= 64) block = 4;
   uint64_t blocks = vkd__groups(vkd__attention_own(node, &d), lanes);
   vkd__dispatch(l, &(struct vkd_dispatch){
                        .kernel = ATTENTION_KERNEL(node, dtype, attention_fwd, attention_dq, attention_dkv),

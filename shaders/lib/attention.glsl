@@ -19,17 +19,21 @@ place find(uint tokens, uint own) {
 
 uint row_index(uint b, uint token, uint tokens, uint head) { return ((b * tokens + token) * p.heads + head) * HD; }
 
-// Elements 4i..4i+3 of the row at `base`, zero beyond HD
-vec4 load4(Addr r, uint base, uint i) {
-  if (VEC4 != 0) return operand4(r, base / 4 + i);
+// Elements 4i..4i+3 of the row at `base`, zero beyond HD; as they are stored, and as floats
+Raw4 load_raw4(Addr r, uint base, uint i) {
+  if (VEC4 != 0) return raw4(r, base / 4 + i);
   uint at = base + 4 * i;
-  vec4 x = vec4(operand(r, at), operand(r, at + 1), 0.0, 0.0);
-  if (4 * i + 2 < HD) {
-    x.z = operand(r, at + 2);
-    x.w = operand(r, at + 3);
-  }
+  bool whole = 4 * i + 2 < HD;
+#if HALF == 0
+  Raw4 x = Raw4(raw(r, at), raw(r, at + 1), 0.0, 0.0);
+  if (whole) x.zw = vec2(raw(r, at + 2), raw(r, at + 3));
+#else
+  Raw4 x = Raw4(raw(r, at) | raw(r, at + 1) << 16, 0);
+  if (whole) x.y = raw(r, at + 2) | raw(r, at + 3) << 16;
+#endif
   return x;
 }
+vec4 load4(Addr r, uint base, uint i) { return value4(load_raw4(r, base, i)); }
 #if HALF == 0
 #define load4f load4
 #else

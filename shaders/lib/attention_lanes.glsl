@@ -30,16 +30,25 @@ const uint SHARERS = SHARE != 0 ? SHARE : 1, SHARES = SHARE != 0 ? (HD4 + SHARE 
   (SHARE != 0 ? subgroupBroadcast(name[(u) * SHARES + (i) / SHARERS], (i) % SHARERS) : load(name##_at[u], 0, i))
 
 // Elements 4i.. of this lane's row, token first + lane.  UNIFORM: a workgroup is one 8-lane subgroup on a CPU, where eight
-// loads at one address and selects compile several times faster than a load from per-lane addresses.
-#define LOAD_OWN(name, load)                                                                                           \
+// loads at one address and selects compile several times faster than a load from per-lane addresses; what was selected is converted.
+#define LOAD_OWN(name, Type, load, convert)                                                                            \
   vec4 name(Addr r, uint b, uint first, uint tokens, uint head, uint i) {                                              \
-    if (UNIFORM == 0) return load(r, row_index(b, min(first + gl_LocalInvocationID.x, tokens - 1), tokens, head), i);  \
-    vec4 x = load(r, row_index(b, first, tokens, head), i);                                                            \
-    [[unroll]] for (uint lane = 1; lane < 8; lane++) {                                                                 \
-      vec4 y = load(r, row_index(b, min(first + lane, tokens - 1), tokens, head), i);                                  \
+    uint own = first + (UNIFORM != 0 ? 0 : gl_LocalInvocationID.x);                                                    \
+    Type x = load(r, row_index(b, min(own, tokens - 1), tokens, head), i);                                             \
+    [[unroll]] for (uint lane = 1; lane < 8 && UNIFORM != 0; lane++) {                                                 \
+      Type y = load(r, row_index(b, min(first + lane, tokens - 1), tokens, head), i);                                  \
       x = gl_SubgroupInvocationID == lane ? y : x;                                                                     \
     }                                                                                                                  \
-    return x;                                                                                                          \
+    return convert(x);                                                                                                 \
   }
-LOAD_OWN(load_own, load4)
-LOAD_OWN(load_own_f, load4f)
+LOAD_OWN(load_own, Raw4, load_raw4, value4)
+LOAD_OWN(load_own_f, vec4, load4f, vec4)
+
+// Reads a lane's own row, a vec4 (i) at a time.  Where lanes load from their own addresses on a CPU each load compiles slowly, and there
+// is one of them; long rows are in memory there in any case.
+#define FOR_OWN(body)                                                                                                  \
+  if (SHARE != 0 && HD > 64) {                                                                                         \
+    [[dont_unroll]] for (uint i = 0; i < HD4; i++) { body }                                                            \
+  } else {                                                                                                             \
+    [[unroll]] for (uint i = 0; i < HD4; i++) { body }                                                                 \
+  }

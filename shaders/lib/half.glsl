@@ -11,7 +11,9 @@
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RefBits { uint v[]; };
 Raw raw(Addr x, uint i) { return RefF(x).v[i]; }
 float value(Raw x) { return x; }
-vec4 operand4(Addr x, uint i) { return RefF4(x).v[i]; }
+#define Raw4 vec4
+Raw4 raw4(Addr x, uint i) { return RefF4(x).v[i]; }
+vec4 value4(Raw4 x) { return x; }
 #else
 #extension GL_EXT_shader_16bit_storage : require
 #define Raw uint
@@ -26,11 +28,11 @@ vec2 values(uint pair) { return unpackHalf2x16(pair); }
 float value(Raw x) { return uintBitsToFloat(x << 16); }
 vec2 values(uint pair) { return uintBitsToFloat(uvec2(pair << 16, pair & 0xFFFF0000u)); }
 #endif
-vec4 operand4(Addr x, uint i) { // elements 4i .. 4i+3, at a multiple of 8 bytes
-  uvec2 pairs = RefU2(x).v[i];
-  return vec4(values(pairs.x), values(pairs.y));
-}
+#define Raw4 uvec2
+Raw4 raw4(Addr x, uint i) { return RefU2(x).v[i]; } // elements 4i .. 4i+3, at a multiple of 8 bytes
+vec4 value4(Raw4 x) { return vec4(values(x.x), values(x.y)); }
 #endif
 
 float operand(Addr x, uint i) { return value(raw(x, i)); }
+vec4 operand4(Addr x, uint i) { return value4(raw4(x, i)); }
 #endif

@@ -9,6 +9,7 @@ struct vkd_op_profile {
   double flops;           // multiply and add count one each
   double bytes;           // ideal traffic: each operand read or written once
   double ns;              // median over the profiled runs; 0 if not measured
+  double first_ns;        // of a run before those, in which drivers may compile; 0 if not measured
   uint32_t dispatches;
 };
 
