@@ -34,6 +34,9 @@ vkd_tensor vkd__case_fixed(struct vkd_case *c, double lo, double hi, struct vkd_
 vkd_tensor vkd__case_index(struct vkd_case *c, int below, struct vkd_shape shape);
 // A bound tensor, uniform in [lo, hi], that the op writes; it is compared afterwards.
 vkd_tensor vkd__case_state(struct vkd_case *c, double lo, double hi, struct vkd_shape shape);
+// Storage of 16 bits that the case fills before it reads it; not compared.
+vkd_tensor vkd__case_half(struct vkd_case *c, enum vkd_dtype dtype, struct vkd_shape shape);
+
 // y is compared, and gets a random cotangent.
 void vkd__case_out(struct vkd_case *c, vkd_tensor y);
 

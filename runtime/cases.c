@@ -62,6 +62,18 @@ vkd_tensor vkd__case_state(struct vkd_case *c, double lo, double hi, struct vkd_
   return t;
 }
 
+vkd_tensor vkd__case_half(struct vkd_case *c, enum vkd_dtype dtype, struct vkd_shape shape) {
+  struct vkd_buffer *buffer;
+  struct vkd_error err = {0};
+  if (vkd_buffer_create(&buffer, c->dev, (uint64_t)vkd_shape_numel(&shape) * 2, &err) != VKD_OK) {
+    vkd__graph_fail(c->g, err.status, "%s", err.what);
+    return (vkd_tensor){0};
+  }
+  vkd_tensor t = vkd_bound(c->g, "h", dtype, shape, buffer, 0);
+  add_leaf(c, t, buffer, 0, 0, false);
+  return t;
+}
+
 void vkd__case_out(struct vkd_case *c, vkd_tensor y) {
   if (c->out_count == VKD_CASE_MAX)
     vkd__graph_fail(c->g, VKD_ERR_INTERNAL, "a case has more than %d outputs", VKD_CASE_MAX);
@@ -73,6 +85,7 @@ void vkd__case_out(struct vkd_case *c, vkd_tensor y) {
 #define F(lo, hi, ...) vkd__case_fixed(c, lo, hi, VKD_SHAPE(__VA_ARGS__))
 #define I(below, ...) vkd__case_index(c, below, VKD_SHAPE(__VA_ARGS__))
 #define S(lo, hi, ...) vkd__case_state(c, lo, hi, VKD_SHAPE(__VA_ARGS__))
+#define HALVES(dtype, ...) vkd__case_half(c, VKD_##dtype, VKD_SHAPE(__VA_ARGS__))
 #define H(dtype, x) vkd_cast(g, x, VKD_##dtype)
 #define OUT(y) vkd__case_out(c, y)
 #define T(t) (c->tolerance = (t))

@@ -33,11 +33,15 @@ static bool has_16bit(const struct vkd_graph *g) {
   return false;
 }
 
-// Ops that have forms are run as a GPU would by those.
+// Ops that have forms are run as a GPU would by those; others beside them, where their results are rounded for those.
 static bool concerns(const struct vkd_test_way *way, const struct vkd_graph *g) {
-  bool formed = false;
-  for (uint32_t i = 0; i < g->node_count; i++) formed |= vkd__formed(g->nodes[i].op) != NULL;
-  return way->form ? formed : !way->as_gpu || !formed;
+  bool formed = false, rounds = false;
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    bool has_forms = vkd__formed(g->nodes[i].op) != NULL;
+    formed |= has_forms;
+    rounds |= !has_forms && vkd__ops[g->nodes[i].op].flags & VKD_OP_ROUNDS;
+  }
+  return way->form ? formed : !way->as_gpu || !formed || rounds;
 }
 
 static bool pipeline_id(struct vkd_test_plan *plan, const struct vkd_tape_entry *e, uint32_t *id) {
