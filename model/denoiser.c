@@ -89,7 +89,11 @@ static enum vkd_status build(struct denoiser *d, struct vkd_error *err) {
   vkd_tensor output = dit_forward(d->graph, &params->config, weights, &d->in);
   free(weights);
   if ((st = denoiser_combine(d->graph, &d->p, output, err)) != VKD_OK) return st;
-  return vkd_program_create(&d->program, &(struct vkd_program_params){.device = params->dev, .graph = d->graph}, err);
+  st = vkd_program_create(&d->program, &(struct vkd_program_params){.device = params->dev, .graph = d->graph}, err);
+  if (st == VKD_ERR_DEVICE_MEMORY && err)
+    vkd_error_prefix(err, "%d samples at once (fewer, precision fp16 or weights streamed by --memory-limit take less)",
+                     d->p.count);
+  return st;
 }
 
 enum vkd_status denoiser_create(struct denoiser **out, const struct denoiser_params *params, struct vkd_error *err) {

@@ -91,8 +91,13 @@ enum vkd_status params_create(struct params **out, struct vkd_device *dev, const
       goto fail;
     }
     for (uint32_t s = 0; s < segments_of(p, k); s++)
-      if ((st = vkd_buffer_create(&p->buffers[k][s], dev, bytes_in(p, k, p->segment_bytes[s]), err)) != VKD_OK)
+      if ((st = vkd_buffer_create(&p->buffers[k][s], dev, bytes_in(p, k, p->segment_bytes[s]), err)) != VKD_OK) {
+        if (err)
+          vkd_error_prefix(err, "%.1f M parameters (arenas: %d; %s)", (double)p->numel / 1e6, kept,
+                           p->narrow ? "precision fp16 halves them, --memory-limit streams them"
+                                     : "lower model.dim or depth");
         goto fail;
+      }
   }
   return VKD_OK;
 fail:

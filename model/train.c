@@ -448,6 +448,20 @@ static enum vkd_status write_summary(const struct run *r, struct vkd_error *err)
   return st;
 }
 
+// Checkpoints are whole, or are not there.
+static enum vkd_status tell_checkpoint(const char *run, struct vkd_error *err) {
+  char *newest = NULL;
+  struct vkd_error lost = *err;
+  *err = (struct vkd_error){.vk_result = lost.vk_result};
+  ckpt_newest(run, &newest, NULL);
+  if (newest)
+    vkd_fail(err, lost.status, "%.700s; the last checkpoint is safe: %s (--resume goes on from it)", lost.what, newest);
+  else
+    vkd_fail(err, lost.status, "%.700s; no checkpoint was written yet (checkpoint.every)", lost.what);
+  free(newest);
+  return lost.status;
+}
+
 enum vkd_status train_run(const struct train_params *params, struct train_result *result, struct vkd_error *err) {
   *result = (struct train_result){.heldout = NAN, .heldout_zero = NAN};
   struct run r = {
@@ -468,5 +482,5 @@ enum vkd_status train_run(const struct train_params *params, struct train_result
   }
   if (st == VKD_OK) st = metrics_close(&r.metrics, err);
   close_run(&r);
-  return st;
+  return st == VKD_ERR_DEVICE_LOST ? tell_checkpoint(params->run, err) : st;
 }

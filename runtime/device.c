@@ -20,8 +20,9 @@ static const char *result_name(VkResult r) {
     X(VK_ERROR_INITIALIZATION_FAILED)
     X(VK_ERROR_DEVICE_LOST)
     X(VK_ERROR_MEMORY_MAP_FAILED)
-    X(VK_ERROR_LAYER_NOT_PRESENT) X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT)
-        X(VK_ERROR_INCOMPATIBLE_DRIVER) X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
+    X(VK_ERROR_LAYER_NOT_PRESENT)
+    X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT) X(VK_ERROR_INCOMPATIBLE_DRIVER)
+        X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
 #undef X
             default : return "VkResult";
   }
@@ -33,10 +34,12 @@ enum vkd_status vkd__vk_fail(struct vkd_error *err, VkResult result, const char 
   va_start(ap, fmt);
   vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
-  bool memory = result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
+  enum vkd_status status = result == VK_ERROR_OUT_OF_DEVICE_MEMORY ? VKD_ERR_DEVICE_MEMORY
+                           : result == VK_ERROR_OUT_OF_HOST_MEMORY ? VKD_ERR_HOST_MEMORY
+                           : result == VK_ERROR_DEVICE_LOST        ? VKD_ERR_DEVICE_LOST
+                                                                   : VKD_ERR_VULKAN;
   if (err && err->status == VKD_OK) err->vk_result = result;
-  return vkd_fail(err, memory ? VKD_ERR_DEVICE_MEMORY : VKD_ERR_VULKAN, "%s: %s (%d)", text, result_name(result),
-                  (int)result);
+  return vkd_fail(err, status, "%s: %s (%d)", text, result_name(result), (int)result);
 }
 
 const char *vkd_device_kind_name(enum vkd_device_kind kind) {
@@ -254,7 +257,9 @@ enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_devi
   if ((st = limit_memory(dev, params->memory_limit, err)) != VKD_OK) goto fail;
   if ((st = limit_time(dev, err)) != VKD_OK) goto fail;
   if ((st = open_logical(dev, err)) != VKD_OK) goto fail;
-  if ((st = vkd__kernels_open(dev, params->cache_dir, err)) != VKD_OK) goto fail;
+  const char *sync = getenv("VKD_SYNC");
+  if (sync && strcmp(sync, "full") == 0) st = vkd__host_buffer_create(&dev->marks, dev, sizeof(uint32_t), err);
+  if (st != VKD_OK || (st = vkd__kernels_open(dev, params->cache_dir, err)) != VKD_OK) goto fail;
   if ((st = vkd_tune_load(&dev->tune, &dev->caps, params->cache_dir, err)) != VKD_OK) goto fail;
   vkd_log(VKD_LOG_DEBUG, "device %u: %s (%s, %s)", chosen, dev->caps.name, vkd_device_kind_name(dev->caps.kind),
           dev->caps.driver_info);
@@ -271,6 +276,7 @@ void vkd_device_destroy(struct vkd_device **pdev) {
   if (dev->handle) {
     vkDeviceWaitIdle(dev->handle);
     vkd__host_buffer_destroy(dev, &dev->staging);
+    vkd__host_buffer_destroy(dev, &dev->marks);
     vkd__kernels_close(dev);
     vkd__queues_close(dev);
     vkDestroyDevice(dev->handle, NULL);

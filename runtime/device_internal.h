@@ -17,9 +17,18 @@ struct vkd__queue {
   VkQueue handle;
   uint32_t family;
   VkCommandPool pool;
-  VkSemaphore timeline; // counts submits
-  uint64_t submitted;
+  VkSemaphore timeline;        // counts submits
+  uint64_t submitted, awaited; // awaited: what is known to be done
 };
+
+// A submission of a program, by its ticket.
+struct vkd_program;
+struct vkd__note {
+  uint64_t ticket;
+  const struct vkd_program *program; // NULL: none
+  uint32_t piece;
+};
+enum { VKD__NOTES = 1024 };
 
 struct vkd_device {
   struct vkd_device_caps caps;
@@ -34,8 +43,10 @@ struct vkd_device {
   double budget_s; // of a submission, seconds; 0: none
   uint32_t validation_count;
   char validation_first[512];
-  struct vkd__host_buffer *staging; // created at the first write or read
-  struct vkd_tune *tune;            // what was measured on it; NULL on a fake device
+  struct vkd__note notes[VKD__NOTES]; // the last ones
+  struct vkd__host_buffer *marks;     // $VKD_SYNC=full: number of the cut last started, from 1; else NULL
+  struct vkd__host_buffer *staging;   // created at the first write or read
+  struct vkd_tune *tune;              // what was measured on it; NULL on a fake device
   // kernel.c
   char cache_path[VKD_CACHE_PATH];
   VkPipelineCache cache;
@@ -101,6 +112,12 @@ struct vkd_buffer {
 enum vkd_status vkd__buffer_create_mapped(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes,
                                           struct vkd_error *err);
 
+// ---- lost.c ----
+void vkd__note_submit(struct vkd_device *dev, const struct vkd_program *program, uint32_t piece, uint64_t ticket);
+void vkd__forget_program(struct vkd_device *dev, const struct vkd_program *program);
+// Fails: "`doing` DEVICE", or where the device is lost, with the kernel that it was at.
+enum vkd_status vkd__queue_fail(struct vkd_device *dev, VkResult result, const char *doing, struct vkd_error *err);
+
 // ---- queue.c ----
 struct vkd__queue_choice {
   uint32_t compute, uploads, index; // families; index: of the uploads' queue in its family
@@ -120,8 +137,7 @@ enum vkd_status vkd__submit(struct vkd_device *dev, const VkCommandBuffer *comma
 // after everything.
 enum vkd_status vkd__submit_upload(struct vkd_device *dev, VkCommandBuffer command, uint64_t after, uint64_t *ticket,
                                    struct vkd_error *err);
-enum vkd_status vkd__wait(struct vkd_device *dev, const struct vkd__queue *queue, uint64_t ticket,
-                          struct vkd_error *err);
+enum vkd_status vkd__wait(struct vkd_device *dev, struct vkd__queue *queue, uint64_t ticket, struct vkd_error *err);
 enum vkd_status vkd__command_begin(struct vkd_device *dev, const struct vkd__queue *queue, VkCommandBuffer *out,
                                    VkCommandBufferUsageFlags usage, struct vkd_error *err);
 void vkd__command_free(struct vkd_device *dev, const struct vkd__queue *queue, VkCommandBuffer *command);

@@ -137,6 +137,10 @@ static enum vkd_status check_memory(const struct vkd_program *p, struct vkd_erro
       (double)(own - temporaries) / 1048576, caps->name, (double)caps->memory_budget / 1048576);
 }
 
+static enum vkd_status what_for(const char *what, enum vkd_status st, struct vkd_error *err) {
+  return st == VKD_OK || !err ? st : vkd_error_prefix(err, "%s", what);
+}
+
 static enum vkd_status allocate(struct vkd_program *p, struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
   p->addresses = calloc(p->plan->chunks + 1, sizeof *p->addresses);
@@ -144,16 +148,18 @@ static enum vkd_status allocate(struct vkd_program *p, struct vkd_error *err) {
   p->regions = calloc((size_t)p->region_count, sizeof *p->regions);
   if (!p->addresses || !p->slots || !p->regions) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a program");
   for (uint32_t i = 0; i < p->plan->chunks && st == VKD_OK; i++) {
-    if (!p->chunks_lent) st = vkd_buffer_create(&p->chunks[i], p->dev, p->plan->chunk_bytes[i], err);
+    if (!p->chunks_lent)
+      st = what_for("activations", vkd_buffer_create(&p->chunks[i], p->dev, p->plan->chunk_bytes[i], err), err);
     if (st == VKD_OK) p->addresses[i] = p->chunks[i]->address;
   }
   for (int r = 0; r < p->region_count && st == VKD_OK && p->plan->input_bytes; r++)
-    st = vkd_buffer_create(&p->regions[r].inputs, p->dev, p->plan->input_bytes, err);
+    st = what_for("inputs", vkd_buffer_create(&p->regions[r].inputs, p->dev, p->plan->input_bytes, err), err);
   if (st == VKD_OK && p->plan->constant_bytes)
-    st = vkd_buffer_create(&p->constants, p->dev, p->plan->constant_bytes, err);
+    st = what_for("constants", vkd_buffer_create(&p->constants, p->dev, p->plan->constant_bytes, err), err);
   for (int s = 0; s < p->slot_count && st == VKD_OK; s++) {
     st = vkd__host_buffer_create(&p->slots[s].in, p->dev, p->plan->input_bytes, err);
     if (st == VKD_OK) st = vkd__host_buffer_create(&p->slots[s].out, p->dev, p->plan->output_bytes, err);
+    st = what_for("inputs and outputs", st, err);
   }
   for (uint32_t i = 1; i < p->graph->tensor_count && st == VKD_OK; i++) {
     const struct vkd_place *at = &p->plan->tensors[i];
@@ -267,6 +273,7 @@ void vkd_program_destroy(struct vkd_program **pp) {
   struct vkd_program *p = *pp;
   if (!p) return;
   if (!p->dev->caps.fake) vkDeviceWaitIdle(p->dev->handle);
+  vkd__forget_program(p->dev, p);
   for (int s = 0; p->slots && s < p->slot_count; s++) {
     vkd__command_free(p->dev, vkd__upload_queue(p->dev), &p->slots[s].upload);
     vkd__command_free(p->dev, &p->dev->compute, &p->slots[s].download);

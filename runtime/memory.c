@@ -1,12 +1,36 @@
 // Buffers: one allocation each, with a device address, zeroed, and a pad behind the end for kernels that read ahead.
 #include "device_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 // lavapipe 26 runs a loop's body once more with all lanes off, and still loads (Mesa 26.1, 26.2).
 enum { PAD = 65536 };
 enum { STAGING_BYTES = 16 << 20 };
+
+// What was asked and what is free; from then on plans go by it.
+static enum vkd_status no_memory(struct vkd_device *dev, VkResult r, uint64_t bytes, uint32_t type,
+                                 struct vkd_error *err) {
+  struct vkd_device_caps *caps = &dev->caps;
+  if (type == UINT32_MAX)
+    return vkd__vk_fail(err, r, "%.1f MiB: %s lists no memory for it", (double)bytes / 1048576, caps->name);
+  uint32_t heap = caps->memory_types[type].heap;
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT now = {.sType =
+                                                       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+  VkPhysicalDeviceMemoryProperties2 m = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &now};
+  if (caps->budget_known) vkGetPhysicalDeviceMemoryProperties2(dev->physical, &m);
+  uint64_t left = now.heapBudget[heap] > now.heapUsage[heap] ? now.heapBudget[heap] - now.heapUsage[heap] : 0;
+  bool told = caps->budget_known && left < bytes;
+  if (!told) left = bytes - 1; // whatever the driver says, it was not to be had
+  if (r == VK_ERROR_OUT_OF_DEVICE_MEMORY && caps->heaps[heap].device && caps->memory_budget > dev->allocated + left)
+    caps->memory_budget = dev->allocated + left;
+  char has[64] = "does not grant that much";
+  if (told) snprintf(has, sizeof has, "has %.1f MiB free", (double)left / 1048576);
+  return vkd__vk_fail(err, r, "%.1f MiB asked for, %s %s in heap %u of %.1f MiB (vkdit holds %.1f)",
+                      (double)bytes / 1048576, caps->name, has, heap, (double)caps->heaps[heap].bytes / 1048576,
+                      (double)dev->allocated / 1048576);
+}
 
 static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBufferUsageFlags usage, const uint32_t *wants,
                                 int want_count, VkBuffer *buffer, VkDeviceMemory *memory, struct vkd_error *err) {
@@ -36,9 +60,7 @@ static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBuffer
                                 .memoryTypeIndex = type};
   r = type == UINT32_MAX ? VK_ERROR_FEATURE_NOT_PRESENT : vkAllocateMemory(dev->handle, &alloc, NULL, memory);
   if (r == VK_SUCCESS) r = vkBindBufferMemory(dev->handle, *buffer, *memory, 0);
-  if (r == VK_SUCCESS) return VKD_OK;
-  return vkd__vk_fail(err, r, "memory of %.1f MiB (%.1f MiB in use)", (double)bytes / 1048576,
-                      (double)dev->allocated / 1048576);
+  return r == VK_SUCCESS ? VKD_OK : no_memory(dev, r, bytes, type, err);
 }
 
 static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vkd_error *err) {

@@ -143,6 +143,13 @@ static enum vkd_status encode_cut(struct vkd_program *p, const struct vkd_tape_e
   return VKD_OK;
 }
 
+// After all that was before, and seen by the host if what follows never ends.
+static void mark_start(VkCommandBuffer cmd, const struct vkd__host_buffer *marks, uint32_t number) {
+  vkd__barrier(cmd, VKD__SHADERS | VKD__COPIES, VKD__COPIES);
+  vkCmdFillBuffer(cmd, marks->handle, 0, sizeof number, number);
+  vkd__barrier(cmd, VK_ACCESS_TRANSFER_WRITE_BIT, VKD__SHADERS | VK_ACCESS_HOST_READ_BIT);
+}
+
 static enum vkd_status end(VkCommandBuffer cmd, struct vkd_error *err) {
   VkResult r = vkEndCommandBuffer(cmd);
   return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "recording a run");
@@ -168,6 +175,7 @@ enum vkd_status vkd__encode(struct vkd_program *p, const struct vkd_tape *tape, 
     bool first = timestamps && (i == 0 || e->node != tape->entries[all->cuts[i - 1].entry].node);
     if ((e->barrier && c->base == 0) || first) vkd__barrier(commands[piece], VKD__SHADERS, VKD__SHADERS);
     if (first) vkCmdWriteTimestamp(commands[piece], VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, timestamps, mark++);
+    if (p->dev->marks) mark_start(commands[piece], p->dev->marks, i + 1);
     st = encode_cut(p, e, c, commands[piece], err);
   }
   if (st == VKD_OK && timestamps) {
@@ -194,6 +202,7 @@ enum vkd_status vkd__submit_run(struct vkd_program *p, int slot, const VkCommand
     double begin = now();
     commands[n++] = pieces[i];
     if (after && i + 1 == all->count) commands[n++] = after;
+    vkd__note_submit(p->dev, p, i, p->dev->compute.submitted + 1);
     st = vkd__submit(p->dev, commands, n, ticket, err);
     if (!all->runs_left || st != VKD_OK) continue;
     st = vkd__wait(p->dev, &p->dev->compute, *ticket, err);

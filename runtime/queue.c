@@ -135,7 +135,7 @@ static enum vkd_status submit(struct vkd_device *dev, struct vkd__queue *q, cons
                        .signalSemaphoreCount = 1,
                        .pSignalSemaphores = &q->timeline};
   VkResult r = vkQueueSubmit(q->handle, 1, &info, VK_NULL_HANDLE);
-  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "submitting work to %s", dev->caps.name);
+  if (r != VK_SUCCESS) return vkd__queue_fail(dev, r, "submitting work to", err);
   q->submitted = *ticket = value;
   return VKD_OK; // a complaint is told after the wait: who hears of an error here takes the work for not submitted
 }
@@ -154,12 +154,13 @@ enum vkd_status vkd__submit_upload(struct vkd_device *dev, VkCommandBuffer comma
   return submit(dev, &dev->uploads, &command, 1, &dev->compute, after, ticket, err);
 }
 
-enum vkd_status vkd__wait(struct vkd_device *dev, const struct vkd__queue *q, uint64_t ticket, struct vkd_error *err) {
+enum vkd_status vkd__wait(struct vkd_device *dev, struct vkd__queue *q, uint64_t ticket, struct vkd_error *err) {
   VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
                               .semaphoreCount = 1,
                               .pSemaphores = &q->timeline,
                               .pValues = &ticket};
   VkResult r = vkWaitSemaphores(dev->handle, &info, UINT64_MAX);
-  if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "waiting for %s", dev->caps.name);
+  if (r != VK_SUCCESS) return vkd__queue_fail(dev, r, "waiting for", err);
+  if (ticket > q->awaited) q->awaited = ticket;
   return check_validation(dev, err);
 }

@@ -16,6 +16,7 @@
   X(ERR_HOST_MEMORY, 1, "out of host memory")                                                                          \
   X(ERR_IO, 1, "input/output failed")                                                                                  \
   X(ERR_VULKAN, 1, "Vulkan call failed")                                                                               \
+  X(ERR_DEVICE_LOST, 1, "the device stopped working")                                                                  \
   X(ERR_DIVERGED, 1, "numbers are not finite")                                                                         \
   X(ERR_MISMATCH, 1, "results differ")                                                                                 \
   X(ERR_INTERNAL, 1, "internal error")
