@@ -65,9 +65,9 @@ static inline void check_tape(const struct vkd_device_caps *caps, const struct v
   }
 }
 
-// Plans and records the graph, by `form` where it is given; the tape is the caller's.
+// Plans and records the graph, by the forms of a name where it is given; the tape is the caller's.
 static inline enum vkd_status record_form(const struct vkd_device_caps *caps, const struct vkd_graph *g,
-                                          const struct vkd_form *form, struct vkd_tape *tape, struct vkd_error *err) {
+                                          const char *form, struct vkd_tape *tape, struct vkd_error *err) {
   enum { CHUNKS = 4096 };
   static uint64_t chunks[CHUNKS];
   struct vkd_plan *plan = NULL;

@@ -62,7 +62,7 @@ static struct cut choose(const struct vkd_device_caps *caps, const struct vkd_co
     c.parts = parts_of(c.width / s->n, software ? 1 : SUBGROUPS / c.strips / results, most);
     c.score_parts = parts_of(c.block / s->n, c.parts, most);
     uint32_t lanes = c.strips * results * c.parts * caps->subgroup_size;
-    if (!idle && lanes <= caps->max_workgroup_invocations && bytes_of(node->op, s, lanes, &c) <= limit) break;
+    if (!idle && lanes <= vkd__max_lanes(caps) && bytes_of(node->op, s, lanes, &c) <= limit) break;
   }
   return c;
 }

@@ -64,7 +64,7 @@ static void record_case(const struct vkd_device_caps *caps, struct vkd_device *d
     if (f >= 0 && !used[vkd__forms[f].op]) continue;
     struct vkd_tape tape = {0};
     struct vkd_error why = {0};
-    enum vkd_status st = record_form(caps, c.g, f < 0 ? NULL : &vkd__forms[f], &tape, &why);
+    enum vkd_status st = record_form(caps, c.g, f < 0 ? NULL : vkd__forms[f].name, &tape, &why);
     if (halves && !caps->storage_16bit)
       CHECK(st == VKD_ERR_UNSUPPORTED && strstr(why.what, "storageBuffer16BitAccess"), "%s: %s", cases[i].name,
             why.what);
