@@ -1,4 +1,5 @@
 // What a device can do, as public data; and what follows from it alone, so that made-up devices may be asked.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,8 @@ void vkd__caps_queues(struct vkd_device_caps *caps, double period_ns) {
   caps->upload_family = queues.apart ? queues.uploads : queues.compute;
   caps->upload_queue = queues.apart;
   caps->timestamp_mask = bits < 64 ? ((uint64_t)1 << bits) - 1 : UINT64_MAX;
-  caps->timestamp_ns = bits && period_ns > 0 ? period_ns : 0;
+  // a driver that compiles for no card has no clock, and a period without end
+  caps->timestamp_ns = bits && period_ns > 0 && isfinite(period_ns) ? period_ns : 0;
 }
 
 // Bytes of the largest buffer that the driver makes, where it says.

@@ -69,6 +69,9 @@ struct vkd_built {
 enum vkd_status vkd__case_build(struct vkd_built *b, int index, struct vkd_device *dev, struct vkd_error *err);
 void vkd__case_free(struct vkd_built *b);
 
+// Whether the graph has tensors of 16-bit types.
+bool vkd__case_16bit(const struct vkd_graph *g);
+
 // Places every result between guard bands of a buffer.
 enum vkd_status vkd__case_place(struct vkd_built *b, struct vkd_error *err);
 

@@ -190,10 +190,15 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
                                           .timelineSemaphore = VK_TRUE,
                                           .shaderFloat16 = dev->caps.shader_f16,
                                           .vulkanMemoryModel = dev->caps.coopmat};
+  VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+      .pNext = &f12,
+      .pipelineExecutableInfo = VK_TRUE};
   struct vkd__coopmat_features coopmat;
-  const char *extensions[2];
-  void *next = &f12;
+  const char *extensions[3];
+  void *next = dev->statistics ? (void *)&executable : &f12;
   uint32_t extension_count = vkd__coopmat_enable(&dev->caps, &coopmat, &next, extensions);
+  if (dev->statistics) extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
   VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                              .pNext = next,
                              .enabledExtensionCount = extension_count,
@@ -202,7 +207,7 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
                              .pQueueCreateInfos = queues};
   VkResult r = vkCreateDevice(dev->physical, &info, NULL, &dev->handle);
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "opening %s", dev->caps.name);
-  return vkd__queues_open(dev, &choice, err);
+  return dev->compile_only ? VKD_OK : vkd__queues_open(dev, &choice, err);
 }
 
 // No watchdog minds a CPU.
@@ -254,6 +259,8 @@ enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_devi
   if ((st = choose(caps, count, params->select, &chosen, err)) != VKD_OK) goto fail;
   dev->caps = caps[chosen];
   dev->physical = physical[chosen];
+  dev->compile_only = params->compile_only;
+  dev->statistics = dev->compile_only && vkd__executable_has(dev->physical);
   if ((st = limit_memory(dev, params->memory_limit, err)) != VKD_OK) goto fail;
   if ((st = limit_time(dev, err)) != VKD_OK) goto fail;
   if ((st = open_logical(dev, err)) != VKD_OK) goto fail;
@@ -274,7 +281,7 @@ void vkd_device_destroy(struct vkd_device **pdev) {
   struct vkd_device *dev = *pdev;
   if (!dev) return;
   if (dev->handle) {
-    vkDeviceWaitIdle(dev->handle);
+    if (!dev->compile_only) vkDeviceWaitIdle(dev->handle); // a null device need not know how
     vkd__host_buffer_destroy(dev, &dev->staging);
     vkd__host_buffer_destroy(dev, &dev->marks);
     vkd__kernels_close(dev);

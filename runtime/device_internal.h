@@ -6,6 +6,7 @@
 
 #include "cache.h"
 #include "lower.h"
+#include "vkd/compile.h"
 #include "vkd/device.h"
 #include "vulkan_newer.h"
 
@@ -39,6 +40,7 @@ struct vkd_device {
   struct vkd__queue compute, uploads; // uploads.handle NULL: they go with the computing
   uint64_t uploads_awaited;           // of uploads.submitted, what computing waits for already
   uint64_t fake_buffers;              // made-up addresses so far
+  bool compile_only, statistics; // the driver keeps statistics of pipelines
   uint64_t allocated, peak;
   double budget_s; // of a submission, seconds; 0: none
   uint32_t validation_count;
@@ -87,6 +89,11 @@ struct vkd__coopmat_features {
 };
 uint32_t vkd__coopmat_enable(const struct vkd_device_caps *caps, struct vkd__coopmat_features *f, void **next,
                              const char **names);
+
+// executable.c: whether the driver tells of pipelines; fills out->stats and out->subgroup.
+bool vkd__executable_has(VkPhysicalDevice physical);
+enum vkd_status vkd__executable_read(struct vkd_device *dev, VkPipeline pipeline, struct vkd_compiled *out,
+                                     struct vkd_error *err);
 
 // A mapped, coherent buffer for transfers.
 struct vkd__host_buffer {

@@ -66,17 +66,10 @@ static enum vkd_status check_blocks(const struct vkd_plan *plan, const struct vk
   return VKD_OK;
 }
 
-// Records with made-up addresses, for what can be known without memory.
 static enum vkd_status dry_record(const struct vkd_plan *plan, const struct vkd_graph *g,
                                   const struct vkd_device_caps *caps, struct vkd_tape *tape, struct vkd_error *err) {
   enum vkd_status st = check_blocks(plan, caps, err);
-  if (st != VKD_OK) return st;
-  uint64_t *chunks = calloc(plan->chunks + 1, sizeof *chunks);
-  if (!chunks) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to plan");
-  for (uint32_t i = 0; i < plan->chunks; i++) chunks[i] = (uint64_t)(i + 3) << 50;
-  struct vkd_bases bases = {.input = (uint64_t)1 << 50, .constant = (uint64_t)2 << 50, .chunks = chunks};
-  st = vkd__record(tape, g, plan, caps, &bases, err);
-  free(chunks);
+  if (st == VKD_OK) st = vkd__record_dry(tape, g, plan, caps, err);
   return st;
 }
 
@@ -258,6 +251,7 @@ enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_pr
   p->generation = p->dev->generation;
   enum vkd_status st = VKD_OK;
   if (p->dev->caps.fake) st = vkd_fail(err, VKD_ERR_UNSUPPORTED, "a fake device plans, it does not run");
+  if (p->dev->compile_only) st = vkd_fail(err, VKD_ERR_UNSUPPORTED, "a device to compile for runs nothing");
   if (st == VKD_OK) st = plan_of(&p->plan, params, err);
   if (st == VKD_OK) st = dry_info(p->plan, p->graph, &p->dev->caps, p->slot_count, &p->info, err);
   if (st == VKD_OK && *p->info.forms) vkd_log(VKD_LOG_DEBUG, "forms: %s", p->info.forms);

@@ -86,8 +86,10 @@ static enum vkd_status create(struct vkd_device *dev, struct vkd_pipeline *p, st
   VkSpecializationMapEntry entries[VKD_MAX_SPEC];
   for (uint32_t i = 0; i < p->spec_count; i++) entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
   VkSpecializationInfo spec = {p->spec_count, entries, p->spec_count * 4, p->spec};
+  VkPipelineCreateFlags flags = (dev->budget_s > 0 ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0) |
+                                (dev->statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0);
   VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-                                      .flags = dev->budget_s > 0 ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0,
+                                      .flags = flags,
                                       .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                                                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                                                 .module = module,

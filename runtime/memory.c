@@ -84,6 +84,7 @@ enum { BOTH = VKD_MEMORY_DEVICE | VKD_MEMORY_HOST | VKD_MEMORY_COHERENT };
 static enum vkd_status create(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes, bool mapped,
                               struct vkd_error *err) {
   *out = NULL;
+  if (dev->compile_only) return vkd_fail(err, VKD_ERR_UNSUPPORTED, "a device to compile for holds no data");
   if (bytes > dev->caps.max_allocation)
     return vkd_fail(err, VKD_ERR_DEVICE_MEMORY, "a buffer of %.1f MiB: %s allocates at most %.1f MiB at once",
                     (double)bytes / 1048576, dev->caps.name, (double)dev->caps.max_allocation / 1048576);

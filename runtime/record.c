@@ -243,6 +243,17 @@ enum vkd_status vkd__record(struct vkd_tape *tape, const struct vkd_graph *g, co
   return l.error.status == VKD_OK ? VKD_OK : vkd_fail(err, l.error.status, "%s", l.error.what);
 }
 
+enum vkd_status vkd__record_dry(struct vkd_tape *tape, const struct vkd_graph *g, const struct vkd_plan *plan,
+                                const struct vkd_device_caps *caps, struct vkd_error *err) {
+  uint64_t *chunks = calloc(plan->chunks + 1, sizeof *chunks);
+  if (!chunks) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to plan");
+  for (uint32_t i = 0; i < plan->chunks; i++) chunks[i] = (uint64_t)(i + 3) << 50;
+  struct vkd_bases bases = {.input = (uint64_t)1 << 50, .constant = (uint64_t)2 << 50, .chunks = chunks};
+  enum vkd_status st = vkd__record(tape, g, plan, caps, &bases, err);
+  free(chunks);
+  return st;
+}
+
 void vkd__tape_free(struct vkd_tape *tape) {
   free(tape->entries);
   *tape = (struct vkd_tape){0};

@@ -28,6 +28,9 @@ struct vkd_tape {
 
 enum vkd_status vkd__record(struct vkd_tape *tape, const struct vkd_graph *g, const struct vkd_plan *plan,
                             const struct vkd_device_caps *caps, const struct vkd_bases *bases, struct vkd_error *err);
+// With made-up addresses, for what can be known without memory.
+enum vkd_status vkd__record_dry(struct vkd_tape *tape, const struct vkd_graph *g, const struct vkd_plan *plan,
+                                const struct vkd_device_caps *caps, struct vkd_error *err);
 void vkd__tape_free(struct vkd_tape *tape);
 
 #endif

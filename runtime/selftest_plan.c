@@ -27,7 +27,7 @@ void vkd__test_caps(struct vkd_device_caps *caps, const struct vkd_test_way *way
   caps->kind = VKD_DEVICE_OTHER;
 }
 
-static bool has_16bit(const struct vkd_graph *g) {
+bool vkd__case_16bit(const struct vkd_graph *g) {
   for (uint32_t i = 1; i < g->tensor_count; i++)
     if (vkd_dtype_16bit(g->tensors[i].dtype)) return true;
   return false;
@@ -116,7 +116,7 @@ static enum vkd_status consider(struct vkd_test_plan *plan, struct vkd_device *f
   enum vkd_status st = vkd__case_build(&b, index, fake, err);
   bool wanted = st == VKD_OK && concerns(&way, b.c.g);
   if (wanted) st = vkd__case_place(&b, err);
-  run.skipped = wanted && has_16bit(b.c.g) && !fake->caps.storage_16bit;
+  run.skipped = wanted && vkd__case_16bit(b.c.g) && !fake->caps.storage_16bit;
   if (wanted && !run.skipped && st == VKD_OK) {
     struct vkd_program_params params = {.device = fake, .graph = b.c.g, .form = way.form};
     st = vkd__plan_tape(&params, &tape, err);

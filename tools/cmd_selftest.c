@@ -1,9 +1,9 @@
 // vkdit selftest: every op on the device against its float64 reference.
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "cmd.h"
+#include "compile_report.h"
 #include "progress.h"
 #include "vkd/selftest.h"
 
@@ -17,7 +17,8 @@ static const struct cmd_opt opts[] = {
      .min = 1,
      .max = 32,
      .help = "threads, each with a device of its own (default: one per processor, at most 8)"},
-    {.name = "compile-only", .help = "make a pipeline of every kernel row, run none"},
+    {.name = "compile-only", .help = "make every pipeline that cases and built-in models take, run none"},
+    {.name = "json", .kind = CMD_FLAG, .help = "with --compile-only: print JSON, with every specialisation"},
     {0},
 };
 
@@ -69,37 +70,19 @@ static enum vkd_status run_cases(struct vkd_device *dev, struct cmd_args *args, 
                     : VKD_OK;
 }
 
-static enum vkd_status compile_rows(struct vkd_device *dev, struct vkd_error *err) {
-  const char **names = NULL, **reasons = NULL;
-  uint32_t count = 0, skipped = 0, failed = 0;
-  enum vkd_status st = vkd_kernel_rows(vkd_device_get_caps(dev), &names, &reasons, &count, err);
-  for (uint32_t i = 0; i < count && st == VKD_OK; i++) {
-    struct vkd_error why = {0};
-    if (reasons[i]) {
-      skipped++;
-      printf("skip %-24s %s\n", names[i], reasons[i]);
-      continue;
-    }
-    bool ok = vkd_kernel_compile(dev, i, &why) == VKD_OK;
-    failed += !ok;
-    printf("%-4s %-24s %s\n", ok ? "ok" : "MISS", names[i], why.what);
-  }
-  if (st == VKD_OK)
-    printf("%u kernel rows on %s: %u skipped, %u missed\n", count, vkd_device_get_caps(dev)->name, skipped, failed);
-  if (st == VKD_OK && failed)
-    st = vkd_fail(err, VKD_ERR_MISMATCH, "selftest: %u of %u kernel rows do not compile", failed, count);
-  free(names);
-  free(reasons);
-  return st;
-}
-
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (cmd_has(args, "op") && cmd_has(args, "compile-only"))
     return vkd_fail(err, VKD_ERR_USAGE,
                     "selftest: --op chooses cases to run, --compile-only runs none; give one of them");
+  bool compile = cmd_has(args, "compile-only");
+  if (cmd_has(args, "json") && !compile)
+    return vkd_fail(err, VKD_ERR_USAGE, "selftest: --json is for --compile-only alone");
   struct vkd_device *dev = NULL;
-  enum vkd_status st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
-  if (st == VKD_OK) st = cmd_has(args, "compile-only") ? compile_rows(dev, err) : run_cases(dev, args, err);
+  struct vkd_device_params params = {.select = cmd_string(args, "device"), .compile_only = compile};
+  if (compile) params.cache_dir = ""; // thousands of pipelines that nothing else asks for
+  enum vkd_status st = vkd_device_create(&dev, &params, err);
+  if (st == VKD_OK)
+    st = compile ? compile_report(dev, cmd_has(args, "json"), err) : run_cases(dev, args, err);
   char complaint[400] = "";
   if (st == VKD_OK && vkd_device_validation(dev, complaint, sizeof complaint))
     st = vkd_fail(err, VKD_ERR_VULKAN, "selftest: the validation layer complained: %s", complaint);

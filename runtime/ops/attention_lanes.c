@@ -2,11 +2,20 @@
 // subgroup.
 #include "attention.h"
 
-// A GPU's lanes have registers for the rows of small heads, of which tiles would leave most lanes idle.
+static bool has_tile(const struct vkd_device_caps *caps, const struct vkd_graph *g, const struct vkd_node *node) {
+  const struct vkd_form *tile = &vkd__forms[node->op == VKD_OP_attention      ? VKD_F_attention_tile
+                                            : node->op == VKD_OP_attention_dq ? VKD_F_attention_dq_tile
+                                                                              : VKD_F_attention_dkv_tile];
+  return tile->rank(caps, g, node) != VKD_FORM_NEVER;
+}
+
+// A GPU's lanes have registers for the rows of small heads, of which tiles would leave most lanes idle.  Of larger ones
+// compilers spill them to memory.
 static enum vkd_form_rank rank(const struct vkd_device_caps *caps, const struct vkd_graph *g,
                                const struct vkd_node *node) {
   if (caps->cpu_lanes || vkd__attention_dims(g, node).hd <= ATTENTION_SMALL_HEAD) return VKD_FORM_BEST;
-  return caps->kind == VKD_DEVICE_SOFTWARE ? VKD_FORM_FITS : VKD_FORM_SLOW;
+  if (caps->kind == VKD_DEVICE_SOFTWARE) return VKD_FORM_FITS;
+  return has_tile(caps, g, node) ? VKD_FORM_NEVER : VKD_FORM_SLOW;
 }
 
 static void lower(struct vkd_lower *l, const struct vkd_node *node) {

@@ -79,6 +79,7 @@ struct vkd_device_params {
   const struct vkd_device_caps
       *fake;             // a device that runs nothing but takes these limits: planning works, running does not
   const char *cache_dir; // NULL: $VKD_CACHE_DIR, $XDG_CACHE_HOME/vkdit, ~/.cache/vkdit; "" : no cache
+  bool compile_only;     // for vkd/compile.h: has no queues, so that nothing runs; one that cannot run will do
   uint64_t memory_limit; // bytes that the budget is lowered to; 0: $VKD_MEMORY_LIMIT in MiB, else not lowered
 };
 

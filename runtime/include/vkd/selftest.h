@@ -45,9 +45,4 @@ enum vkd_status vkd_selftest_gradients(const char *only, vkd_selftest_fn fn, voi
 enum vkd_status vkd_kernel_rows(const struct vkd_device_caps *caps, const char ***names, const char ***reasons,
                                 uint32_t *count, struct vkd_error *err);
 
-// Makes a pipeline of row `row` of vkd_kernel_rows(), with a subgroup to a workgroup and default constants, without
-// running it. Errors: VKD_ERR_UNSUPPORTED where the device cannot run the row; VKD_ERR_VULKAN where the driver refuses
-// it.
-enum vkd_status vkd_kernel_compile(struct vkd_device *dev, uint32_t row, struct vkd_error *err);
-
 #endif
