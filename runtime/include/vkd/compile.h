@@ -28,7 +28,7 @@ enum vkd_stat {
 // A kernel row with one set of specialisation constants.
 struct vkd_compiled {
   const char *kernel;
-  uint32_t spec[12], spec_count; // the first is the number of lanes of a workgroup
+  uint32_t spec[16], spec_count; // the first is the number of lanes of a workgroup
   uint32_t subgroup;             // lanes, 0: not told
   uint32_t shared_bytes;         // that the kernel asks for
   double stats[VKD_STAT_COUNT];  // negative: not told
