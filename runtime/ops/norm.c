@@ -199,7 +199,7 @@ void layernorm_back_lower(struct vkd_lower *l, const struct vkd_node *node) {
   int width = WIDTH(l, d, push.x, push.scale, push.dout, push.dx, push.dscale, push.dshift);
   push.cols = (uint32_t)(d / width);
   vkd__dispatch_columns(l, WIDTHS(layernorm_back), width, &push, sizeof push, (uint64_t)(groups * push.blocks),
-                        push.cols, param, 0);
+                        push.cols, 4 * NORM_BACK_ROWS, param, 0);
   for (int i = 0; i < 2 && param; i++)
     vkd__col_sum(l, &(struct col_sum){.a = vkd__scratch(l, i * part, part, false),
                                       .scratch = 2 * part,

@@ -150,7 +150,7 @@ void rmsnorm_rope_back_lower(struct vkd_lower *l, const struct vkd_node *node) {
                        (const uint64_t[]){push.x, push.weight, push.rope, push.dout, push.dx, push.dweight}, 6);
   push.cols = (uint32_t)(d / width);
   vkd__dispatch_columns(l, ROUNDED_WIDTHS(l, rmsnorm_rope_back), width, &push, sizeof push,
-                        (uint64_t)vkd__back_blocks(rows), push.cols, param, rotate);
+                        (uint64_t)vkd__back_blocks(rows), push.cols, 3 * NORM_BACK_ROWS, param, rotate);
   if (param)
     vkd__col_sum(l, &(struct col_sum){.a = vkd__scratch(l, 0, part, false),
                                       .scratch = part,

@@ -121,14 +121,16 @@ void vkd__dispatch_held_rows(struct vkd_lower *l, struct widths widths, int widt
 }
 
 void vkd__dispatch_columns(struct vkd_lower *l, struct widths widths, int width, const void *push, size_t size,
-                           uint64_t blocks, int64_t cols, bool param, uint32_t extra) {
+                           uint64_t blocks, int64_t cols, uint32_t kept, bool param, uint32_t extra) {
   const struct vkd_device_caps *caps = vkd__lower_caps(l);
   uint32_t lanes = vkd__wg_row(l, 1);
-  // At most 512 lanes, so that each may have 128 registers, and 64 subgroups (wg_sums).
+  // At most 64 subgroups (wg_sums), and 512 lanes: of 64 Ki registers, what many GPUs give a workgroup, each may have
+  // 128.
   while (caps->kind != VKD_DEVICE_SOFTWARE && lanes < cols && lanes < 512 && lanes < 32 * caps->subgroup_size &&
          lanes * 2 <= vkd__max_lanes(caps))
     lanes *= 2;
-  bool held = width != 8 && cols <= lanes;
+  enum { REGISTERS = 65536, OTHERS = 32 }; // addresses, statistics
+  bool held = width != 8 && cols <= lanes && lanes * (kept * (uint32_t)width + OTHERS) <= REGISTERS;
   vkd__dispatch(l, &(struct vkd_dispatch){.kernel = vkd__width_kernel(widths, width),
                                           .push = push,
                                           .push_size = (uint32_t)size,

@@ -63,9 +63,10 @@ enum vkd_kernel_id vkd__width_kernel(struct widths widths, int width);
 void vkd__dispatch_held_rows(struct vkd_lower *l, struct widths widths, int width, const void *push, size_t size,
                              uint64_t rows, int64_t cols, uint32_t extra);
 // A dispatch of `blocks` workgroups whose lanes are columns, of which there are `cols`; specialisation constant 1 tells
-// whether every lane has one at most, 2 and 3 are `param` and `extra`, 4 vkd__round_to().
+// whether every lane has one at most and keeps it, `kept` values of an item's width, in registers; 2 and 3 are `param`
+// and `extra`, 4 vkd__round_to().
 void vkd__dispatch_columns(struct vkd_lower *l, struct widths widths, int width, const void *push, size_t size,
-                           uint64_t blocks, int64_t cols, bool param, uint32_t extra);
+                           uint64_t blocks, int64_t cols, uint32_t kept, bool param, uint32_t extra);
 // dst[0..n) = src[0..n)
 void vkd__dispatch_copy(struct vkd_lower *l, uint64_t dst, uint64_t src, int64_t n);
 
