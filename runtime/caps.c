@@ -150,12 +150,22 @@ bool vkd__can_map(const struct vkd_device_caps *caps) {
   return type != UINT32_MAX && caps->heaps[caps->memory_types[type].heap].bytes >= caps->memory_bytes / 2;
 }
 
+static const char *lacks_for_kernels(const struct vkd_device_caps *caps) {
+  return !caps->buffer_device_address ? "bufferDeviceAddress"
+         : !caps->timeline_semaphore  ? "timelineSemaphore"
+         : !caps->subgroup_arithmetic ? "subgroup arithmetic in compute"
+         : !caps->has_compute_queue   ? "a queue that computes"
+                                      : NULL;
+}
+
+bool vkd__caps_compiles(const struct vkd_device_caps *caps) {
+  return caps->api_version >= VK_API_VERSION_1_2 && !lacks_for_kernels(caps);
+}
+
 void vkd__caps_judge(struct vkd_device_caps *caps) {
   const uint32_t host = VKD_MEMORY_HOST | VKD_MEMORY_COHERENT; // so that nothing has to be flushed
-  const char *lacks = !caps->buffer_device_address ? "bufferDeviceAddress"
-                      : !caps->timeline_semaphore  ? "timelineSemaphore"
-                      : !caps->subgroup_arithmetic ? "subgroup arithmetic in compute"
-                      : !caps->has_compute_queue   ? "a queue that computes"
+  const char *kernels = lacks_for_kernels(caps);
+  const char *lacks = kernels                                                               ? kernels
                       : vkd__memory_type(caps, UINT32_MAX, VKD_MEMORY_DEVICE) == UINT32_MAX ? "memory of its own"
                       : vkd__memory_type(caps, UINT32_MAX, host) == UINT32_MAX
                           ? "memory that is coherent with the host's"

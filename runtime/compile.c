@@ -9,7 +9,7 @@
 #include "device_internal.h"
 #include "plan.h"
 #include "record.h"
-#include "spirv.h"
+#include "spirv_shared.h"
 #include "vkd/selftest.h"
 
 struct want {
@@ -104,7 +104,7 @@ enum vkd_status vkd_compile_graph(struct vkd_compile *set, const struct vkd_grap
     st = add_dispatches(set, g, &choice, err);
     for (int f = 0; f < VKD_FORM_COUNT && st == VKD_OK; f++) {
       if (!has_op(g, vkd__forms[f].op)) continue;
-      choice.forced = &vkd__forms[f];
+      choice.forced = vkd__forms[f].name;
       st = add_dispatches(set, g, &choice, err);
     }
   }
@@ -117,7 +117,8 @@ enum vkd_status vkd_compile_cases(struct vkd_compile *set, struct vkd_error *err
     struct vkd_built b;
     st = vkd__case_build(&b, i, set->planner, err);
     if (st == VKD_OK) st = vkd__case_place(&b, err);
-    if (st == VKD_OK && (set->dev->caps.storage_16bit || !vkd__case_16bit(b.c.g))) st = vkd_compile_graph(set, b.c.g, err);
+    if (st == VKD_OK && (set->dev->caps.storage_16bit || !vkd__case_16bit(b.c.g)))
+      st = vkd_compile_graph(set, b.c.g, err);
     vkd__case_free(&b);
   }
   return st;

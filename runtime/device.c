@@ -256,6 +256,8 @@ enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_devi
   if ((st = create_instance(&dev->instance, validate_wanted(), err)) != VKD_OK) goto fail;
   if (validate_wanted()) watch_validation(dev);
   if ((st = enumerate(dev->instance, &physical, &caps, &count, err)) != VKD_OK) goto fail;
+  for (uint32_t i = 0; i < count && params->compile_only; i++)
+    if (vkd__caps_compiles(&caps[i])) *caps[i].unusable = 0;
   if ((st = choose(caps, count, params->select, &chosen, err)) != VKD_OK) goto fail;
   dev->caps = caps[chosen];
   dev->physical = physical[chosen];

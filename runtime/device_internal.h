@@ -40,7 +40,7 @@ struct vkd_device {
   struct vkd__queue compute, uploads; // uploads.handle NULL: they go with the computing
   uint64_t uploads_awaited;           // of uploads.submitted, what computing waits for already
   uint64_t fake_buffers;              // made-up addresses so far
-  bool compile_only, statistics; // the driver keeps statistics of pipelines
+  bool compile_only, statistics;      // the driver keeps statistics of pipelines
   uint64_t allocated, peak;
   double budget_s; // of a submission, seconds; 0: none
   uint32_t validation_count;
@@ -68,6 +68,8 @@ void vkd__caps_read(VkInstance instance, VkPhysicalDevice physical, uint32_t ind
 // Fills what follows from the queue families and nanoseconds per tick.
 void vkd__caps_queues(struct vkd_device_caps *caps, double period_ns);
 // Fills caps->unusable, the others being known.
+// Whether kernels can be compiled for it, though it may lack memory to run them.
+bool vkd__caps_compiles(const struct vkd_device_caps *caps);
 void vkd__caps_judge(struct vkd_device_caps *caps);
 // The first type among `allowed` (a bit each) that has all flags of `want` and none that needs a feature of its own;
 // UINT32_MAX: none.

@@ -81,8 +81,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct vkd_device_params params = {.select = cmd_string(args, "device"), .compile_only = compile};
   if (compile) params.cache_dir = ""; // thousands of pipelines that nothing else asks for
   enum vkd_status st = vkd_device_create(&dev, &params, err);
-  if (st == VKD_OK)
-    st = compile ? compile_report(dev, cmd_has(args, "json"), err) : run_cases(dev, args, err);
+  if (st == VKD_OK) st = compile ? compile_report(dev, cmd_has(args, "json"), err) : run_cases(dev, args, err);
   char complaint[400] = "";
   if (st == VKD_OK && vkd_device_validation(dev, complaint, sizeof complaint))
     st = vkd_fail(err, VKD_ERR_VULKAN, "selftest: the validation layer complained: %s", complaint);

@@ -1,6 +1,6 @@
 // Sizes of shared arrays: types and constants of a module, with specialisation constants put in.
 // Opcodes and layouts from the SPIR-V specification, section 3.
-#include "spirv.h"
+#include "spirv_shared.h"
 
 #include <stdlib.h>
 

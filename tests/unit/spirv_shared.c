@@ -1,5 +1,5 @@
 // Shared memory as it is read from the kernels' SPIR-V, beside what the host's code counts.
-#include "spirv.h"
+#include "spirv_shared.h"
 
 #include "check.h"
 #include "vkd_kernels.h"
