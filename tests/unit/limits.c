@@ -8,35 +8,10 @@
 #include "case.h"
 #include "device_internal.h"
 #include "fake_gpu.h"
-#include "push_matmul.h"
 #include "models.h"
 #include "vkdm/optim.h"
 
 // ---- self-test cases -----------------------------------------------------------------------------------------------
-#define R(...) vkd__case_rand(c, VKD_SHAPE(__VA_ARGS__))
-#define F(lo, hi, ...) vkd__case_fixed(c, lo, hi, VKD_SHAPE(__VA_ARGS__))
-#define I(below, ...) vkd__case_index(c, below, VKD_SHAPE(__VA_ARGS__))
-#define S(lo, hi, ...) vkd__case_state(c, lo, hi, VKD_SHAPE(__VA_ARGS__))
-#define H(dtype, x) vkd_cast(g, x, VKD_##dtype)
-#define OUT(y) vkd__case_out(c, y)
-#define T(t) (c->tolerance = (t))
-#define CASE(op, name, ...)                                                                                            \
-  static void case_##op##_##name(struct vkd_case *c) {                                                                 \
-    struct vkd_graph *g = c->g;                                                                                        \
-    (void)g;                                                                                                           \
-    __VA_ARGS__;                                                                                                       \
-  }
-#include "cases.def"
-#undef CASE
-static const struct {
-  const char *name;
-  void (*build)(struct vkd_case *c);
-} cases[] = {
-#define CASE(op, name, ...) {#op "/" #name, case_##op##_##name},
-#include "cases.def"
-#undef CASE
-};
-
 static struct vkd_device *fake_device(const struct vkd_device_caps *caps) {
   struct vkd_device *dev = NULL;
   struct vkd_error err = {0};
@@ -44,37 +19,29 @@ static struct vkd_device *fake_device(const struct vkd_device_caps *caps) {
   return dev;
 }
 
-static void record_case(const struct vkd_device_caps *caps, struct vkd_device *dev, size_t i) {
-  struct vkd_case c = {.dev = dev};
+static void record_case(const struct vkd_device_caps *caps, struct vkd_device *dev, int index) {
+  struct vkd_built b;
   struct vkd_error err = {0};
-  CHECK(vkd_graph_create(&c.g, &err) == VKD_OK, "%s", err.what);
-  cases[i].build(&c);
-  vkd_tensor dy[VKD_CASE_MAX], grads[VKD_CASE_MAX];
-  for (int k = 0, outs = c.out_count; c.wrt_count && k < outs; k++)
-    dy[k] = vkd_input(c.g, "dy", VKD_F32, vkd__shape(c.g, c.outs[k]));
-  if (c.wrt_count) vkd__vjp(c.g, c.outs, dy, c.out_count, c.wrt, c.wrt_count, grads);
-  for (int k = 0; k < c.out_count; k++) vkd_output(c.g, c.outs[k]);
-  for (int k = 0; k < c.wrt_count; k++)
-    if (vkd_some(grads[k])) vkd_output(c.g, grads[k]);
-  bool used[VKD_OP_COUNT] = {false};
-  bool halves = false;
-  for (uint32_t k = 1; k < c.g->tensor_count; k++) halves |= vkd_dtype_16bit(vkd__info(c.g, (vkd_tensor){k})->dtype);
-  for (uint32_t k = 0; k < c.g->node_count; k++) used[c.g->nodes[k].op] = true;
+  char name[80];
+  bool used[VKD_OP_COUNT] = {false}, halves = false;
+  snprintf(name, sizeof name, "%s/%s", vkd__cases[index].op, vkd__cases[index].name);
+  CHECK(vkd__case_build(&b, index, dev, &err) == VKD_OK && vkd__case_place(&b, &err) == VKD_OK, "%s", err.what);
+  const struct vkd_graph *g = b.c.g;
+  for (uint32_t k = 1; k < g->tensor_count; k++) halves |= vkd_dtype_16bit(g->tensors[k].dtype);
+  for (uint32_t k = 0; k < g->node_count; k++) used[g->nodes[k].op] = true;
   for (int f = -1; f < VKD_FORM_COUNT; f++) {
     if (f >= 0 && !used[vkd__forms[f].op]) continue;
     struct vkd_tape tape = {0};
     struct vkd_error why = {0};
-    enum vkd_status st = record_form(caps, c.g, f < 0 ? NULL : vkd__forms[f].name, &tape, &why);
+    enum vkd_status st = record_form(caps, g, f < 0 ? NULL : vkd__forms[f].name, &tape, &why);
     if (halves && !caps->storage_16bit)
-      CHECK(st == VKD_ERR_UNSUPPORTED && strstr(why.what, "storageBuffer16BitAccess"), "%s: %s", cases[i].name,
-            why.what);
+      CHECK(st == VKD_ERR_UNSUPPORTED && strstr(why.what, "storageBuffer16BitAccess"), "%s: %s", name, why.what);
     else
-      CHECK(st == VKD_OK, "%s: %s", cases[i].name, why.what);
-    check_tape(caps, &tape, cases[i].name);
+      CHECK(st == VKD_OK, "%s: %s", name, why.what);
+    check_tape(caps, &tape, name);
     vkd__tape_free(&tape);
   }
-  for (int k = 0; k < c.leaf_count; k++) vkd_buffer_destroy(&c.leaves[k].buffer);
-  vkd_graph_destroy(&c.g);
+  vkd__case_free(&b);
 }
 
 // ---- models --------------------------------------------------------------------------------------------------------
@@ -175,24 +142,12 @@ static void test_devices(void) {
     if (i % 2) caps.max_push_bytes = 256;
     if (subgroup <= 16 && i % 5 == i / 5 % 5) caps.kind = VKD_DEVICE_SOFTWARE, caps.cpu_lanes = subgroup == 8;
     struct vkd_device *dev = fake_device(&caps);
-    for (size_t k = i % 3; k < sizeof cases / sizeof cases[0]; k += 3) record_case(&caps, dev, k); // a third each
+    for (int k = (int)(i % 3); k < vkd__case_count; k += 3) record_case(&caps, dev, k); // a third each
     vkd_device_destroy(&dev);
     record_models(&caps);
     walked++;
   }
   CHECK(walked == 80, "%u devices", walked);
-}
-
-// That the checks above see what kernels take: the smallest tiles of matmul.comp are 2 x 2 x 16 x 36 floats.
-static void test_uses(void) {
-  struct vkd_tape_entry e = {.kernel = VKD_K_matmul, .spec_count = 12};
-  const uint32_t spec[] = {64, 0, 0, 32, 32, 16, 4, 4, 0, 0, 4, 0};
-  memcpy(e.spec, spec, sizeof spec);
-  struct spirv_uses uses = fake_gpu_uses(&e);
-  CHECK(uses.known && uses.shared == 4 * 2 * 2 * 16 * 36, "%llu bytes of shared memory",
-        (unsigned long long)uses.shared);
-  CHECK(uses.push + 7 >= sizeof(struct matmul_push) && uses.push <= sizeof(struct matmul_push),
-        "%llu bytes of push constants", (unsigned long long)uses.push);
 }
 
 // Counts past 65535 fold; a device that takes fewer still says so.
@@ -436,7 +391,6 @@ static void test_queues(void) {
 int main(void) {
   unsetenv("VKD_UPLOAD_QUEUE");
   test_devices();
-  test_uses();
   test_counts();
   test_refusals();
   test_small_allocations();
