@@ -10,7 +10,7 @@ toolchain=${VKDIT_TOOLCHAIN:?where drivers are kept}
 build=$root/build/release
 out=$root/out/matrix
 vkdit=$build/tools/vkdit
-fast_ops="layernorm adamw"
+fast_ops="layernorm adamw" # seconds of compiling where others take minutes
 fast_tests='^train/(first_step|reference)$'
 
 # name; run kernels, or compile them for a card; an environment variable or -; recipe of cmake/toolchain.sh with its arguments.
@@ -23,16 +23,16 @@ lavapipe-26 run - lavapipe trixie trixie-backports
 lavapipe-26/4 run LP_NATIVE_VECTOR_WIDTH=128 lavapipe trixie trixie-backports
 lavapipe-26/16 run LP_NATIVE_VECTOR_WIDTH=512 lavapipe trixie trixie-backports
 swiftshader run - chromium bookworm
-navi21 compile RADV_FORCE_FAMILY=navi21 radv bookworm bookworm-backports
-navi31 compile RADV_FORCE_FAMILY=navi31 radv bookworm bookworm-backports
-gfx1201 compile RADV_FORCE_FAMILY=gfx1201 radv bookworm bookworm-backports
+navi21 compile RADV_FORCE_FAMILY=navi21 radv trixie
+navi31 compile RADV_FORCE_FAMILY=navi31 radv trixie
+gfx1201 compile RADV_FORCE_FAMILY=gfx1201 radv trixie
 DRIVERS
 }
 
-# The folder that a recipe with its arguments has filled; lavapipe of trixie-backports is the one that ./dev setup fetches.
+# The folder that a recipe with its arguments fills; two of them are those of ./dev setup.
 prefix_of() {
   case $* in
-  "lavapipe trixie trixie-backports") echo "$toolchain/lavapipe-1" ;;
+  "lavapipe trixie trixie-backports" | "radv trixie") echo "$toolchain/$1-1" ;;
   *) echo "$toolchain/$1-${*: -1}-1" ;;
   esac
 }

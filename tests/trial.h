@@ -12,6 +12,7 @@
 
 struct trial {
   struct dit_config model; // set it first
+  const char *form;        // NULL, or the form that nodes take where they can (struct vkd_program_params)
   struct params *params;
   struct vkd_graph *graph;
   struct vkd_program *program;
@@ -54,7 +55,8 @@ static inline void trial_gradients(struct trial *t, vkd_tensor scale) {
 }
 
 static inline enum vkd_status trial_program(struct trial *t, struct vkd_device *dev, struct vkd_error *err) {
-  return vkd_program_create(&t->program, &(struct vkd_program_params){.device = dev, .graph = t->graph}, err);
+  return vkd_program_create(&t->program,
+                            &(struct vkd_program_params){.device = dev, .graph = t->graph, .form = t->form}, err);
 }
 
 // Initial weights with noise on top, so that none is zero or one; from row plain_from on as they are.

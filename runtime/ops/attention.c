@@ -104,7 +104,10 @@ ROW_IO_BYTES(attention)
 
 void attention_backward(struct vkd_graph *g, const struct vkd_node *node, const vkd_tensor *dout, vkd_tensor *din) {
   vkd_tensor lse = node->out[1], dy = dout[0];
+  enum vkd_dtype operands = vkd_tensor_dtype(g, node->in[0]);
   if (!vkd_some(dy)) return;
+  // Gradients of scores sum to 0 over the keys only where delta and the products that it is taken from see one dy.
+  if (vkd_dtype_16bit(operands)) dy = vkd_cast(g, vkd_cast(g, dy, operands), VKD_F32);
   struct vkd_node delta = {
       .op = VKD_OP_attention_delta, .nin = 2, .in = {dy, node->out[0]}, .p.attention = node->p.attention};
   struct vkd_node grad = {.nin = 6,

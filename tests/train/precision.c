@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "device.h"
+#include "device_internal.h"
+#include "form.h"
 #include "models.h"
 #include "normal.h"
 #include "trial.h"
@@ -20,6 +22,18 @@ static double unit_of(enum vkd_dtype dtype) { return dtype == VKD_F16 ? 0x1p-11 
 // bf16. Five times that is left for depth and backward pass, over all gradients; one that hangs on few numbers, as of
 // what is computed once per sample, moves by a unit where one of them does.
 static double interpreter_bound(enum vkd_dtype dtype) { return 16 * sqrt(1e-7 * unit_of(dtype)); }
+
+// What forms add that round on their way where the interpreter does not (runtime/forms.def): errors of the nodes that
+// take them are independent.
+static double form_bound(const struct vkd_device *dev, const struct vkd_graph *g, const char *form) {
+  struct vkd_form_choice choice = {.caps = &dev->caps, .forced = form, .tune = dev->tune};
+  double squares = 0;
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    double e = vkd__form_error(vkd__form_choose(&choice, g, &g->nodes[i]), g, &g->nodes[i]);
+    squares += e * e;
+  }
+  return sqrt(squares);
+}
 
 // Against fp32, in units times sqrt(depth): a product of rounded operands is off by some 0.6 units, since a rounding is
 // off by 0.4 at the root mean square and there are two; independent ones add up as roots, and a block adds its own to a
@@ -84,9 +98,9 @@ static enum vkd_status fill(struct run *r, const struct st_file *file, struct vk
   return trial_values(t, inputs, sizeof inputs / sizeof inputs[0], err);
 }
 
-static enum vkd_status start(struct run *r, struct vkd_device *dev, const struct dit_config *model, unsigned kinds,
-                             const struct st_file *file, struct vkd_error *err) {
-  *r = (struct run){.t.model = *model};
+static enum vkd_status start(struct run *r, struct vkd_device *dev, const struct dit_config *model, const char *form,
+                             unsigned kinds, const struct st_file *file, struct vkd_error *err) {
+  *r = (struct run){.t = {.model = *model, .form = form}};
   enum vkd_status st = build(r, dev, kinds, err);
   if (st == VKD_OK) st = fill(r, file, err);
   return st == VKD_OK ? vkd_program_run(r->t.program, err) : st;
@@ -112,9 +126,10 @@ static struct off gradient_off(const struct run *r, int i, const struct run *ful
   return off;
 }
 
-static void against_interpreter(struct run *r, const char *name) {
+static void against_interpreter(struct run *r, const struct vkd_device *dev, const char *name) {
   struct vkd_error err = {0};
-  double unit = unit_of(r->t.model.compute), bound = interpreter_bound(r->t.model.compute), worst = 0;
+  double forms = form_bound(dev, r->t.graph, r->t.form), bound = interpreter_bound(r->t.model.compute) + forms,
+         unit = unit_of(r->t.model.compute) + WORST_UNITS * forms, worst = 0;
   enum vkd_status st = vkd_graph_ref_run(r->t.graph, r->t.values, &err);
   CHECK(st == VKD_OK, "%s: %s", name, err.what);
   struct off out = {0, 0}, all = {0, 0};
@@ -137,8 +152,9 @@ static void against_interpreter(struct run *r, const char *name) {
       name, relative(&out), relative(&all), bound, worst, unit);
 }
 
-static void against_fp32(const struct run *r, const struct run *full, const char *name) {
+static void against_fp32(const struct run *r, const struct run *full, const struct vkd_device *dev, const char *name) {
   double unit = unit_of(r->t.model.compute), root = sqrt(r->t.model.depth), worst = 0;
+  double single = WORST_UNITS * (root + form_bound(dev, r->t.graph, r->t.form) / unit);
   struct off out = {0, 0}, all = {0, 0};
   for (int64_t k = 0; k < trial_numel(&r->t, r->t.out); k++)
     add(&out, (double)output(r, r->t.out)[k], (double)output(full, full->t.out)[k]);
@@ -147,7 +163,7 @@ static void against_fp32(const struct run *r, const struct run *full, const char
     if (p->frozen) continue;
     struct off off = gradient_off(r, i, full);
     double e = relative(&off) / unit;
-    CHECK(e <= WORST_UNITS * root, "%s: gradient of %s is %.2f units of %.1e off fp32", name,
+    CHECK(e <= single, "%s: gradient of %s is %.2f units of %.1e off fp32", name,
           p->name[dit_native_naming(&r->t.model)], e, unit);
     worst = fmax(worst, e);
     all.d2 += off.d2;
@@ -165,18 +181,20 @@ static void run_model(struct vkd_device *dev, const char *title, struct dit_conf
   static const unsigned kinds[] = {1u << PARAMS_WEIGHT | 1u << PARAMS_EMA, PARAMS_FOR_INFERENCE};
   struct vkd_error err = {0};
   struct run full, r;
-  enum vkd_status st = start(&full, dev, &model, PARAMS_FOR_INFERENCE, file, &err);
+  enum vkd_status st = start(&full, dev, &model, NULL, PARAMS_FOR_INFERENCE, file, &err);
   CHECK(st == VKD_OK, "%s: %s", title, err.what);
-  for (int i = 0; st == VKD_OK && i < 4; i++) {
+  for (int i = 0; st == VKD_OK && i < 6; i++) {
+    static const char *const names[] = {"", " weights", " coopmat"};
     struct dit_config narrow = model;
     char name[80];
     narrow.compute = dtypes[i % 2];
-    snprintf(name, sizeof name, "%s, %s%s", title, vkd_dtype_name(narrow.compute), i < 2 ? "" : " weights");
-    st = start(&r, dev, &narrow, kinds[i / 2], file, &err);
+    if (i >= 4 && (file || !vkd__coopmat_for(&dev->caps, narrow.compute))) continue;
+    snprintf(name, sizeof name, "%s, %s%s", title, vkd_dtype_name(narrow.compute), names[i / 2]);
+    st = start(&r, dev, &narrow, i < 4 ? NULL : "coopmat", kinds[i / 2 % 2], file, &err);
     CHECK(st == VKD_OK, "%s: %s", name, err.what);
     if (st == VKD_OK) {
-      if (!file) against_interpreter(&r, name);
-      against_fp32(&r, &full, name);
+      if (!file) against_interpreter(&r, dev, name);
+      against_fp32(&r, &full, dev, name);
     }
     trial_close(&r.t);
   }
