@@ -24,6 +24,46 @@ vkd_tensor vkd_linear(struct vkd_graph *g, vkd_tensor x, vkd_tensor w, vkd_tenso
   return vkd_matmul(g, x, w, false, true, b, (vkd_tensor){0});
 }
 
+// Some matrices of a batch, or the one that all products share.
+static vkd_tensor some(struct vkd_graph *g, vkd_tensor x, int64_t first, int64_t count) {
+  return vkd__shape(g, x).rank == 3 ? vkd_slice(g, x, first, count) : x;
+}
+static vkd_tensor only(struct vkd_graph *g, vkd_tensor x) {
+  struct vkd_shape s = vkd__shape(g, x);
+  return s.rank == 3 ? vkd_reshape(g, x, VKD_SHAPE(s.dim[1], s.dim[2])) : x;
+}
+
+// In parts of parts, since a tensor has few slices and a concat few parts.
+static vkd_tensor products(struct vkd_graph *g, vkd_tensor a, vkd_tensor b, bool ta, bool tb, int64_t batch) {
+  vkd_tensor none = {0}, parts[VKD_MAX_IN];
+  if (batch == 1) {
+    vkd_tensor c = vkd_matmul(g, only(g, a), only(g, b), ta, tb, none, none);
+    struct vkd_shape s = vkd__shape(g, c);
+    return vkd_reshape(g, c, VKD_SHAPE(1, s.dim[0], s.dim[1]));
+  }
+  int n = 0;
+  int64_t each = (batch + VKD_MAX_IN - 1) / VKD_MAX_IN;
+  for (int64_t i = 0; i < batch; i += each) {
+    int64_t count = batch - i < each ? batch - i : each;
+    parts[n++] = products(g, some(g, a, i, count), some(g, b, i, count), ta, tb, count);
+  }
+  return vkd_concat(g, parts, n);
+}
+
+vkd_tensor vkd_matmul_batch(struct vkd_graph *g, vkd_tensor a, vkd_tensor b, bool ta, bool tb) {
+  struct vkd_shape sa = vkd__shape(g, a), sb = vkd__shape(g, b);
+  int64_t batch = sa.rank == 3 ? sa.dim[0] : sb.dim[0];
+  if (sa.rank + sb.rank < 5 || sa.rank < 2 || sb.rank < 2 || sa.rank > 3 || sb.rank > 3 ||
+      (sa.rank == sb.rank && sb.dim[0] != batch)) {
+    vkd__graph_fail(
+        g, VKD_ERR_SHAPE,
+        "matmul_batch of ranks %d and %d, %lld and %lld first: wanted are 3 and 3 with one batch, or 2 and 3", sa.rank,
+        sb.rank, (long long)sa.dim[0], (long long)sb.dim[0]);
+    return (vkd_tensor){0};
+  }
+  return products(g, a, b, ta, tb, batch);
+}
+
 void matmul_shape(struct vkd_graph *g, struct vkd_node *node, struct vkd_shape *shape, enum vkd_dtype *dtype) {
   vkd_tensor a = node->in[0], b = node->in[1], bias = node->in[2], add = node->in[3];
   bool ta = node->p.matmul.ta, tb = node->p.matmul.tb;

@@ -45,6 +45,8 @@ static void test_layout(void) {
   REFUSE(VKD_ERR_SHAPE, "concat", vkd_concat(g, (vkd_tensor[]){X(2, 3), X(2, 4)}, 2));
   REFUSE(VKD_ERR_SHAPE, "concat", vkd_concat(g, (vkd_tensor[]){X(2, 3), NONE}, 2));
   REFUSE(VKD_ERR_SHAPE, "concat", vkd_concat(g, NULL, 0));
+  REFUSE(VKD_ERR_SHAPE, "matmul_batch", vkd_matmul_batch(g, X(2, 3, 4), X(3, 4, 5), false, false));
+  REFUSE(VKD_ERR_SHAPE, "matmul_batch", vkd_matmul_batch(g, X(3, 4), X(4, 5), false, false));
   REFUSE(VKD_ERR_SHAPE, "patchify", vkd_patchify(g, X(1, 3, 4, 6, 5), PATCH(2, 3, 2), false));
   REFUSE(VKD_ERR_SHAPE, "patchify", vkd_patchify(g, X(1, 3, 4, 6, 4), PATCH(2, 0, 2), false));
   REFUSE(VKD_ERR_SHAPE, "patchify", vkd_patchify(g, X(3, 4, 6, 4), PATCH(1, 2, 2), false));

@@ -33,6 +33,9 @@ void vkd_bound_cast(struct vkd_graph *g, vkd_tensor x, vkd_tensor copy);
 // out is cast to that dtype for both products.
 vkd_tensor vkd_matmul(struct vkd_graph *g, vkd_tensor a, vkd_tensor b, bool ta, bool tb, vkd_tensor bias,
                       vkd_tensor add);
+// out[i] = op(a[i]) op(b[i]).  a and b: [B,...] of matrices as above, one of the two may be a single matrix; out [B,M,N].
+// A node per product, whose operands and result are read and written where they lie; they may run at once.
+vkd_tensor vkd_matmul_batch(struct vkd_graph *g, vkd_tensor a, vkd_tensor b, bool ta, bool tb);
 // y = x Wᵀ + b.  x [..., in], w [out, in], b [out] or empty.
 vkd_tensor vkd_linear(struct vkd_graph *g, vkd_tensor x, vkd_tensor w, vkd_tensor b);
 // x [R, C] (leading dimensions flattened) times y (same shape) or times 1 if y is empty, summed over each of `groups`
