@@ -33,7 +33,6 @@ enum vkd_status bench_kernel(struct bench_run *run, const struct bench_kernel *k
     struct vkd_shape shape = vkd_tensor_shape(b.g, b.input[i]);
     random_fill(vkd_program_input(program, 0, b.input[i]), (size_t)vkd_shape_numel(&shape), (uint32_t)i);
   }
-  if (st == VKD_OK) st = vkd_program_run(program, err); // a driver may compile at the first run
   if (st == VKD_OK) st = vkd_program_profile(program, run->runs, &rows, &count, err);
   bench_begin(run);
   for (uint32_t i = 0; i < count && st == VKD_OK; i++) k->print(run, k->user, &rows[i]);

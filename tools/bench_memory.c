@@ -79,7 +79,7 @@ static enum vkd_status cast(struct bench_graph *b, const void *user, struct vkd_
 // The whole update: gradient norm and AdamW with EMA, of m->width parameters.
 static enum vkd_status adamw(struct bench_graph *b, const void *user, struct vkd_error *err) {
   const struct memory *m = user;
-  struct vkd_adamw_tensors t;
+  struct vkd_adamw_tensors t = {.copy = {0}};
   vkd_tensor *all[] = {&t.p, &t.m, &t.v, &t.ema};
   t.g = bench_input(b, VKD_SHAPE(m->width));
   for (int i = 0; i < 4; i++) {
@@ -109,10 +109,11 @@ static void print(struct bench_run *run, const void *user, const struct vkd_op_p
   if (strncmp(row->op, "mse", 3) == 0) return;
   double rate = row->ns > 0 ? row->bytes / row->ns : 0, percent = 1e11 * rate / m->peak;
   if (run->rows)
-    json_array_append_new(run->rows, json_pack("{s:s,s:s,s:I,s:I,s:f,s:f,s:f,s:f,s:f}", "op", row->op, "case", m->name,
-                                               "rows", (json_int_t)(m->batch * m->rows), "width", (json_int_t)m->width,
-                                               "flops", row->flops, "bytes", row->bytes, "ms", row->ns * 1e-6, "gbytes",
-                                               rate, "percent_of_copy", percent));
+    json_array_append_new(run->rows,
+                          json_pack("{s:s,s:s,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f}", "op", row->op, "case", m->name, "rows",
+                                    (json_int_t)(m->batch * m->rows), "width", (json_int_t)m->width, "flops",
+                                    row->flops, "bytes", row->bytes, "ms", row->ns * 1e-6, "first_ms",
+                                    row->first_ns * 1e-6, "gbytes", rate, "percent_of_copy", percent));
   if (run->text)
     printf("%-18s of %-20s %5lld x %7lld  %9.3f ms  %8.2f GB/s  %5.1f %% of a copy\n", row->op, m->name,
            (long long)(m->batch * m->rows), (long long)m->width, row->ns * 1e-6, rate, percent);

@@ -96,8 +96,10 @@ void vkd__dispatch_rows(struct vkd_lower *l, enum vkd_kernel_id kernel, const vo
 }
 
 int vkd__width(const struct vkd_lower *l, int64_t d, const uint64_t *address, int count) {
-  if (vkd__lower_caps(l)->cpu_lanes && d % 8 == 0) return 8;
-  return d % 4 == 0 && vkd__vec4(4, address, count) > 0 ? 4 : 1;
+  const struct vkd_device_caps *caps = vkd__lower_caps(l);
+  if (caps->cpu_lanes && d % 8 == 0) return 8;
+  // Other CPU drivers compile vec4 of rows for up to 14 s (docs/performance.md).
+  return caps->kind != VKD_DEVICE_SOFTWARE && d % 4 == 0 && vkd__vec4(4, address, count) > 0 ? 4 : 1;
 }
 
 enum vkd_kernel_id vkd__width_kernel(struct widths widths, int width) {
