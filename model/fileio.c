@@ -1,12 +1,17 @@
 #include "vkdm/fileio.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "vkd/log.h"
 
 static atomic_uint temp_counter;
 
@@ -153,6 +158,16 @@ fail:
   return status;
 }
 
+// A folder that may be entered but not read cannot be synced: that is no failure.
+static enum vkd_status sync_parent(const char *path, struct vkd_error *err) {
+  char *folder = parent_of(path);
+  struct vkd_error why = {0};
+  enum vkd_status status =
+      folder ? fileio_sync_dir(folder, &why) : vkd_fail(&why, VKD_ERR_HOST_MEMORY, "%s: out of memory", path);
+  free(folder);
+  return status == VKD_OK || status == VKD_ERR_INPUT ? VKD_OK : vkd_fail(err, status, "%s", why.what);
+}
+
 enum vkd_status fileio_make_dirs(const char *path, struct vkd_error *err) {
   char *copy = strdup(path);
   if (!copy) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", path);
@@ -161,12 +176,16 @@ enum vkd_status fileio_make_dirs(const char *path, struct vkd_error *err) {
     char c = *p;
     if (c && c != '/') continue;
     *p = 0;
-    if (*copy && mkdir(copy, 0777) && !fileio_is_dir(copy)) {
-      status = fail_errno("create the folder", copy, err);
-      break;
+    if (*copy && mkdir(copy, 0777) == 0) {
+      status = sync_parent(copy, err);
+    } else if (*copy) {
+      int why = errno;
+      bool there = fileio_is_dir(copy);
+      errno = why;
+      if (!there) status = fail_errno("create the folder", copy, err);
     }
     *p = c;
-    if (!c) break;
+    if (!c || status) break;
   }
   free(copy);
   return status;
@@ -180,6 +199,67 @@ enum vkd_status fileio_sync_dir(const char *path, struct vkd_error *err) {
   enum vkd_status status = failed ? fail_errno("sync the folder", path, err) : VKD_OK;
   close(fd);
   return status;
+}
+
+// NAME.tmp-PID-N
+static bool is_temp(const char *name) {
+  const char *p = strstr(name, ".tmp-");
+  if (!p || !isdigit((unsigned char)p[5])) return false;
+  p += 5 + strspn(p + 5, "0123456789");
+  return *p == '-' && isdigit((unsigned char)p[1]) && p[1 + strspn(p + 1, "0123456789")] == 0;
+}
+
+void fileio_remove_temps(const char *folder) {
+  DIR *dir = opendir(folder);
+  if (!dir) return;
+  for (struct dirent *e; (e = readdir(dir));) {
+    char *path = is_temp(e->d_name) ? fileio_join(folder, e->d_name) : NULL;
+    if (path) unlink(path);
+    free(path);
+  }
+  closedir(dir);
+}
+
+// Who holds the lock, as text for a message.
+static void name_owner(int fd, char *text, size_t size) {
+  char pid[24] = "";
+  ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
+  if (n > 0 && isdigit((unsigned char)*pid))
+    snprintf(text, size, "process %ld", strtol(pid, NULL, 10));
+  else
+    snprintf(text, size, "another process");
+}
+
+enum vkd_status fileio_lock(const char *folder, int *lock, struct vkd_error *err) {
+  char owner[48], pid[24], *path = fileio_join(folder, ".lock");
+  *lock = -1;
+  if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", folder);
+  enum vkd_status status = VKD_OK;
+  int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666);
+  if (fd < 0) {
+    status = fail_errno("open it", path, err);
+  } else if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    // for the messages of others alone: a full disk may take the lock
+    if (ftruncate(fd, 0) || pwrite(fd, pid, (size_t)n, 0) != n)
+      vkd_log(VKD_LOG_DEBUG, "%s: cannot be written: %s", path, strerror(errno));
+    *lock = fd;
+  } else if (errno == EWOULDBLOCK) {
+    name_owner(fd, owner, sizeof owner);
+    status =
+        vkd_fail(err, VKD_ERR_USAGE, "%s: %s is at work there; wait for it, or choose another folder", folder, owner);
+  } else {
+    vkd_log(VKD_LOG_WARN, "%s: cannot be locked (%s): see to it that no other process works in %s", path,
+            strerror(errno), folder);
+  }
+  if (fd >= 0 && *lock < 0) close(fd);
+  free(path);
+  return status;
+}
+
+void fileio_unlock(int *lock) {
+  if (*lock >= 0) close(*lock);
+  *lock = -1;
 }
 
 bool fileio_is_dir(const char *path) {

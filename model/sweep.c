@@ -1,13 +1,9 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "sweep_internal.h"
 #include "vkdm/fileio.h"
@@ -246,20 +242,6 @@ static enum vkd_status run_local(struct sweep_job *job, const int *todo, int cou
 }
 
 // ---- the sweep -----------------------------------------------------------------------------------------------------
-static enum vkd_status take_lock(struct sweep_job *job, struct vkd_error *err) {
-  char *path = fileio_join(job->p->folder, ".lock");
-  if (!path) return no_memory(job->p->folder, err);
-  enum vkd_status status = VKD_OK;
-  job->lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666);
-  if (job->lock < 0)
-    status = vkd_fail(err, VKD_ERR_IO, "%s: %s", path, strerror(errno));
-  else if (flock(job->lock, LOCK_EX | LOCK_NB))
-    status = vkd_fail(err, VKD_ERR_INPUT, "%s: another sweep is running there; wait for it or choose another folder",
-                      job->p->folder);
-  free(path);
-  return status;
-}
-
 char *sweep_data_path(const char *folder, const struct config *c) {
   // FNV-1a of the section that the set is made by: another set never takes its place
   char *text = *c->data.path ? NULL : config_to_string(c), name[48];
@@ -289,7 +271,7 @@ enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcom
   struct sweep_job job = {.p = params, .sweep = params->sweep, .outcomes = outcomes, .lock = -1};
   int count = 0, *todo = calloc((size_t)params->sweep->count, sizeof *todo);
   enum vkd_status status = todo ? fileio_make_dirs(params->folder, err) : no_memory(params->folder, err);
-  if (status || (status = take_lock(&job, err)) || (status = open_data(&job, err))) goto done;
+  if (status || (status = fileio_lock(params->folder, &job.lock, err)) || (status = open_data(&job, err))) goto done;
   for (int i = 0; i < params->sweep->count; i++) {
     outcomes[i].done = outcomes[i].kept = read_cell(&job, i, &outcomes[i].result);
     if (!outcomes[i].done) todo[count++] = i;
@@ -297,7 +279,7 @@ enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcom
   if ((status = write_csv(&job, err))) goto done;
   status = params->device ? run_local(&job, todo, count, err) : sweep__run_workers(&job, todo, count, err);
 done:
-  if (job.lock >= 0) close(job.lock);
+  fileio_unlock(&job.lock);
   free(job.data);
   free(todo);
   return status;

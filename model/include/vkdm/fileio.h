@@ -35,11 +35,20 @@ enum vkd_status fileio_write_whole(const char *path, const void *data, size_t si
 // Errors: VKD_ERR_INPUT for a missing file, a folder, or more than `limit` bytes.
 enum vkd_status fileio_read_whole(const char *path, size_t limit, char **data, size_t *size, struct vkd_error *err);
 
-// Creates a folder and its parents; one that exists already is success.
+// Creates a folder and its parents, durably; one that exists already is success.
 enum vkd_status fileio_make_dirs(const char *path, struct vkd_error *err);
 
 // Makes renames and new names in a folder durable.
 enum vkd_status fileio_sync_dir(const char *path, struct vkd_error *err);
+
+// Removes the temporary files that killed processes left in a folder; for its owner, since those of living ones go too.
+void fileio_remove_temps(const char *folder);
+
+// Makes the process the folder's only owner until fileio_unlock() or its end, whatever that is. FOLDER/.lock stays and
+// holds the owner's pid.  *lock: -1 where the file system knows no locks (a warning tells).
+// Errors: VKD_ERR_USAGE naming the process that owns it.
+enum vkd_status fileio_lock(const char *folder, int *lock, struct vkd_error *err);
+void fileio_unlock(int *lock);
 
 bool fileio_is_dir(const char *path);
 bool fileio_is_file(const char *path);

@@ -81,7 +81,7 @@ struct sweep_params {
 // Runs every cell that has no cell.json of the same configuration and data, resuming those with a checkpoint, and
 // rewrites runs.csv after each.  A run that diverges is recorded as such; one that fails is told in its outcome, and
 // the others go on. outcomes: [sweep->count], zeroed by the caller, freed by sweep_outcomes_free(). Errors:
-// VKD_ERR_INPUT where another sweep is running in DIR; VKD_ERR_IO; not those of single runs.
+// VKD_ERR_USAGE where another sweep is running in DIR, naming its process; VKD_ERR_IO; not those of single runs.
 enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcome *outcomes, struct vkd_error *err);
 void sweep_outcomes_free(struct sweep_outcome *outcomes, int count);
 
