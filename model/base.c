@@ -49,21 +49,21 @@ static enum vkd_status check_model(const char *path, const struct dit_config *ba
   return VKD_OK;
 }
 
-// The checkpoint's file of weights, malloc'd.
-static enum vkd_status open_checkpoint(const char *folder, const struct dit_config *want, char **file,
+// *folder: the checkpoint that `path` is or whose run it is, NULL: neither; *file: its weights.  Both malloc'd.
+static enum vkd_status open_checkpoint(const char *path, const struct dit_config *want, char **folder, char **file,
                                        struct vkd_error *err) {
-  struct ckpt_state state;
+  struct ckpt_state state = {0};
   struct config *config = malloc(sizeof *config);
   enum vkd_status st = config ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
-  if (st == VKD_OK) st = ckpt_open(folder, &state, err);
-  if (st != VKD_OK) {
+  if (st == VKD_OK) st = ckpt_find(path, folder, &state, err);
+  if (st != VKD_OK || !*folder) {
     free(config);
     return st;
   }
-  st = check_model(folder, &state.model, want, err);
-  if (st == VKD_OK) st = config_from_string(folder, state.config, strlen(state.config), NULL, 0, config, err);
+  st = check_model(*folder, &state.model, want, err);
+  if (st == VKD_OK) st = config_from_string(*folder, state.config, strlen(state.config), NULL, 0, config, err);
   bool averaged = st == VKD_OK && config->train.ema > 0;
-  if (st == VKD_OK && !(*file = fileio_join(folder, ckpt_file(averaged ? PARAMS_EMA : PARAMS_WEIGHT))))
+  if (st == VKD_OK && !(*file = fileio_join(*folder, ckpt_file(averaged ? PARAMS_EMA : PARAMS_WEIGHT))))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
   ckpt_state_free(&state);
   free(config);
@@ -99,16 +99,13 @@ static enum vkd_status load_file(const char *path, struct params *p, uint64_t *h
 enum vkd_status base_load(const char *path, struct params *params, uint64_t *hash, char **found,
                           struct vkd_error *err) {
   struct params base = params_base(params);
-  char *newest = NULL, *file = NULL, *state = fileio_join(path, "state.json");
-  enum vkd_status st = state ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
-  if (st == VKD_OK && fileio_is_dir(path) && !fileio_is_file(state)) st = ckpt_newest(path, &newest, err);
-  const char *at = newest ? newest : path;
-  if (st == VKD_OK && (newest || fileio_is_file(state))) st = open_checkpoint(at, &params->config, &file, err);
+  char *folder = NULL, *file = NULL;
+  enum vkd_status st = fileio_is_dir(path) ? open_checkpoint(path, &params->config, &folder, &file, err) : VKD_OK;
+  const char *at = folder ? folder : path;
   if (st == VKD_OK) st = load_file(file ? file : at, &base, hash, err);
   if (st == VKD_OK && found && !(*found = realpath(at, NULL)))
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: has no absolute path", at);
-  free(newest);
+  free(folder);
   free(file);
-  free(state);
   return st;
 }

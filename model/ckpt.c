@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "hash.h"
+#include "vkd/log.h"
 #include "vkdm/derive.h"
 #include "vkdm/fileio.h"
 #include "vkdm/lora.h"
@@ -65,8 +66,9 @@ static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_erro
   X(ffn)                                                                                                               \
   X(freq_dim)                                                                                                          \
   X(text_dim)                                                                                                          \
-  X(text_len) X(class_rows) X(in_channels) X(out_channels) X(patch[0]) X(patch[1]) X(patch[2]) X(latent[0])            \
-      X(latent[1]) X(latent[2])
+  X(text_len)                                                                                                          \
+  X(class_rows) X(in_channels) X(out_channels) X(patch[0]) X(patch[1]) X(patch[2]) X(latent[0]) X(latent[1])           \
+      X(latent[2])
 
 static json_t *model_to_json(const struct dit_config *c) {
   json_t *o = json_object();
@@ -213,9 +215,8 @@ static enum vkd_status parse_state(const json_t *root, const char *folder, struc
     st = make_path(path, folder, files[i].name, err);
     if (st == VKD_OK) st = hash_file(path, hex, err);
     if (st == VKD_OK && (!want || strcmp(want, hex) != 0))
-      st = vkd_fail(err, VKD_ERR_INPUT,
-                    "%s is damaged: its hash is %s, not %s; remove the folder to go on from an earlier checkpoint",
-                    files[i].name, hex, want ? want : "(missing)");
+      st = vkd_fail(err, VKD_ERR_INPUT, "%s is damaged: its hash is %s, not %s", files[i].name, hex,
+                    want ? want : "(missing)");
   }
   return st;
 }
@@ -267,7 +268,7 @@ static void remove_folder(const char *folder) {
   rmdir(folder);
 }
 
-// What killed runs were writing.
+// What killed runs were writing or removing.
 static void remove_partial(const char *parent) {
   char path[PATH_SIZE];
   DIR *dir = opendir(parent);
@@ -279,6 +280,20 @@ static void remove_partial(const char *parent) {
       remove_folder(path);
   }
   closedir(dir);
+}
+
+// A checkpoint that is removed goes as a whole, too: what a kill leaves is no checkpoint.
+static enum vkd_status remove_checkpoint(const char *parent, const char *name, struct vkd_error *err) {
+  char path[PATH_SIZE], gone[PATH_SIZE], hidden[300];
+  snprintf(hidden, sizeof hidden, ".%s.partial", name);
+  enum vkd_status st = make_path(path, parent, name, err);
+  if (st == VKD_OK) st = make_path(gone, parent, hidden, err);
+  if (st != VKD_OK) return st;
+  remove_folder(gone);
+  if (rename(path, gone) != 0 && errno != ENOENT)
+    return vkd_fail(err, VKD_ERR_IO, "%s: cannot be removed: %s", path, strerror(errno));
+  remove_folder(gone);
+  return VKD_OK;
 }
 
 // So that a weight file tells its model without the state beside it, too.
@@ -297,49 +312,93 @@ static enum vkd_status make_metadata(const struct ckpt_state *s, const char *fol
   return VKD_OK;
 }
 
-enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const struct params *params,
-                          struct vkd_error *err) {
-  char parent[PATH_SIZE], name[64], temp[PATH_SIZE], final[PATH_SIZE], path[PATH_SIZE];
-  enum vkd_status st = make_path(parent, run, "checkpoints", err);
-  if (st == VKD_OK) st = fileio_make_dirs(parent, err);
-  snprintf(name, sizeof name, "step-%09" PRId64, s->step);
-  if (st == VKD_OK) st = make_path(final, parent, name, err);
-  snprintf(name, sizeof name, ".step-%09" PRId64 ".partial", s->step);
-  if (st == VKD_OK) st = make_path(temp, parent, name, err);
-  if (st != VKD_OK) return st;
-  remove_partial(parent);
-  if ((st = fileio_make_dirs(temp, err)) != VKD_OK) return st;
+static enum vkd_status write_files(const char *folder, const struct ckpt_state *s, const struct params *params,
+                                   struct vkd_error *err) {
+  char path[PATH_SIZE];
   struct derive_meta meta;
-  st = make_metadata(s, temp, &meta, err);
+  enum vkd_status st = make_metadata(s, folder, &meta, err);
   for (int i = 0; i < FILES && st == VKD_OK; i++) {
-    st = make_path(path, temp, files[i].name, err);
+    st = make_path(path, folder, files[i].name, err);
     if (st == VKD_OK && params->config.lora.rank > 0)
       st = lora_save(params, files[i].kind, path, err);
     else if (st == VKD_OK)
       st = params_save(params, files[i].kind, dit_native_naming(&params->config), path, meta.rows, meta.count, err);
   }
-  if (st == VKD_OK) st = write_state(temp, s, err);
-  if (st == VKD_OK) {
-    remove_folder(final); // the same step saved before
-    if (rename(temp, final) != 0)
-      st = vkd_fail(err, VKD_ERR_IO, "%s: cannot be renamed from its temporary name: %s", final, strerror(errno));
+  return st == VKD_OK ? write_state(folder, s, err) : st;
+}
+
+// Reads back what was written, from the disk where the system lets go of its copies.
+static enum vkd_status prove(const char *folder, struct vkd_error *err) {
+  char path[PATH_SIZE];
+  struct ckpt_state s;
+  enum vkd_status st = VKD_OK;
+  for (int i = 0; i < FILES && st == VKD_OK; i++) {
+    struct st_file *file = NULL;
+    if ((st = make_path(path, folder, files[i].name, err)) != VKD_OK) break;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+      posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+      close(fd);
+    }
+    st = st_open(path, &file, err);
+    st_close(&file);
   }
-  if (st == VKD_OK)
-    st = fileio_sync_dir(parent, err);
-  else
-    remove_folder(temp);
+  if (st == VKD_OK && (st = ckpt_open(folder, &s, err)) == VKD_OK) ckpt_state_free(&s);
+  if (st == VKD_OK) return st;
+  if (err) {
+    vkd_error_prefix(err, "a checkpoint just written cannot be read back");
+    err->status = VKD_ERR_IO;
+  }
+  return VKD_ERR_IO;
+}
+
+// NAME of an earlier save becomes NAME.old, which counts as a checkpoint until NAME is there again.
+static enum vkd_status put_in_place(const char *parent, const char *temp, const char *name, struct vkd_error *err) {
+  char final[PATH_SIZE], old[PATH_SIZE], old_name[64];
+  snprintf(old_name, sizeof old_name, "%.40s.old", name);
+  enum vkd_status st = make_path(final, parent, name, err);
+  if (st == VKD_OK) st = make_path(old, parent, old_name, err);
+  if (st == VKD_OK && fileio_is_dir(final)) {
+    st = remove_checkpoint(parent, old_name, err);
+    if (st == VKD_OK && rename(final, old) != 0)
+      st = vkd_fail(err, VKD_ERR_IO, "%s: cannot be moved aside: %s", final, strerror(errno));
+  }
+  if (st == VKD_OK && rename(temp, final) != 0)
+    st = vkd_fail(err, VKD_ERR_IO, "%s: cannot be renamed from its temporary name: %s", final, strerror(errno));
+  if (st == VKD_OK) st = fileio_sync_dir(parent, err);
+  return st == VKD_OK ? remove_checkpoint(parent, old_name, err) : st;
+}
+
+enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const struct params *params,
+                          struct vkd_error *err) {
+  char parent[PATH_SIZE], name[64], hidden[80], temp[PATH_SIZE];
+  enum vkd_status st = make_path(parent, run, "checkpoints", err);
+  if (st == VKD_OK) st = fileio_make_dirs(parent, err);
+  snprintf(name, sizeof name, "step-%09" PRId64, s->step);
+  snprintf(hidden, sizeof hidden, ".%s.partial", name);
+  if (st == VKD_OK) st = make_path(temp, parent, hidden, err);
+  if (st != VKD_OK) return st;
+  remove_partial(parent);
+  if ((st = fileio_make_dirs(temp, err)) == VKD_OK) st = write_files(temp, s, params, err);
+  if (st == VKD_OK) st = prove(temp, err);
+  if (st == VKD_OK) st = fileio_sync_dir(temp, err);
+  if (st == VKD_OK) st = put_in_place(parent, temp, name, err);
+  if (st != VKD_OK) remove_folder(temp);
   return st;
 }
 
+// Of "step-N" and "step-N.old".
 static int64_t step_of(const char *name) {
   int64_t step;
-  char rest;
-  return sscanf(name, "step-%" SCNd64 "%c", &step, &rest) == 1 ? step : -1;
+  int end = 0;
+  if (sscanf(name, "step-%" SCNd64 "%n", &step, &end) != 1) return -1;
+  return strcmp(name + end, "") == 0 || strcmp(name + end, ".old") == 0 ? step : -1;
 }
 
 static int by_step(const struct dirent **a, const struct dirent **b) {
   int64_t x = step_of((*a)->d_name), y = step_of((*b)->d_name);
-  return x < y ? -1 : x > y;
+  if (x != y) return x < y ? -1 : 1;
+  return strlen((*b)->d_name) > strlen((*a)->d_name) ? 1 : -1; // step-N is newer than step-N.old
 }
 static int is_step(const struct dirent *e) { return step_of(e->d_name) >= 0; }
 
@@ -361,19 +420,59 @@ enum vkd_status ckpt_newest(const char *run, char **path, struct vkd_error *err)
   return st;
 }
 
-static enum vkd_status remove_oldest(const char *run, int keep, struct vkd_error *err) {
-  char parent[PATH_SIZE], path[PATH_SIZE];
-  struct dirent **list = NULL;
-  enum vkd_status st = make_path(parent, run, "checkpoints", err);
-  if (st != VKD_OK) return st;
-  int n = scandir(parent, &list, is_step, by_step);
-  for (int i = 0; i + keep < n; i++)
-    if (make_path(path, parent, list[i]->d_name, NULL) == VKD_OK) remove_folder(path);
-  free_list(list, n);
+// The newest of list[n] that is whole.
+static enum vkd_status open_newest(const char *parent, struct dirent **list, int n, char **folder, struct ckpt_state *s,
+                                   struct vkd_error *err) {
+  for (int i = n - 1; i >= 0; i--) {
+    struct vkd_error why = {0};
+    char *path = fileio_join(parent, list[i]->d_name);
+    enum vkd_status st = path ? ckpt_open(path, s, &why) : vkd_fail(&why, VKD_ERR_HOST_MEMORY, "no memory for a path");
+    if (st == VKD_OK) {
+      *folder = path;
+      return st;
+    }
+    free(path);
+    if (i == 0 || st == VKD_ERR_HOST_MEMORY) return vkd_fail(err, st, "%s", why.what);
+    vkd_log(VKD_LOG_WARN, "%.900s; trying the one before, %s", why.what, list[i - 1]->d_name);
+  }
   return VKD_OK;
 }
 
-enum vkd_status ckpt_prune(const char *run, int keep, struct vkd_error *err) {
-  return keep > 0 ? remove_oldest(run, keep, err) : VKD_OK;
+enum vkd_status ckpt_find(const char *path, char **folder, struct ckpt_state *s, struct vkd_error *err) {
+  char parent[PATH_SIZE], state[PATH_SIZE];
+  struct dirent **list = NULL;
+  *folder = NULL;
+  *s = (struct ckpt_state){0};
+  enum vkd_status st = make_path(parent, path, "checkpoints", err);
+  if (st == VKD_OK) st = make_path(state, path, "state.json", err);
+  if (st != VKD_OK) return st;
+  if (!fileio_is_file(state)) {
+    int n = scandir(parent, &list, is_step, by_step);
+    st = open_newest(parent, list, n, folder, s, err);
+    free_list(list, n);
+  } else if ((st = ckpt_open(path, s, err)) == VKD_OK && !(*folder = strdup(path))) {
+    ckpt_state_free(s);
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  }
+  return st;
 }
-enum vkd_status ckpt_remove_all(const char *run, struct vkd_error *err) { return remove_oldest(run, 0, err); }
+
+// Of those up to `step`, all but the newest `keep`.
+static enum vkd_status remove_oldest(const char *run, int keep, int64_t step, struct vkd_error *err) {
+  char parent[PATH_SIZE];
+  struct dirent **list = NULL;
+  enum vkd_status st = make_path(parent, run, "checkpoints", err);
+  if (st != VKD_OK) return st;
+  int n = scandir(parent, &list, is_step, by_step), known = n;
+  while (known > 0 && step_of(list[known - 1]->d_name) > step) known--;
+  for (int i = 0; i + keep < known && st == VKD_OK; i++) st = remove_checkpoint(parent, list[i]->d_name, err);
+  free_list(list, n);
+  return st;
+}
+
+enum vkd_status ckpt_prune(const char *run, int keep, int64_t step, struct vkd_error *err) {
+  return keep > 0 ? remove_oldest(run, keep, step, err) : VKD_OK;
+}
+enum vkd_status ckpt_remove_all(const char *run, struct vkd_error *err) {
+  return remove_oldest(run, 0, INT64_MAX, err);
+}

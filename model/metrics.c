@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tfevents.h"
 #include "vkdm/fileio.h"
@@ -69,6 +70,11 @@ enum vkd_status metrics_close(struct metrics **pm, struct vkd_error *err) {
   return st == VKD_OK ? events : st;
 }
 
+enum vkd_status metrics_sync(struct metrics *m, struct vkd_error *err) {
+  if (fsync(fileno(m->file)) == 0 || errno == EINVAL || errno == ENOTSUP) return VKD_OK;
+  return vkd_fail(err, VKD_ERR_IO, "%s: %s", m->path, strerror(errno));
+}
+
 enum vkd_status metrics_write(struct metrics *m, int64_t step, const struct metric *values, int count,
                               struct vkd_error *err) {
   fprintf(m->file, "{\"step\": %" PRId64, step);
@@ -80,7 +86,7 @@ enum vkd_status metrics_write(struct metrics *m, int64_t step, const struct metr
       fprintf(m->file, ", \"%s\": null", values[i].name);
   }
   fputs("}\n", m->file);
-  if (fflush(m->file) != 0) return vkd_fail(err, VKD_ERR_IO, "%s: %s", m->path, strerror(errno));
+  if (fflush(m->file) != 0 || ferror(m->file)) return vkd_fail(err, VKD_ERR_IO, "%s: %s", m->path, strerror(errno));
   for (int i = 0; i < count; i++) {
     enum vkd_status st = tfevents_scalar(m->events, step, values[i].name, (float)values[i].value, err);
     if (st != VKD_OK) return st;

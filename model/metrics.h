@@ -21,5 +21,7 @@ struct metric {
 // {"step": step, name: value, ...}; in the event file each as a scalar.
 enum vkd_status metrics_write(struct metrics *metrics, int64_t step, const struct metric *values, int count,
                               struct vkd_error *err);
+// Makes the lines so far durable: a checkpoint must not outlive the lines before it.
+enum vkd_status metrics_sync(struct metrics *metrics, struct vkd_error *err);
 
 #endif

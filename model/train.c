@@ -118,6 +118,8 @@ struct run {
   char *config_text, *base; // base: path of what train.base named
   uint64_t base_hash;
   int64_t done, steps;
+  int64_t saved; // step of the newest checkpoint; 0: none
+  int lock;
   double tail_sum; // of losses in the last tenth
   int64_t tail_count;
   double last_heldout;
@@ -195,28 +197,24 @@ static enum vkd_status restore_base(struct run *r, const char *path, const struc
   return st;
 }
 
-static enum vkd_status restore(struct run *r, const char *path, struct vkd_error *err) {
-  struct ckpt_state s;
-  enum vkd_status st = ckpt_open(path, &s, err);
-  if (st != VKD_OK) return st;
+static enum vkd_status restore(struct run *r, const char *path, const struct ckpt_state *s, struct vkd_error *err) {
   bool same_base = true;
-  st = check_same_config(r, path, &s, &same_base, err);
-  if (st == VKD_OK) st = restore_base(r, path, &s, same_base, err);
-  if (st == VKD_OK && s.data_fingerprint != dataset_get_info(r->data)->fingerprint)
+  enum vkd_status st = check_same_config(r, path, s, &same_base, err);
+  if (st == VKD_OK) st = restore_base(r, path, s, same_base, err);
+  if (st == VKD_OK && s->data_fingerprint != dataset_get_info(r->data)->fingerprint)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: was trained on other data than %s", path, dataset_path(r->data));
-  if (st == VKD_OK && s.step > r->steps)
-    st = vkd_fail(err, VKD_ERR_INPUT, "%s: already at step %" PRId64 " of %" PRId64 "; raise train.steps", path, s.step,
-                  r->steps);
+  if (st == VKD_OK && s->step > r->steps)
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: already at step %" PRId64 " of %" PRId64 "; raise train.steps", path,
+                  s->step, r->steps);
   static const enum params_kind kinds[] = {PARAMS_WEIGHT, PARAMS_EMA, PARAMS_M, PARAMS_V};
   for (int i = 0; i < 4 && st == VKD_OK; i++) st = ckpt_load(path, r->params, kinds[i], kinds[i], err);
   if (st == VKD_OK && step_loss_scale(r->step)->scale > 0) {
-    if (s.loss_scale.scale > 0)
-      *step_loss_scale(r->step) = s.loss_scale;
+    if (s->loss_scale.scale > 0)
+      *step_loss_scale(r->step) = s->loss_scale;
     else
       st = vkd_fail(err, VKD_ERR_INPUT, "%s: loss_scale is missing", path);
   }
-  if (st == VKD_OK) r->done = s.step;
-  ckpt_state_free(&s);
+  if (st == VKD_OK) r->done = r->saved = s->step;
   return st;
 }
 
@@ -231,15 +229,25 @@ static enum vkd_status start(struct run *r, struct vkd_error *err) {
 }
 
 static enum vkd_status start_or_resume(struct run *r, struct vkd_error *err) {
-  char *newest = NULL;
-  enum vkd_status st = r->p->resume ? ckpt_newest(r->p->run, &newest, err) : VKD_OK;
-  if (st == VKD_OK && newest) {
-    st = restore(r, newest, err);
-    if (st == VKD_OK) vkd_log(VKD_LOG_INFO, "resuming from %s", newest);
+  char *found = NULL;
+  struct ckpt_state state = {0};
+  enum vkd_status st = r->p->resume ? ckpt_find(r->p->run, &found, &state, err) : VKD_OK;
+  if (st == VKD_OK && found) {
+    st = restore(r, found, &state, err);
+    if (st == VKD_OK) vkd_log(VKD_LOG_INFO, "resuming from %s", found);
   } else if (st == VKD_OK) {
     st = start(r, err);
   }
-  free(newest);
+  ckpt_state_free(&state);
+  free(found);
+  return st;
+}
+
+// The folder is this process's from here on.
+static enum vkd_status claim(struct run *r, struct vkd_error *err) {
+  enum vkd_status st = fileio_make_dirs(r->p->run, err);
+  if (st == VKD_OK) st = fileio_lock(r->p->run, &r->lock, err);
+  if (st == VKD_OK) fileio_remove_temps(r->p->run);
   return st;
 }
 
@@ -247,9 +255,8 @@ static enum vkd_status check_folder(const struct train_params *p, const char *co
   if (fileio_is_file(config_path) && !p->resume && !p->overwrite)
     return vkd_fail(err, VKD_ERR_USAGE, "%s holds a run already: --resume goes on with it, --overwrite starts anew",
                     p->run);
-  enum vkd_status st = fileio_make_dirs(p->run, err);
   // Checkpoints of a run that is replaced must not be taken for this one's.
-  return st == VKD_OK && !p->resume ? ckpt_remove_all(p->run, err) : st;
+  return p->resume ? VKD_OK : ckpt_remove_all(p->run, err);
 }
 
 // A synthetic set that an earlier configuration left in the folder must not be taken for this one's.
@@ -267,10 +274,12 @@ static enum vkd_status open_run(struct run *r, struct vkd_error *err) {
   const struct train_params *p = r->p;
   char *config_path = fileio_join(p->run, "config.yaml"), *data_path = fileio_join(p->run, "data.vkd");
   enum vkd_status st = config_path && data_path ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
-  if (st == VKD_OK && !*r->config.data.path) st = fileio_make_dirs(p->run, err);
-  if (st == VKD_OK && !*r->config.data.path) st = drop_old_data(p, config_path, data_path, err);
+  bool synthetic = !*r->config.data.path;
+  if (st == VKD_OK && synthetic) st = claim(r, err);
+  if (st == VKD_OK && synthetic) st = drop_old_data(p, config_path, data_path, err);
   if (st == VKD_OK) st = train_open_data(&r->config, data_path, &r->data, err);
   if (st == VKD_OK) st = train_model_config(&r->config, dataset_get_info(r->data), &r->model, err);
+  if (st == VKD_OK && !synthetic) st = claim(r, err);
   if (st == VKD_OK) st = check_folder(p, config_path, err);
   if (st != VKD_OK) goto done;
   r->steps = train_steps(&r->config, &r->model);
@@ -310,6 +319,7 @@ static void close_run(struct run *r) {
   dataset_close(&r->data);
   free(r->config_text);
   free(r->base);
+  fileio_unlock(&r->lock);
 }
 
 // ---- the loop ------------------------------------------------------------------------------------------------------
@@ -381,9 +391,11 @@ static enum vkd_status save(struct run *r, int64_t step, struct vkd_error *err) 
     s.base = r->base;
     s.base_hash = r->base_hash;
   }
-  enum vkd_status st = ckpt_save(r->p->run, &s, r->params, err);
+  enum vkd_status st = metrics_sync(r->metrics, err);
+  if (st == VKD_OK) st = ckpt_save(r->p->run, &s, r->params, err);
+  if (st == VKD_OK) r->saved = step;
   if (st == VKD_OK && r->model.lora.rank > 0) st = export_adapters(r, err);
-  return st == VKD_OK ? ckpt_prune(r->p->run, r->config.checkpoint.keep, err) : st;
+  return st == VKD_OK ? ckpt_prune(r->p->run, r->config.checkpoint.keep, step, err) : st;
 }
 
 static bool due(int64_t step, int64_t every, int64_t last) { return step == last || (every > 0 && step % every == 0); }
@@ -408,9 +420,18 @@ static enum vkd_status advance(struct run *r, int64_t step, bool drain, struct v
   return st;
 }
 
+// After `step`, the last one submitted.
+static enum vkd_status stop(struct run *r, int64_t step, struct vkd_error *err) {
+  enum vkd_status st = flush(r, err);
+  if (st != VKD_OK || r->result->diverged) return st;
+  r->result->stopped = true;
+  return step > r->saved && step > r->done && !r->p->no_checkpoints ? save(r, step, err) : VKD_OK;
+}
+
 static enum vkd_status loop(struct run *r, struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
   for (int64_t step = r->done + 1; step <= r->steps && st == VKD_OK && !r->result->diverged; step++) {
+    if (r->p->stop && r->p->stop(r->p->user)) return stop(r, step - 1, err);
     bool eval = due(step, r->config.eval.every, r->steps), checkpoint = due(step, r->config.checkpoint.every, r->steps);
     // The driver may compile during the first step: it is measured alone.
     st = advance(r, step, eval || checkpoint || step == r->done + 1, err);
@@ -464,15 +485,21 @@ static enum vkd_status tell_checkpoint(const char *run, struct vkd_error *err) {
 
 enum vkd_status train_run(const struct train_params *params, struct train_result *result, struct vkd_error *err) {
   *result = (struct train_result){.heldout = NAN, .heldout_zero = NAN};
-  struct run r = {
-      .p = params, .config = *params->config, .result = result, .last_heldout = NAN, .begin = clock_seconds()};
+  struct run r = {.p = params,
+                  .config = *params->config,
+                  .result = result,
+                  .last_heldout = NAN,
+                  .begin = clock_seconds(),
+                  .lock = -1};
   enum vkd_status st = open_run(&r, err);
   double begin = clock_seconds();
-  if (st == VKD_OK) {
+  bool begun = st == VKD_OK;
+  if (begun) {
     result->steps = r.done;
     st = loop(&r, err);
   }
   if (st == VKD_OK) {
+    result->saved = r.saved;
     result->seconds = clock_seconds() - begin;
     result->tokens_per_second = (double)(result->steps - r.done) * (double)result->tokens_per_step / result->seconds;
     result->host_share = r.stepping > 0 ? 1 - r.waited / r.stepping : NAN;
@@ -482,5 +509,5 @@ enum vkd_status train_run(const struct train_params *params, struct train_result
   }
   if (st == VKD_OK) st = metrics_close(&r.metrics, err);
   close_run(&r);
-  return st == VKD_ERR_DEVICE_LOST ? tell_checkpoint(params->run, err) : st;
+  return st == VKD_ERR_DEVICE_LOST || (st == VKD_ERR_IO && begun) ? tell_checkpoint(params->run, err) : st;
 }

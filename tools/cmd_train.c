@@ -1,6 +1,8 @@
 // vkdit train: one run from a configuration.
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "config_arg.h"
@@ -26,6 +28,42 @@ static void on_progress(void *user, const struct train_progress *t) {
   progress_update(bar, (uint64_t)t->step, note);
 }
 
+static volatile sig_atomic_t signalled;
+
+static void on_signal(int number) {
+  if (signalled) _exit(128 + number); // as the shell tells it
+  signalled = number;
+}
+
+static bool is_signalled(void *user) {
+  (void)user;
+  return signalled;
+}
+
+static void stop_on_signals(void) {
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+}
+
+static void print_stop(const char *run, const struct train_result *r) {
+  if (r->saved)
+    printf("stopped at step %lld, and saved: %s/checkpoints/step-%09lld; the same command with --resume goes on\n",
+           (long long)r->steps, run, (long long)r->saved);
+  else
+    printf("%s: stopped before the first step; the same command with --resume starts it\n", run);
+}
+
+static void print_result(const struct train_result *r) {
+  printf("%lld parameters, %lld steps of %lld tokens, %.4g FLOPs\n", (long long)r->params, (long long)r->steps,
+         (long long)r->tokens_per_step, (double)r->steps * r->flops_per_step);
+  printf("loss %.6g, held out %.6g (predicting zeros: %.6g)\n", r->loss, r->heldout, r->heldout_zero);
+  printf("%.1f s, %.4g tokens/s, %.4g FLOP/s, peak device memory %.1f MiB\n", r->seconds, r->tokens_per_second,
+         r->tokens_per_second / (double)r->tokens_per_step * r->flops_per_step, (double)r->device_bytes / 1048576);
+  if (isfinite(r->host_share))
+    printf("first step after %.1f s, host %.2g %% of the others\n", r->start_seconds, 100 * r->host_share);
+}
+
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct config config;
   struct train_result result;
@@ -44,18 +82,16 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                                 .resume = cmd_has(args, "resume"),
                                 .overwrite = cmd_has(args, "overwrite"),
                                 .progress = on_progress,
+                                .stop = is_signalled,
                                 .user = &bar};
+  stop_on_signals();
   st = train_run(&params, &result, err);
   if (*bar.label) progress_end(&bar, NULL);
   if (st == VKD_OK) {
-    printf("%lld parameters, %lld steps of %lld tokens, %.4g FLOPs\n", (long long)result.params,
-           (long long)result.steps, (long long)result.tokens_per_step, (double)result.steps * result.flops_per_step);
-    printf("loss %.6g, held out %.6g (predicting zeros: %.6g)\n", result.loss, result.heldout, result.heldout_zero);
-    printf("%.1f s, %.4g tokens/s, %.4g FLOP/s, peak device memory %.1f MiB\n", result.seconds,
-           result.tokens_per_second, result.tokens_per_second / (double)result.tokens_per_step * result.flops_per_step,
-           (double)result.device_bytes / 1048576);
-    if (isfinite(result.host_share))
-      printf("first step after %.1f s, host %.2g %% of the others\n", result.start_seconds, 100 * result.host_share);
+    if (result.stopped)
+      print_stop(params.run, &result);
+    else
+      print_result(&result);
     if (result.diverged)
       st = vkd_fail(err, VKD_ERR_DIVERGED, "%s: the loss was not finite at step %lld; lower train.lr or train.clip",
                     params.run, (long long)result.steps);

@@ -43,53 +43,44 @@ enum vkd_status model_file_options(const struct cmd_args *args, struct derive_op
   return VKD_OK;
 }
 
-// The checkpoint that `path` is or whose run it is, malloc'd; NULL: neither.
-static enum vkd_status find_checkpoint(const char *path, char **folder, struct vkd_error *err) {
+// *folder: the checkpoint that `path` is or whose run it is, malloc'd; NULL: neither.
+static enum vkd_status find_checkpoint(const char *path, char **folder, struct ckpt_state *state,
+                                       struct vkd_error *err) {
   *folder = NULL;
   if (!fileio_is_dir(path)) return VKD_OK;
-  char *state = fileio_join(path, "state.json"), *config = fileio_join(path, "config.yaml");
-  enum vkd_status st = state && config ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
-  if (st == VKD_OK && !fileio_is_file(state))
-    st = ckpt_newest(path, folder, err);
-  else if (st == VKD_OK && !(*folder = strdup(path)))
-    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  char *config = fileio_join(path, "config.yaml");
+  enum vkd_status st = config ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  if (st == VKD_OK) st = ckpt_find(path, folder, state, err);
   if (st == VKD_OK && !*folder && fileio_is_file(config))
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: holds no checkpoint yet; make one with vkdit train", path);
-  free(state);
   free(config);
   return st;
 }
 
-static enum vkd_status open_checkpoint(struct model_file *f, const char *folder, bool raw, struct vkd_error *err) {
-  struct ckpt_state state;
+static enum vkd_status open_checkpoint(struct model_file *f, const char *folder, const struct ckpt_state *state,
+                                       bool raw, struct vkd_error *err) {
   struct config *config = malloc(sizeof *config);
-  enum vkd_status st = config ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
-  if (st == VKD_OK) st = ckpt_open(folder, &state, err);
-  if (st != VKD_OK) {
-    free(config);
-    return st;
-  }
+  if (!config) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
   char *path = NULL;
-  st = config_from_string(folder, state.config, strlen(state.config), NULL, 0, config, err);
-  f->model = (struct derived){.config = state.model,
-                              .naming = dit_native_naming(&state.model),
+  enum vkd_status st = config_from_string(folder, state->config, strlen(state->config), NULL, 0, config, err);
+  f->model = (struct derived){.config = state->model,
+                              .naming = dit_native_naming(&state->model),
                               .heads_known = true,
-                              .text_known = state.model.family == DIT_CROSS,
+                              .text_known = state->model.family == DIT_CROSS,
                               .latent_known = true,
                               .objective_known = true,
                               .objective = st == VKD_OK ? config->train.objective : CONFIG_FLOW,
                               .heads_from = "the checkpoint",
                               .prefix = ""};
-  if (st == VKD_OK && state.base)
+  if (st == VKD_OK && state->base)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: holds adapters alone, on the weights of %s; take those, and --lora", folder,
-                  state.base);
+                  state->base);
   bool ema = st == VKD_OK && !raw && config->train.ema > 0;
   if (st == VKD_OK && !(path = fileio_join(folder, ema ? "ema.safetensors" : "weights.safetensors")))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
   if (st == VKD_OK) st = weights_open(&f->weights, path, err);
   free(path);
   free(config);
-  ckpt_state_free(&state);
   return st;
 }
 
@@ -108,14 +99,16 @@ enum vkd_status model_file_open(struct model_file *f, const char *path, const st
                                 struct vkd_error *err) {
   *f = (struct model_file){.weights = NULL};
   char *checkpoint = NULL;
-  enum vkd_status st = find_checkpoint(path, &checkpoint, err);
+  struct ckpt_state state = {0};
+  enum vkd_status st = find_checkpoint(path, &checkpoint, &state, err);
   if (st == VKD_OK) st = refuse_options(path, options, checkpoint != NULL, raw, err);
   if (st == VKD_OK && checkpoint) {
-    st = open_checkpoint(f, checkpoint, raw, err);
+    st = open_checkpoint(f, checkpoint, &state, raw, err);
   } else if (st == VKD_OK) {
     st = weights_open(&f->weights, path, err);
     if (st == VKD_OK) st = derive_model(f->weights, options, &f->model, err);
   }
+  ckpt_state_free(&state);
   free(checkpoint);
   if (st != VKD_OK) model_file_close(f);
   return st;
@@ -168,21 +161,21 @@ enum vkd_status run_model_open_any(struct run_model *m, const char *path, const 
   struct model_file f = {.weights = NULL};
   char *checkpoint = NULL;
   *m = (struct run_model){.params = NULL};
-  enum vkd_status st = find_checkpoint(path, &checkpoint, err);
+  enum vkd_status st = find_checkpoint(path, &checkpoint, &m->state, err);
   if (st != VKD_OK) return st;
   if (checkpoint) {
     st = refuse_options(path, options, true, raw, err);
     if (st == VKD_OK && wish->always)
       st = vkd_fail(err, VKD_ERR_USAGE, "%s: --stream is of weight files, as %s/weights.safetensors", path, checkpoint);
-    if (st == VKD_OK) st = run_model_open(m, path, raw, &wish->compute, dev, err);
-    if (st == VKD_OK && (st = check->run(check->user, m, err)) != VKD_OK) run_model_close(m);
+    if (st == VKD_OK) st = run_model_load(m, checkpoint, raw, &wish->compute, dev, err);
+    if (st == VKD_OK) st = check->run(check->user, m, err);
   } else {
     st = model_file_open(&f, path, options, raw, err);
     if (st == VKD_OK) model_file_log(&f);
     if (st == VKD_OK) st = open_file(m, &f, dev, wish, check, err);
     model_file_close(&f);
-    if (st != VKD_OK) run_model_close(m);
   }
+  if (st != VKD_OK) run_model_close(m);
   free(checkpoint);
   return st;
 }

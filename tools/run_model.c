@@ -17,26 +17,26 @@ static enum vkd_status load_base(struct run_model *m, const char *folder, struct
                   m->state.base);
 }
 
-enum vkd_status run_model_open(struct run_model *m, const char *path, bool raw_weights, const enum vkd_dtype *compute,
+enum vkd_status run_model_load(struct run_model *m, const char *folder, bool raw_weights, const enum vkd_dtype *compute,
                                struct vkd_device *dev, struct vkd_error *err) {
-  *m = (struct run_model){.params = NULL};
-  char *newest = NULL;
-  char *state = fileio_join(path, "state.json"), *folder = NULL;
-  enum vkd_status st = state ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
-  if (st == VKD_OK && !fileio_is_dir(path))
-    st = vkd_fail(err, VKD_ERR_INPUT, "%s: no such run or checkpoint folder", path);
-  if (st == VKD_OK && fileio_is_file(state))
-    folder = strdup(path);
-  else if (st == VKD_OK && (st = ckpt_newest(path, &newest, err)) == VKD_OK && !(folder = newest))
-    st = vkd_fail(err, VKD_ERR_INPUT, "%s: holds no checkpoint yet; make one with vkdit train", path);
-  if (st == VKD_OK) st = ckpt_open(folder, &m->state, err);
-  if (st == VKD_OK) st = config_from_string(folder, m->state.config, strlen(m->state.config), NULL, 0, &m->config, err);
+  enum vkd_status st = config_from_string(folder, m->state.config, strlen(m->state.config), NULL, 0, &m->config, err);
   if (st == VKD_OK) m->state.model.compute = compute ? *compute : train_compute(&m->config);
   if (st == VKD_OK) st = params_create(&m->params, dev, &m->state.model, PARAMS_FOR_INFERENCE, err);
   bool ema = !raw_weights && m->config.train.ema > 0;
   if (st == VKD_OK) st = ckpt_load(folder, m->params, ema ? PARAMS_EMA : PARAMS_WEIGHT, PARAMS_WEIGHT, err);
-  if (st == VKD_OK && m->state.base) st = load_base(m, folder, err);
-  free(state);
+  return st == VKD_OK && m->state.base ? load_base(m, folder, err) : st;
+}
+
+enum vkd_status run_model_open(struct run_model *m, const char *path, bool raw_weights, const enum vkd_dtype *compute,
+                               struct vkd_device *dev, struct vkd_error *err) {
+  *m = (struct run_model){.params = NULL};
+  char *folder = NULL;
+  enum vkd_status st = VKD_OK;
+  if (!fileio_is_dir(path)) st = vkd_fail(err, VKD_ERR_INPUT, "%s: no such run or checkpoint folder", path);
+  if (st == VKD_OK) st = ckpt_find(path, &folder, &m->state, err);
+  if (st == VKD_OK && !folder)
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: holds no checkpoint yet; make one with vkdit train", path);
+  if (st == VKD_OK) st = run_model_load(m, folder, raw_weights, compute, dev, err);
   free(folder);
   if (st != VKD_OK) run_model_close(m);
   return st;

@@ -16,6 +16,10 @@ struct run_model {
 // checkpoint.
 enum vkd_status run_model_open(struct run_model *out, const char *path, bool raw_weights, const enum vkd_dtype *compute,
                                struct vkd_device *dev, struct vkd_error *err);
+// The same from a checkpoint that ckpt_find() has found: model->state is `folder`'s, all else zero.  The caller closes
+// the model, also after an error.
+enum vkd_status run_model_load(struct run_model *model, const char *folder, bool raw_weights,
+                               const enum vkd_dtype *compute, struct vkd_device *dev, struct vkd_error *err);
 void run_model_close(struct run_model *model);
 
 #endif

@@ -25,20 +25,27 @@ struct ckpt_state {
 
 void ckpt_state_free(struct ckpt_state *state);
 
-// Errors: VKD_ERR_IO; the folder is then not there.
+// A checkpoint of the same step is replaced; at every moment one of the two is there. What was written is read back
+// before it takes its name.
+// Errors: VKD_ERR_IO; the folder is then as it was.
 enum vkd_status ckpt_save(const char *run, const struct ckpt_state *state, const struct params *params,
                           struct vkd_error *err);
 
-// Removes all but the newest `keep` (0: keeps all).
-enum vkd_status ckpt_prune(const char *run, int keep, struct vkd_error *err);
+// Removes all up to `step`, the one just saved, but the newest `keep` (0: keeps all).  Later ones, damaged else
+// training would have gone on from them, stay until their step is saved again.
+enum vkd_status ckpt_prune(const char *run, int keep, int64_t step, struct vkd_error *err);
 
 enum vkd_status ckpt_remove_all(const char *run, struct vkd_error *err);
 
-// Path of the newest checkpoint of a run, malloc'd; NULL where there is none (no error).
+// Path of the newest checkpoint of a run, unread, malloc'd; NULL where there is none (no error).
 enum vkd_status ckpt_newest(const char *run, char **path, struct vkd_error *err);
 
 // Errors: VKD_ERR_INPUT where a file is missing, damaged, or its hash is not the state's.
 enum vkd_status ckpt_open(const char *path, struct ckpt_state *state, struct vkd_error *err);
+// Opens the checkpoint that `path` is, or the newest whole one of the run that it is; a warning tells what is wrong
+// with a newer one.  *folder: where it lies, malloc'd; NULL where there is none (no error).
+// Errors: ckpt_open()'s for the oldest, where none is whole.
+enum vkd_status ckpt_find(const char *path, char **folder, struct ckpt_state *state, struct vkd_error *err);
 // Name of the file that holds a kind, in a checkpoint's folder.
 const char *ckpt_file(enum params_kind kind);
 enum vkd_status ckpt_load(const char *path, struct params *params, enum params_kind from, enum params_kind into,

@@ -23,6 +23,7 @@ struct train_params {
   bool overwrite;      // a folder that holds a run already is replaced; else it is an error
   bool no_checkpoints; // sweeps: only metrics and summary
   void (*progress)(void *user, const struct train_progress *progress); // after every step
+  bool (*stop)(void *user); // asked before every step; true: the run saves a checkpoint and ends.  NULL: never
   void *user;
 };
 
@@ -43,6 +44,8 @@ struct train_result {
   double host_share;          // of the time in later steps: spent on batches, inputs, submits and metrics; NaN: none
   uint64_t device_bytes;      // peak
   bool diverged;              // a loss was not finite: training stopped at `steps`
+  bool stopped;               // ended by train_params.stop, at `steps`
+  int64_t saved;              // step of the newest checkpoint; 0: none
   struct train_point *points; // [point_count], freed by train_result_free()
   int point_count;
 };
@@ -64,7 +67,7 @@ enum vkd_status train_open_data(const struct config *config, const char *synthet
 
 // Runs to the end.  A run that diverges is a success with result->diverged.
 // Errors: VKD_ERR_INPUT on data, configuration or checkpoints that do not fit; VKD_ERR_DEVICE_MEMORY with what would
-// fit.
+// fit; VKD_ERR_USAGE where another process is at work in the folder; VKD_ERR_IO, which names the last checkpoint.
 enum vkd_status train_run(const struct train_params *params, struct train_result *result, struct vkd_error *err);
 
 #endif
