@@ -100,4 +100,4 @@ else
   echo "no rights to mount: a full and a read-only disk are left to faults.sh"
 fi
 
-finish 30
+finish 28
