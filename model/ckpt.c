@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,8 +68,8 @@ static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_erro
   X(freq_dim)                                                                                                          \
   X(text_dim)                                                                                                          \
   X(text_len)                                                                                                          \
-  X(class_rows) X(in_channels) X(out_channels) X(patch[0]) X(patch[1]) X(patch[2]) X(latent[0]) X(latent[1])           \
-      X(latent[2])
+  X(class_rows)                                                                                                        \
+  X(in_channels) X(out_channels) X(patch[0]) X(patch[1]) X(patch[2]) X(latent[0]) X(latent[1]) X(latent[2])
 
 static json_t *model_to_json(const struct dit_config *c) {
   json_t *o = json_object();
@@ -463,15 +464,16 @@ static enum vkd_status remove_oldest(const char *run, int keep, int64_t step, st
   struct dirent **list = NULL;
   enum vkd_status st = make_path(parent, run, "checkpoints", err);
   if (st != VKD_OK) return st;
+  remove_partial(parent);
   int n = scandir(parent, &list, is_step, by_step), known = n;
   while (known > 0 && step_of(list[known - 1]->d_name) > step) known--;
-  for (int i = 0; i + keep < known && st == VKD_OK; i++) st = remove_checkpoint(parent, list[i]->d_name, err);
+  for (int i = 0; known - i > keep && st == VKD_OK; i++) st = remove_checkpoint(parent, list[i]->d_name, err);
   free_list(list, n);
   return st;
 }
 
 enum vkd_status ckpt_prune(const char *run, int keep, int64_t step, struct vkd_error *err) {
-  return keep > 0 ? remove_oldest(run, keep, step, err) : VKD_OK;
+  return remove_oldest(run, keep > 0 ? keep : INT_MAX, step, err);
 }
 enum vkd_status ckpt_remove_all(const char *run, struct vkd_error *err) {
   return remove_oldest(run, 0, INT64_MAX, err);

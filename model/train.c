@@ -234,6 +234,8 @@ static enum vkd_status start_or_resume(struct run *r, struct vkd_error *err) {
   enum vkd_status st = r->p->resume ? ckpt_find(r->p->run, &found, &state, err) : VKD_OK;
   if (st == VKD_OK && found) {
     st = restore(r, found, &state, err);
+    // what the last process was ended at
+    if (st == VKD_OK) st = ckpt_prune(r->p->run, r->config.checkpoint.keep, state.step, err);
     if (st == VKD_OK) vkd_log(VKD_LOG_INFO, "resuming from %s", found);
   } else if (st == VKD_OK) {
     st = start(r, err);

@@ -24,13 +24,19 @@ faulty() { # faulty KIND K ARGS...
     VKD_FAULT_KIND="$kind" VKD_FAULT_AT="$k" "$vkdit" -q train tiny.yaml -o "$run" "$@" > out 2> err
 }
 
-# What the run holds is what the undisturbed one holds, and nothing half-made is left.
-whole() {
+# What the run holds is what the undisturbed one holds.
+same() {
   local step=step-000000003
   cmp metrics.jsonl "$run/metrics.jsonl" && cmp config.yaml "$run/config.yaml" && [ -s "$run/summary.json" ] || return 1
   for name in weights ema m v; do cmp "reference/checkpoints/$step/$name.safetensors" "$run/checkpoints/$step/$name.safetensors" || return 1; done
-  [ "$(ls -A "$run/checkpoints" | tr '\n' ' ')" = "step-000000002 step-000000003 " ] || ! ls -A "$run/checkpoints" || return 1
-  ! compgen -G "$run/*.tmp-*"
+}
+# And nothing half-made is left.
+whole() {
+  same && [ "$(ls -A "$run/checkpoints" | tr '\n' ' ')" = "step-000000002 step-000000003 " ] && ! compgen -G "$run/*.tmp-*"
+}
+check_run() { # check_run same|whole WHAT
+  local said
+  if said=$($1 2>&1); then note 0 ""; else fail "$2: $said $(ls -A "$run/checkpoints")"; fi
 }
 
 injected=0 through=0 ended=0 refused=0
@@ -51,9 +57,9 @@ inject() { # inject NAME KIND K BASE: BASE is the folder to start from, - none
     ;;
   *) fail "$what: exit $status, $(cat err)" ;;
   esac
-  if [ $status = 0 ]; then check "$what: a success that is none: $(whole 2>&1)" whole; fi
+  if [ $status = 0 ]; then check_run same "$what: a success that is none"; fi
   check "$what: going on: $(cat err)" train -o "$run" --resume
-  check "$what: after going on: $(whole 2>&1)" whole > /dev/null 2>&1
+  check_run whole "$what: after going on"
 }
 
 # scenario NAME BASE

@@ -18,8 +18,13 @@ whole() {
   local step=step-000000040
   cmp reference/metrics.jsonl run/metrics.jsonl || return 1
   for name in weights ema m v; do cmp "reference/checkpoints/$step/$name.safetensors" "run/checkpoints/$step/$name.safetensors" || return 1; done
-  [ "$(ls -A run/checkpoints | tr '\n' ' ')" = "step-000000039 step-000000040 " ] || ! ls -A run/checkpoints || return 1
+  [ "$(ls -A run/checkpoints | tr '\n' ' ')" = "step-000000039 step-000000040 " ] || return 1
   ! compgen -G 'run/*.tmp-*'
+}
+
+check_whole() {
+  local said
+  if said=$(whole 2>&1); then note 0 ""; else fail "$1: $said $(ls -A run/checkpoints)"; fi
 }
 
 if ! train -o reference; then
@@ -44,13 +49,13 @@ while [ $killed -lt "$kills" ] && [ $failed = 0 ]; do
   137) killed=$((killed + 1)) ;;
   0)
     through=$((through + 1))
-    check "after $killed kills: $(whole 2>&1)" whole > /dev/null 2>&1
+    check_whole "after $killed kills"
     rm -rf run
     ;;
   *) fail "after $killed kills: $(cat err)" ;;
   esac
 done
 check "going on: $(cat err)" train -o run --resume
-check "after $killed kills: $(whole 2>&1)" whole > /dev/null 2>&1
+check_whole "after $killed kills"
 echo "killed $killed times, came through $((through + 1)) times"
 finish 1

@@ -31,8 +31,8 @@ void ckpt_state_free(struct ckpt_state *state);
 enum vkd_status ckpt_save(const char *run, const struct ckpt_state *state, const struct params *params,
                           struct vkd_error *err);
 
-// Removes all up to `step`, the one just saved, but the newest `keep` (0: keeps all).  Later ones, damaged else
-// training would have gone on from them, stay until their step is saved again.
+// Removes what killed runs were writing, and all up to `step`, one known to be whole, but the newest `keep` (0: keeps
+// all).  Later ones, damaged else training would have gone on from them, stay until their step is saved again.
 enum vkd_status ckpt_prune(const char *run, int keep, int64_t step, struct vkd_error *err);
 
 enum vkd_status ckpt_remove_all(const char *run, struct vkd_error *err);
