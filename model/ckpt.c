@@ -145,7 +145,7 @@ static enum vkd_status write_state(const char *folder, const struct ckpt_state *
     snprintf(hex, sizeof hex, "%016" PRIx64, s->base_hash);
     json_object_set_new(root, "base", json_pack("{s:s,s:s}", "path", s->base, "hash", hex));
   }
-  if (s->loss_scale.scale > 0) json_object_set_new(root, "loss_scale", loss_scale_to_json(&s->loss_scale));
+  json_object_set_new(root, "loss_scale", loss_scale_to_json(&s->loss_scale));
   json_object_set_new(root, "files", hashes);
   if (st == VKD_OK && !(text = json_dumps(root, JSON_INDENT(1))))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a checkpoint's state");

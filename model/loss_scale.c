@@ -4,10 +4,10 @@
 
 double loss_scale_begin(struct loss_scale *s, int64_t step) {
   double was = s->recent[step % 2].scale;
-  if (was > 0 && s->recent[step % 2].overflow) {
+  if (s->recent[step % 2].overflow) {
     s->skipped++;
     s->good = 0;
-    s->scale = fmin(s->scale, was / 2);
+    if (was > LOSS_SCALE_LEAST) s->scale = fmin(s->scale, was / 2);
   } else if (was > 0 && ++s->good == LOSS_SCALE_PATIENCE) {
     s->good = 0;
     s->scale = fmin(s->scale * 2, LOSS_SCALE_MOST);
@@ -27,23 +27,24 @@ json_t *loss_scale_to_json(const struct loss_scale *s) {
                    "scale", s->recent[1].scale, "overflow", s->recent[1].overflow);
 }
 
-// A power of two from 2^-24 on, or 0.
+// A power of two in bounds, or 0.
 static bool read_scale(const json_t *v, double *out) {
   int exponent;
   if (!json_is_real(v)) return false;
   *out = json_real_value(v);
-  return *out == 0 || (*out >= 0x1p-24 && *out <= LOSS_SCALE_MOST && frexp(*out, &exponent) == 0.5);
+  return *out == 0 || (*out >= LOSS_SCALE_LEAST && *out <= LOSS_SCALE_MOST && frexp(*out, &exponent) == 0.5);
 }
 
 enum vkd_status loss_scale_from_json(const json_t *o, struct loss_scale *s, struct vkd_error *err) {
   const json_t *good = json_object_get(o, "good"), *skipped = json_object_get(o, "skipped"),
                *recent = json_object_get(o, "recent");
-  bool ok = read_scale(json_object_get(o, "scale"), &s->scale) && s->scale > 0 && json_is_integer(good) &&
+  bool ok = read_scale(json_object_get(o, "scale"), &s->scale) && json_is_integer(good) &&
             json_integer_value(good) >= 0 && json_integer_value(good) < LOSS_SCALE_PATIENCE &&
             json_is_integer(skipped) && json_integer_value(skipped) >= 0 && json_array_size(recent) == 2;
   for (size_t i = 0; i < 2 && ok; i++) {
     const json_t *e = json_array_get(recent, i), *overflow = json_object_get(e, "overflow");
-    ok = read_scale(json_object_get(e, "scale"), &s->recent[i].scale) && json_is_boolean(overflow);
+    ok = read_scale(json_object_get(e, "scale"), &s->recent[i].scale) && json_is_boolean(overflow) &&
+         (s->scale > 0 || s->recent[i].scale == 0);
     s->recent[i].overflow = json_is_true(overflow);
   }
   if (!ok) return vkd_fail(err, VKD_ERR_INPUT, "loss_scale is incomplete or out of range");

@@ -25,12 +25,24 @@ double optim_lr(const struct config *c, int64_t step, int64_t steps) {
   return lr * (low + (1 - low) * 0.5 * (1 + cos(3.14159265358979323846 * (done < 1 ? done : 1))));
 }
 
-vkd_tensor optim_update(struct vkd_graph *g, const struct params *p, enum params_kind kind, vkd_tensor hyper) {
+vkd_tensor optim_norm2(struct vkd_graph *g, const struct params *p, enum params_kind kind) {
   vkd_tensor norm2 = {0};
   vkd_graph_label_push(g, "optim");
   for (uint32_t s = 0; s < p->trainable_segments; s++) {
     vkd_tensor part = vkd_sum_squares(g, params_segment(p, g, kind, s));
     norm2 = s ? vkd_add(g, norm2, part) : part;
+  }
+  vkd_graph_label_pop(g);
+  return norm2;
+}
+
+vkd_tensor optim_update(struct vkd_graph *g, const struct params *p, enum params_kind kind, vkd_tensor hyper,
+                        vkd_tensor loss) {
+  vkd_tensor norm2 = optim_norm2(g, p, kind);
+  vkd_graph_label_push(g, "optim");
+  if (loss.id) { // times 0 it adds nothing, unless it is not finite
+    static const float coef[2] = {1, 0};
+    norm2 = vkd_lincomb(g, vkd_constant(g, "guard", VKD_F32, VKD_SHAPE(2), coef), (vkd_tensor[]){norm2, loss}, 2);
   }
   for (uint32_t s = 0; s < p->trainable_segments; s++) {
     struct vkd_adamw_tensors t = {.p = params_segment(p, g, PARAMS_WEIGHT, s),

@@ -22,6 +22,7 @@ struct step {
   // the update alone, where several passes make a step
   struct vkd_graph *update_graph;
   struct vkd_program *update;
+  vkd_tensor mean_loss; // input [1]: the host has the passes' losses
   double flops;
   int64_t pending[SLOTS]; // step in flight in each slot; 0: none
   double waited;          // seconds
@@ -54,7 +55,8 @@ enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params,
   return gradients(g, params, weights, loss, (vkd_tensor){0}, err);
 }
 
-static enum vkd_status build_pass(struct step *s, int micro, bool recompute, struct vkd_graph **out,
+// trace: nothing comes after the gradients but their norm
+static enum vkd_status build_pass(struct step *s, int micro, bool recompute, bool trace, struct vkd_graph **out,
                                   struct vkd_error *err) {
   enum vkd_status st = vkd_graph_create(out, err);
   if (st != VKD_OK) return st;
@@ -73,9 +75,11 @@ static enum vkd_status build_pass(struct step *s, int micro, bool recompute, str
   st = gradients(g, s->params, weights, s->loss, s->scale, err);
   free(weights);
   if (st != VKD_OK) return st;
-  if (s->passes == 1) {
+  if (trace) {
+    vkd_output(g, optim_norm2(g, s->params, PARAMS_GRAD));
+  } else if (s->passes == 1) {
     s->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
-    s->norm2 = optim_update(g, s->params, PARAMS_GRAD, s->hyper);
+    s->norm2 = optim_update(g, s->params, PARAMS_GRAD, s->hyper, s->loss);
     vkd_output(g, s->norm2);
   } else {
     for (uint32_t k = 0; k < s->params->trainable_segments; k++)
@@ -89,7 +93,8 @@ static enum vkd_status build_update(struct step *s, struct vkd_error *err) {
   if (st != VKD_OK) return st;
   struct vkd_graph *g = s->update_graph;
   s->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
-  s->norm2 = optim_update(g, s->params, PARAMS_GRAD_SUM, s->hyper);
+  s->mean_loss = vkd_input(g, "loss", VKD_F32, VKD_SHAPE(1));
+  s->norm2 = optim_update(g, s->params, PARAMS_GRAD_SUM, s->hyper, s->mean_loss);
   vkd_output(g, s->norm2);
   for (uint32_t k = 0; k < s->params->trainable_segments; k++)
     vkd_zero(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k));
@@ -103,7 +108,7 @@ static bool pass_fits(struct step *s, int micro, bool recompute, uint64_t *need)
            left = caps->memory_budget > used ? caps->memory_budget - used : 0;
   struct vkd_graph *g = NULL;
   struct vkd_plan_info info = {0};
-  enum vkd_status st = build_pass(s, micro, recompute, &g, NULL);
+  enum vkd_status st = build_pass(s, micro, recompute, false, &g, NULL);
   if (st == VKD_OK)
     st =
         vkd_plan_query(&(struct vkd_program_params){.device = s->params->dev, .graph = g, .slots = SLOTS}, &info, NULL);
@@ -182,7 +187,7 @@ static enum vkd_status create(struct step **out, const struct config *config, st
   s->micro = config_micro_batch(config);
   if (config->train.precision == CONFIG_FP16) s->loss_scale.scale = LOSS_SCALE_START;
   struct vkd_error why = {0};
-  enum vkd_status st = build_pass(s, s->micro, params->config.recompute, &s->graph, &why);
+  enum vkd_status st = build_pass(s, s->micro, params->config.recompute, false, &s->graph, &why);
   if (st == VKD_ERR_SHAPE) st = explain_memory(s, &why);
   if (st == VKD_OK && s->passes > 1) st = build_update(s, &why);
   if (st == VKD_OK) st = model_flops(s->graph, &s->flops, &why);
@@ -283,12 +288,9 @@ static void write_scale(struct step *s, int slot, int64_t number) {
 
 // norm2: of the scaled gradients' sum over the passes
 static struct step_result finish(struct step *s, int64_t number, double loss, double norm2) {
-  struct step_result r = {number, loss, sqrt(norm2) / (s->passes * scale_of(s, number)), 0};
-  if (s->scale.id) {
-    r.loss_scale = scale_of(s, number);
-    loss_scale_end(&s->loss_scale, number, !isfinite(norm2));
-  }
-  return r;
+  loss_scale_end(&s->loss_scale, number, !isfinite(norm2));
+  return (struct step_result){number, loss, sqrt(norm2) / (s->passes * scale_of(s, number)),
+                              s->scale.id ? scale_of(s, number) : 0};
 }
 
 static void write_hyper(struct vkd_program *program, int slot, const struct step *s, int64_t number, double lr) {
@@ -345,11 +347,13 @@ static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, 
     st = vkd_program_submit(s->program, slot, err);
   }
   if (st != VKD_OK) return st;
+  float loss = (float)(sum / s->passes);
   write_hyper(s->update, 0, s, number, lr);
+  *(float *)vkd_program_input(s->update, 0, s->mean_loss) = loss;
   st = vkd_program_submit(s->update, 0, err);
   if (st == VKD_OK) st = wait_for(s, s->update, 0, err);
   if (st != VKD_OK) return st;
-  *result = finish(s, number, (float)(sum / s->passes), first_float(s->update, 0, s->norm2));
+  *result = finish(s, number, loss, first_float(s->update, 0, s->norm2));
   return VKD_OK;
 }
 
@@ -358,7 +362,7 @@ enum vkd_status step_submit(struct step *s, int64_t number, double lr, const str
   struct step_draw draw = {s->config, &s->params->config, (uint64_t)s->config->train.seed, (uint64_t)number, true};
   *count = 0;
   if (s->passes > 1) {
-    if (s->scale.id) loss_scale_begin(&s->loss_scale, number);
+    loss_scale_begin(&s->loss_scale, number);
     enum vkd_status st = submit_passes(s, number, lr, &draw, batch, &results[0], err);
     if (st == VKD_OK) *count = 1;
     return st;
@@ -366,7 +370,7 @@ enum vkd_status step_submit(struct step *s, int64_t number, double lr, const str
   int slot = (int)(number % SLOTS);
   enum vkd_status st = collect(s, slot, results, count, err);
   if (st != VKD_OK) return st;
-  if (s->scale.id) loss_scale_begin(&s->loss_scale, number);
+  loss_scale_begin(&s->loss_scale, number);
   step_write_inputs(s->program, slot, &s->in, &draw, batch, 0);
   write_scale(s, slot, number);
   write_hyper(s->program, slot, s, number, lr);
@@ -380,4 +384,26 @@ enum vkd_status step_flush(struct step *s, struct step_result *results, int *cou
   int older = s->pending[0] && (!s->pending[1] || s->pending[0] < s->pending[1]) ? 0 : 1;
   enum vkd_status st = collect(s, older, results, count, err);
   return st == VKD_OK ? collect(s, 1 - older, results, count, err) : st;
+}
+
+enum vkd_status step_trace(struct step *s, const struct step_result *result, const struct data_batch *batch,
+                           struct step_trace *trace, struct vkd_error *err) {
+  struct step_draw draw = {s->config, &s->params->config, (uint64_t)s->config->train.seed, (uint64_t)result->step,
+                           true};
+  *trace = (struct step_trace){0};
+  vkd_program_destroy(&s->program);
+  vkd_program_destroy(&s->update);
+  vkd_graph_destroy(&s->graph);
+  enum vkd_status st = build_pass(s, s->micro, s->params->config.recompute, true, &s->graph, err);
+  if (st == VKD_OK)
+    st = vkd_program_create(
+        &s->program, &(struct vkd_program_params){.device = s->params->dev, .graph = s->graph, .no_reuse = true}, err);
+  for (int pass = 0; pass < s->passes && st == VKD_OK && !trace->found.tensor.id; pass++) {
+    trace->pass = pass;
+    step_write_inputs(s->program, 0, &s->in, &draw, batch, (uint32_t)(pass * s->micro));
+    if (s->scale.id) *(float *)vkd_program_input(s->program, 0, s->scale) = (float)result->loss_scale;
+    st = vkd_program_run(s->program, err);
+    if (st == VKD_OK) st = vkd_program_nonfinite(s->program, &trace->found, err);
+  }
+  return st;
 }

@@ -10,7 +10,7 @@
 
 struct step_result {
   int64_t step;           // from 1
-  double loss, grad_norm; // a norm that is not finite: the step changed nothing
+  double loss, grad_norm; // a norm that is not finite, as where the loss is not: the step changed nothing
   double loss_scale;      // 0: none
 };
 
@@ -33,7 +33,7 @@ enum vkd_status step_settle_micro(struct config *config, struct vkd_device *dev,
 enum vkd_status step_create_plan(struct step **out, const struct config *config, struct params *params,
                                  struct vkd_error *err);
 
-// The state of fp16's loss scaling, which a checkpoint keeps: complete after step_flush().  scale 0: none is used.
+// Skipped steps and the state of fp16's loss scaling, which a checkpoint keeps: complete after step_flush().
 struct loss_scale *step_loss_scale(struct step *step);
 
 double step_flops(const struct step *step); // of one update, as the op table counts, without recomputation
@@ -67,6 +67,16 @@ enum vkd_status step_submit(struct step *step, int64_t number, double lr, const 
                             struct step_result *results, int *count, struct vkd_error *err);
 // Waits for what is in flight.
 enum vkd_status step_flush(struct step *step, struct step_result *results, int *count, struct vkd_error *err);
+
+// Where a step that was skipped, the last one submitted and flushed, lost its numbers: its passes run again, with every
+// tensor kept.  The step can do nothing else afterwards but be destroyed, and neither can programs beside it.
+struct step_trace {
+  struct vkd_nonfinite found; // tensor 0: all was finite
+  int pass;                   // from 0
+};
+// Errors: VKD_ERR_DEVICE_MEMORY where the tensors do not fit all at once.
+enum vkd_status step_trace(struct step *step, const struct step_result *result, const struct data_batch *batch,
+                           struct step_trace *trace, struct vkd_error *err);
 
 // Writes inputs of samples [first, first + batch) of `data` into a program's slot.  step and seed key the draws.
 struct step_draw {

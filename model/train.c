@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "metrics.h"
+#include "skips.h"
 #include "step.h"
 #include "vkd/log.h"
 #include "vkdm/clock.h"
@@ -123,6 +124,8 @@ struct run {
   double tail_sum; // of losses in the last tenth
   int64_t tail_count;
   double last_heldout;
+  struct skips skips;
+  struct step_result last; // the last step told
   double begin;            // clock_seconds() at the call
   double stepping, waited; // seconds in steps after the first, and of them waiting for the device
   struct train_result *result;
@@ -138,19 +141,30 @@ static enum vkd_status add_point(struct train_result *r, int64_t step, double lo
 }
 
 static void note_loss(struct run *r, int64_t step, double loss) {
-  if (step <= r->steps - (r->steps + 9) / 10) return;
+  if (!isfinite(loss) || step <= r->steps - (r->steps + 9) / 10) return;
   r->tail_sum += loss;
   r->tail_count++;
+}
+
+static double number_or_nan(const json_t *line, const char *key) {
+  const json_t *value = json_object_get(line, key);
+  return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
 static void on_kept_line(void *user, const json_t *line) {
   struct run *r = user;
   int64_t step = json_integer_value(json_object_get(line, "step"));
-  const json_t *loss = json_object_get(line, "loss"), *heldout = json_object_get(line, "heldout_loss");
-  if (json_is_number(loss)) note_loss(r, step, json_number_value(loss));
-  if (json_is_number(heldout)) {
-    r->last_heldout = r->result->heldout = json_number_value(heldout);
-    r->result->heldout_zero = json_number_value(json_object_get(line, "heldout_zero"));
+  if (json_object_get(line, "loss")) {
+    struct step_result s = {.step = step,
+                            .loss = number_or_nan(line, "loss"),
+                            .grad_norm = number_or_nan(line, "grad_norm"),
+                            .loss_scale = json_number_value(json_object_get(line, "loss_scale"))};
+    note_loss(r, step, s.loss);
+    skips_note(&r->skips, &s);
+  }
+  if (json_is_number(json_object_get(line, "heldout_loss"))) {
+    r->last_heldout = r->result->heldout = number_or_nan(line, "heldout_loss");
+    r->result->heldout_zero = number_or_nan(line, "heldout_zero");
     add_point(r->result, step, r->last_heldout, NULL);
   }
 }
@@ -158,8 +172,8 @@ static void on_kept_line(void *user, const json_t *line) {
 // ---- start and resume ----------------------------------------------------------------------------------------------
 // Keys that may change between a checkpoint and what goes on from it.
 static bool may_change(const char *key) {
-  static const char *const free_keys[] = {"train.steps", "train.tokens", "train.micro_batch", "data.path",
-                                          "eval.",       "checkpoint.",  "train.base"};
+  static const char *const free_keys[] = {"train.steps", "train.tokens", "train.micro_batch", "train.max_skipped",
+                                          "data.path",   "eval.",        "checkpoint.",       "train.base"};
   for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
     if (strncmp(key, free_keys[i], strlen(free_keys[i])) == 0) return true;
   return false;
@@ -208,12 +222,9 @@ static enum vkd_status restore(struct run *r, const char *path, const struct ckp
                   s->step, r->steps);
   static const enum params_kind kinds[] = {PARAMS_WEIGHT, PARAMS_EMA, PARAMS_M, PARAMS_V};
   for (int i = 0; i < 4 && st == VKD_OK; i++) st = ckpt_load(path, r->params, kinds[i], kinds[i], err);
-  if (st == VKD_OK && step_loss_scale(r->step)->scale > 0) {
-    if (s->loss_scale.scale > 0)
-      *step_loss_scale(r->step) = s->loss_scale;
-    else
-      st = vkd_fail(err, VKD_ERR_INPUT, "%s: loss_scale is missing", path);
-  }
+  if (st == VKD_OK && step_loss_scale(r->step)->scale > 0 && !(s->loss_scale.scale > 0))
+    st = vkd_fail(err, VKD_ERR_INPUT, "%s: loss_scale is missing", path);
+  if (st == VKD_OK) *step_loss_scale(r->step) = s->loss_scale;
   if (st == VKD_OK) r->done = r->saved = s->step;
   return st;
 }
@@ -328,21 +339,27 @@ static void close_run(struct run *r) {
 static enum vkd_status record(struct run *r, const struct step_result *results, int count, struct vkd_error *err) {
   for (int i = 0; i < count && !r->result->diverged; i++) {
     const struct step_result *s = &results[i];
+    bool last = skips_note(&r->skips, s);
     double lr = optim_lr(&r->config, s->step, r->steps);
-    const struct metric values[] = {{"loss", s->loss},
-                                    {"grad_norm", s->grad_norm},
-                                    {"lr", lr},
-                                    {"tokens", (double)s->step * (double)r->result->tokens_per_step},
-                                    {"loss_scale", s->loss_scale},
-                                    {"skipped", !isfinite(s->grad_norm)}};
-    bool scaled = s->loss_scale > 0;
-    enum vkd_status st = metrics_write(r->metrics, s->step, values, scaled ? 6 : 4, err);
+    struct metric values[7] = {{"loss", s->loss},
+                               {"grad_norm", s->grad_norm},
+                               {"lr", lr},
+                               {"tokens", (double)s->step * (double)r->result->tokens_per_step}};
+    int fields = 4;
+    if (s->loss_scale > 0) values[fields++] = (struct metric){"loss_scale", s->loss_scale};
+    values[fields++] = (struct metric){"skipped", skips_is_one(s)};
+    values[fields++] = (struct metric){"non_finite", (double)r->skips.total};
+    enum vkd_status st = metrics_write(r->metrics, s->step, values, fields, err);
     if (st != VKD_OK) return st;
     note_loss(r, s->step, s->loss);
     r->result->steps = s->step;
-    // a gradient that overflows costs a scaled run one step
-    bool lost = !scaled || loss_scale_is_lost(s->loss_scale);
-    r->result->diverged = !isfinite(s->loss) || (lost && !isfinite(s->grad_norm));
+    r->result->non_finite = r->skips.total;
+    r->result->diverged = last;
+    r->last = *s;
+    if (r->skips.in_row && r->skips.first == s->step)
+      vkd_log(VKD_LOG_WARN,
+              "step %" PRId64 ": loss %g, gradient norm %g: the step changes nothing (train.max_skipped %d)", s->step,
+              fabs(s->loss), fabs(s->grad_norm), r->config.train.max_skipped);
     struct train_progress progress = {s->step, r->steps, s->loss, s->grad_norm, lr, r->last_heldout};
     if (r->p->progress) r->p->progress(r->p->user, &progress);
   }
@@ -411,7 +428,8 @@ static enum vkd_status advance(struct run *r, int64_t step, bool drain, struct v
   enum vkd_status st = data_loader_next(r->loader, &batch, err);
   if (st == VKD_OK) st = step_submit(r->step, step, optim_lr(&r->config, step, r->steps), &batch, results, &count, err);
   if (st == VKD_OK) st = record(r, results, count, err);
-  if (st == VKD_OK && drain) st = flush(r, err);
+  // of the last steps in a row none is in flight, so that what they saw is still there
+  if (st == VKD_OK && (drain || r->skips.in_row > 0)) st = flush(r, err);
   double end = clock_seconds();
   if (step == r->done + 1) {
     r->result->start_seconds = end - r->begin;
@@ -436,11 +454,19 @@ static enum vkd_status loop(struct run *r, struct vkd_error *err) {
     if (r->p->stop && r->p->stop(r->p->user)) return stop(r, step - 1, err);
     bool eval = due(step, r->config.eval.every, r->steps), checkpoint = due(step, r->config.checkpoint.every, r->steps);
     // The driver may compile during the first step: it is measured alone.
-    st = advance(r, step, eval || checkpoint || step == r->done + 1, err);
+    st = advance(r, step, eval || checkpoint || step == r->done + 1 || r->skips.most < 3, err);
     if (st == VKD_OK && eval && !r->result->diverged) st = measure(r, step, err);
-    if (st == VKD_OK && checkpoint && !r->p->no_checkpoints && !r->result->diverged) st = save(r, step, err);
+    // What is skipped may be so because of the weights: then the last checkpoint is the better one.
+    checkpoint = checkpoint && !r->p->no_checkpoints && !r->result->diverged;
+    if (st == VKD_OK && checkpoint && (!r->skips.in_row || step == r->steps)) st = save(r, step, err);
   }
   return st == VKD_OK ? flush(r, err) : st;
+}
+
+static void explain(struct run *r) {
+  heldout_destroy(&r->heldout); // its memory lies in the step's
+  skips_explain(&r->skips, r->step, &r->last, &r->config, r->data, r->p->no_checkpoints ? NULL : r->p->run,
+                r->result->why, sizeof r->result->why);
 }
 
 static enum vkd_status write_summary(const struct run *r, struct vkd_error *err) {
@@ -451,14 +477,15 @@ static enum vkd_status write_summary(const struct run *r, struct vkd_error *err)
     json_array_append_new(points,
                           json_pack("{s:I,s:f,s:f,s:f}", "step", (json_int_t)t->points[i].step, "tokens",
                                     t->points[i].tokens, "flops", t->points[i].flops, "loss", t->points[i].loss));
-  json_t *root =
-      json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:I,s:b,s:s,s:o}", "params", (json_int_t)t->params, "steps",
-                (json_int_t)t->steps, "steps_planned", (json_int_t)r->steps, "tokens_per_step",
-                (json_int_t)t->tokens_per_step, "micro_batch", (json_int_t)config_micro_batch(&r->config),
-                "flops_per_step", t->flops_per_step, "start_seconds", t->start_seconds, "seconds", t->seconds,
-                "tokens_per_second", t->tokens_per_second, "device_bytes", (json_int_t)t->device_bytes, "diverged",
-                t->diverged, "device", vkd_device_get_caps(r->p->device)->name, "points", points);
+  json_t *root = json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:I,s:I,s:b,s:s,s:o}", "params", (json_int_t)t->params,
+                           "steps", (json_int_t)t->steps, "steps_planned", (json_int_t)r->steps, "tokens_per_step",
+                           (json_int_t)t->tokens_per_step, "micro_batch", (json_int_t)config_micro_batch(&r->config),
+                           "flops_per_step", t->flops_per_step, "start_seconds", t->start_seconds, "seconds",
+                           t->seconds, "tokens_per_second", t->tokens_per_second, "device_bytes",
+                           (json_int_t)t->device_bytes, "non_finite", (json_int_t)t->non_finite, "diverged",
+                           t->diverged, "device", vkd_device_get_caps(r->p->device)->name, "points", points);
   if (root && isfinite(t->host_share)) json_object_set_new(root, "host_share", json_real(t->host_share));
+  if (root && t->diverged) json_object_set_new(root, "why", json_string(t->why));
   if (root && isfinite(t->loss)) json_object_set_new(root, "loss", json_real(t->loss));
   if (root && isfinite(t->heldout)) json_object_set_new(root, "heldout_loss", json_real(t->heldout));
   if (root && isfinite(t->heldout_zero)) json_object_set_new(root, "heldout_zero", json_real(t->heldout_zero));
@@ -493,11 +520,13 @@ enum vkd_status train_run(const struct train_params *params, struct train_result
                   .last_heldout = NAN,
                   .begin = clock_seconds(),
                   .lock = -1};
+  r.skips.most = r.config.train.max_skipped;
   enum vkd_status st = open_run(&r, err);
   double begin = clock_seconds();
   bool begun = st == VKD_OK;
   if (begun) {
     result->steps = r.done;
+    result->non_finite = r.skips.total;
     st = loop(&r, err);
   }
   if (st == VKD_OK) {
@@ -507,6 +536,7 @@ enum vkd_status train_run(const struct train_params *params, struct train_result
     result->host_share = r.stepping > 0 ? 1 - r.waited / r.stepping : NAN;
     result->loss = r.tail_count ? r.tail_sum / (double)r.tail_count : NAN;
     vkd_device_allocated(params->device, &result->device_bytes);
+    if (result->diverged) explain(&r);
     st = write_summary(&r, err);
   }
   if (st == VKD_OK) st = metrics_close(&r.metrics, err);

@@ -225,7 +225,7 @@ static enum vkd_status build_step(struct verify *v, struct training *t, struct v
   st = step_gradients(g, v->params, weights, t->loss, err);
   free(weights);
   if (st != VKD_OK) return st;
-  optim_update(g, v->params, PARAMS_GRAD, t->hyper);
+  optim_update(g, v->params, PARAMS_GRAD, t->hyper, (vkd_tensor){0});
   return vkd_program_create(&t->program, &(struct vkd_program_params){.device = v->params->dev, .graph = g}, err);
 }
 

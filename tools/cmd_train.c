@@ -62,6 +62,8 @@ static void print_result(const struct train_result *r) {
          r->tokens_per_second / (double)r->tokens_per_step * r->flops_per_step, (double)r->device_bytes / 1048576);
   if (isfinite(r->host_share))
     printf("first step after %.1f s, host %.2g %% of the others\n", r->start_seconds, 100 * r->host_share);
+  if (r->non_finite)
+    printf("%lld steps changed nothing: their loss or gradient was not finite\n", (long long)r->non_finite);
 }
 
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
@@ -93,8 +95,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
     else
       print_result(&result);
     if (result.diverged)
-      st = vkd_fail(err, VKD_ERR_DIVERGED, "%s: the loss was not finite at step %lld; lower train.lr or train.clip",
-                    params.run, (long long)result.steps);
+      st = vkd_fail(err, VKD_ERR_DIVERGED, "%s: %s; lower train.lr or train.clip", params.run, result.why);
   }
   train_result_free(&result);
   vkd_device_destroy(&dev);

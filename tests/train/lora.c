@@ -49,7 +49,7 @@ static enum vkd_status open_trial(struct trial *t, struct vkd_device *dev, enum 
   } else if (use == TRAINING) {
     st = step_gradients(t->graph, t->params, t->weights, t->loss, err);
     *hyper = vkd_input(t->graph, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
-    vkd_output(t->graph, optim_update(t->graph, t->params, PARAMS_GRAD, *hyper));
+    vkd_output(t->graph, optim_update(t->graph, t->params, PARAMS_GRAD, *hyper, t->loss));
   }
   if (st == VKD_OK) st = trial_program(t, dev, err);
   if (st == VKD_OK) fill_inputs(t);

@@ -49,7 +49,7 @@ static enum vkd_status train(struct vkd_device *dev, float *first, float *last, 
     vkd_output(g, loss = objective_loss(g, CONFIG_FLOW, &model, weights, &in, NULL));
     st = step_gradients(g, params, weights, loss, err);
     hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
-    optim_update(g, params, PARAMS_GRAD, hyper);
+    optim_update(g, params, PARAMS_GRAD, hyper, loss);
   }
   if (st == VKD_OK) st = vkd_program_create(&program, &(struct vkd_program_params){.device = dev, .graph = g}, err);
   if (st == VKD_OK) write_inputs(program, &in, hyper);

@@ -20,7 +20,7 @@ struct ckpt_state {
   // Of a run with adapters: what they lie on, as base_load() gave it; NULL, 0 without.  Owned.
   char *base;
   uint64_t base_hash;
-  struct loss_scale loss_scale; // of fp16; scale 0: none
+  struct loss_scale loss_scale; // zeros: none was written
 };
 
 void ckpt_state_free(struct ckpt_state *state);

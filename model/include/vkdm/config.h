@@ -53,8 +53,9 @@ struct config {
     enum config_schedule schedule;
     int64_t warmup; // steps
     double min_lr_ratio, betas[2], eps, weight_decay;
-    double clip; // global gradient norm; 0: none
-    double ema;  // decay; 0: none
+    double clip;     // global gradient norm; 0: none
+    int max_skipped; // steps in a row whose loss or gradient is not finite, after which a run ends
+    double ema;      // decay; 0: none
     enum config_precision precision;
     bool recompute;
     int64_t seed;

@@ -16,7 +16,12 @@ void optim_hyper(const struct optim_settings *s, int64_t step, float *hyper);
 // Learning rate of step `step` (from 1) of `steps`: linear warm-up, then constant or cosine down to min_lr_ratio.
 double optim_lr(const struct config *config, int64_t step, int64_t steps);
 
-// Updates all arenas from the gradients in `kind`; returns the gradients' sum of squares [1].
-vkd_tensor optim_update(struct vkd_graph *g, const struct params *params, enum params_kind kind, vkd_tensor hyper);
+// The sum of squares [1] of the gradients in `kind`.
+vkd_tensor optim_norm2(struct vkd_graph *g, const struct params *params, enum params_kind kind);
+
+// Updates all arenas from the gradients in `kind`; returns their sum of squares [1].  Where that, or loss [1] (empty:
+// none), is not finite, nothing changes, and what is returned is not finite.
+vkd_tensor optim_update(struct vkd_graph *g, const struct params *params, enum params_kind kind, vkd_tensor hyper,
+                        vkd_tensor loss);
 
 #endif

@@ -43,9 +43,11 @@ struct train_result {
   double start_seconds;       // from the call to the first step's result: data, plans, pipelines, and that step
   double host_share;          // of the time in later steps: spent on batches, inputs, submits and metrics; NaN: none
   uint64_t device_bytes;      // peak
-  bool diverged;              // a loss was not finite: training stopped at `steps`
+  int64_t non_finite;         // steps whose loss or gradient was not finite, which changed nothing
+  bool diverged;              // train.max_skipped of them in a row, or such a held-out loss: it stopped at `steps`
   bool stopped;               // ended by train_params.stop, at `steps`
   int64_t saved;              // step of the newest checkpoint; 0: none
+  char why[640];              // it diverged: steps, the first tensor, the checkpoint that is left
   struct train_point *points; // [point_count], freed by train_result_free()
   int point_count;
 };

@@ -9,7 +9,7 @@ struct vkd_program_params {
   struct vkd_device *device;
   struct vkd_graph *graph; // outlives the program
   int slots;               // runs in flight, each with its own inputs and outputs; 0: 1
-  bool no_reuse;           // give every tensor its own storage (tests: planned = unplanned)
+  bool no_reuse;           // give every tensor its own storage (vkd_program_nonfinite(); tests: planned = unplanned)
   // Another program of the device, which outlives this one: its temporaries' memory is used where it is large enough.
   // Programs run one after another, so neither may need what the other leaves there.
   struct vkd_program *beside;
@@ -48,5 +48,15 @@ enum vkd_status vkd_program_submit(struct vkd_program *program, int slot, struct
 enum vkd_status vkd_program_wait(struct vkd_program *program, int slot, struct vkd_error *err);
 // submit + wait on slot 0
 enum vkd_status vkd_program_run(struct vkd_program *program, struct vkd_error *err);
+
+// The first tensor in the order of the nodes that holds numbers that are not finite, after a run of a program made with
+// no_reuse.  What a kernel hands on without storing it is not seen: what it ends in is.
+struct vkd_nonfinite {
+  vkd_tensor tensor;            // 0: all is finite
+  bool leaf;                    // an input or a bound tensor, else what a node computes
+  const char *op, *name;        // name: of a leaf, else the node's label; both live as long as the graph
+  uint64_t count, numel, first; // numbers that are not finite, of how many, index of the first
+};
+enum vkd_status vkd_program_nonfinite(struct vkd_program *program, struct vkd_nonfinite *out, struct vkd_error *err);
 
 #endif
