@@ -34,7 +34,7 @@ static bool is_written(const struct vkd_program *p, const struct vkd_buffer *buf
   for (uint32_t i = 0; i < g->node_count; i++) {
     const struct vkd_node *n = &g->nodes[i];
     for (int o = 0; o < n->nout; o++)
-      if (!(vkd__ops[n->op].flags & VKD_OP_LEAF) && buffer_of(p, n->out[o].id) == buffer) return true;
+      if (!(vkd__ops[n->op].flags & (VKD_OP_LEAF | VKD_OP_VIEW)) && buffer_of(p, n->out[o].id) == buffer) return true;
     for (int k = 0; k < n->nin; k++)
       if ((vkd__ops[n->op].writes >> k & 1) && buffer_of(p, n->in[k].id) == buffer) return true;
   }

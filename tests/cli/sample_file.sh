@@ -23,6 +23,9 @@ draw() {
   note $? "sample $*: $(cat err)"
 }
 draw run.safetensors run
+draw again.safetensors run
+cmp -s run.safetensors again.safetensors
+note $? "the same seed gives other samples"
 for naming in wan comfyui diffusers; do
   "$vkdit" convert run -o model.safetensors --naming $naming -q > out 2> err
   note $? "convert run --naming $naming: $(cat err)"
