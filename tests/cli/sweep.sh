@@ -106,11 +106,8 @@ note $? "diverging: $(cat "$folder/out")"
 [ "$(awk -F, '$9 == 1 { print $10 }' "$folder/d/runs.csv" | sort -u | tr '\n' ' ')" = "large-lr100 small-lr100 " ]
 note $? "diverged=1: $(cat "$folder/d/runs.csv")"
 
-grep -q '"why": "no finite loss' "$folder/d/runs/small-lr100/summary.json"
+grep -q '"why": "the held-out loss is not finite at step .*first in' "$folder/d/runs/small-lr100/summary.json"
 note $? "diverged, but why? $(cat "$folder/d/runs/small-lr100/summary.json")"
-"$vkdit" fit "$folder/d" -o "$folder/law" --bootstrap 0 >"$folder/out" 2>&1
-grep -q "left out: marked diverged=1 in the table" "$folder/out" || grep -q "determine no joint law" "$folder/out"
-note $? "fit of a table with diverged runs: $(cat "$folder/out")"
 "$vkdit" sweep "$folder/hot.yaml" -o "$folder/e" -q --workers 2 train.weight_decay=100 >"$folder/out" 2>&1
 cmp "$folder/d/runs.csv" "$folder/e/runs.csv"
 note $? "workers make another table of diverging runs"
