@@ -1,7 +1,7 @@
 #!/bin/bash
 # matrix.sh [--fast] [DRIVER...]: the self-test and the training tests on every Vulkan driver that a machine without a GPU can load,
 # and every kernel compiled for GPUs that are not there; one table at the end.  Run by `./dev matrix`, which has built build/release.
-# --fast: a few ops and one training test on each driver that runs, one card that is compiled for.
+# --fast: a few ops and two training tests on each driver that runs.
 # Exit status: 0 when every line says pass.
 set -euo pipefail
 
