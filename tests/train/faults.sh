@@ -39,7 +39,7 @@ check_run() { # check_run same|whole WHAT
   if said=$($1 2>&1); then note 0 ""; else fail "$2: $said $(ls -A "$run/checkpoints")"; fi
 }
 
-injected=0 through=0 ended=0 refused=0
+injected=0 through=0 ended=0 refused=0 turn=0
 inject() { # inject NAME KIND K BASE: BASE is the folder to start from, - none
   local what status
   what="$1, $2 at call $3 ($(sed -n "$3p" "$1.log"))"
@@ -64,7 +64,7 @@ inject() { # inject NAME KIND K BASE: BASE is the folder to start from, - none
 
 # scenario NAME BASE
 scenario() {
-  local calls k kind turn=0 step
+  local calls k kind step
   rm -rf "$run" log
   if [ "$2" != - ]; then cp -a "$2" "$run"; fi
   faulty none 0 --resume || fail "$1, undisturbed: $(cat err)"
@@ -97,5 +97,5 @@ truncate -s 100 damaged/checkpoints/step-000000003/v.safetensors
 scenario damaged damaged
 
 echo "$injected faults: $ended ended the process, $refused the run with a message, $through did no harm"
-check "faults that are none" eval "[ $ended -gt 3 ] && [ $refused -gt 3 ]"
-finish 40
+check "faults that are none" eval "[ $ended -gt 0 ] && [ $refused -gt 0 ]"
+finish
