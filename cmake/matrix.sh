@@ -59,7 +59,7 @@ step() {
   log=$out/${name/\//-}.${what// /-}.txt
   "$@" > "$log" 2>&1 || status=$?
   if [ $status = 0 ]; then
-    row "$name" "$what" pass $((SECONDS - begin)) "$(grep -E 'cases on|tests passed|pipelines' "$log" | tail -n 1)"
+    row "$name" "$what" pass $((SECONDS - begin)) "$(grep -E '^PASS:|tests passed|pipelines of' "$log" | tail -n 1)"
   else
     failed=1
     row "$name" "$what" FAIL $((SECONDS - begin)) "status $status, $log: $(grep -v '^$' "$log" | tail -n 1)"
