@@ -9,6 +9,7 @@
 #include "device_internal.h"
 #include "plan.h"
 #include "record.h"
+#include "selftest_plan.h"
 #include "spirv_shared.h"
 #include "vkd/selftest.h"
 
@@ -36,8 +37,7 @@ enum vkd_status vkd_compile_create(struct vkd_compile **out, struct vkd_device *
   set->caps_count = 1;
   if (dev->caps.kind == VKD_DEVICE_SOFTWARE) {
     set->caps[1] = set->caps[0];
-    set->caps[1].kind = VKD_DEVICE_OTHER;
-    set->caps[1].cpu_lanes = false;
+    vkd__test_caps(&set->caps[1], &(struct vkd_test_way){.as_gpu = true});
     set->caps_count = 2;
   }
   enum vkd_status st = vkd_device_create(&set->planner, &(struct vkd_device_params){.fake = &set->caps[0]}, err);
