@@ -17,7 +17,8 @@ struct operand {
 };
 struct operands {
   struct operand a, b;
-  bool swapped; // of the transposed product
+  bool swapped;        // of the transposed product
+  uint64_t rows, cols; // of a tile
 };
 
 static uint64_t bytes_of(const struct operand *o) {
@@ -42,8 +43,11 @@ static struct operands operands_of(const struct vkd_graph *g, const struct vkd_n
   // operand
   bool swapped = !y.by_step && d.m <= PANEL_COLS && d.m < d.n;
   struct operands o = {.a = swapped ? y : x, .b = swapped ? x : y, .swapped = swapped};
+  bool few = o.b.count <= LANES; // half of a usual tile's lanes would idle
+  o.rows = few ? 2 * PANEL_ROWS : PANEL_ROWS;
+  o.cols = few ? LANES : PANEL_COLS;
   o.a.width = 2 * PANEL_ROWS;
-  o.b.width = PANEL_COLS;
+  o.b.width = o.cols;
   choose(g, &o.a, true);
   choose(g, &o.b, false);
   return o;
@@ -94,12 +98,13 @@ void matmul_simd_lower(struct vkd_lower *l, const struct vkd_node *node) {
   struct matmul_push push = vkd__matmul_push(l, node);
   push.a = address_of(l, &o.a, 0);
   push.b = address_of(l, &o.b, bytes_of(&o.a));
-  bool whole = !o.swapped && push.m % PANEL_ROWS == 0 && push.n % PANEL_COLS == 0;
-  uint64_t rows = (uint64_t)o.a.count, cols = (uint64_t)o.b.count;
-  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = ROUNDED(l, matmul_panels),
+  bool few = o.cols == LANES;
+  bool whole = o.swapped ? few && push.n % LANES == 0 : push.m % o.rows == 0 && push.n % o.cols == 0;
+  uint64_t tiles = vkd__groups((uint64_t)o.a.count, o.rows) * vkd__groups((uint64_t)o.b.count, o.cols);
+  vkd__dispatch(l, &(struct vkd_dispatch){.kernel = few ? ROUNDED(l, matmul_panels_few) : ROUNDED(l, matmul_panels),
                                           .push = &push,
                                           .push_size = sizeof push,
                                           .spec = {LANES, o.a.form, vkd__matmul_ending(l), whole, o.swapped},
                                           .spec_count = 5,
-                                          .groups = {vkd__groups(rows, PANEL_ROWS) * vkd__groups(cols, PANEL_COLS)}});
+                                          .groups = {tiles}});
 }
