@@ -10,38 +10,30 @@
 layout(constant_id = 0) const uint LANES = 8;
 layout(constant_id = 1) const uint TA = 0;
 layout(constant_id = 2) const uint TB = 0;
-const uint ROWS = BCAST_ROWS, COLS = BCAST_COLS;
+const uint ROWS = BCAST_ROWS, COLS = BCAST_COLS, LOADS = (ROWS + LANES - 1) / LANES;
 shared float sums[ROWS * COLS * LANES];
 
 void main() {
   uint row_tiles = (p.m + ROWS - 1) / ROWS, row0 = flat_group() % row_tiles * ROWS;
   uint col0 = flat_group() / row_tiles * (COLS * LANES), lane = gl_SubgroupInvocationID;
   if (col0 >= p.n) return;
-  uint step_a = TA != 0 ? p.m : 1, step_b = TB != 0 ? 1 : p.n, at_a[ROWS], at_b[COLS]; // indices of a step of k
+  uint step_a = TA != 0 ? p.m : 1, step_b = TB != 0 ? 1 : p.n, at_a[LOADS], at_b[COLS]; // indices of a step of k
   float acc[ROWS][COLS];
   [[unroll]] for (uint j = 0; j < COLS; j++) at_b[j] = min(col0 + j * LANES + lane, p.n - 1) * (TB != 0 ? p.k : 1);
+  [[unroll]] for (uint l = 0; l < LOADS; l++) at_a[l] = min(row0 + l * LANES + lane, p.m - 1) * (TA != 0 ? 1 : p.k);
   [[unroll]] for (uint i = 0; i < ROWS; i++) {
-    at_a[i] = min(row0 + i, p.m - 1) * (TA != 0 ? 1 : p.k);
     [[unroll]] for (uint j = 0; j < COLS; j++) acc[i][j] = 0.0;
   }
   uint k = 0;
-  do {
-    float a[ROWS]; // of step k + lane
-    uint ahead = min(k + lane, p.k - 1) * step_a, last = min(LANES, p.k - k), s = 0;
-    [[unroll]] for (uint i = 0; i < ROWS; i++) a[i] = operand(p.a, at_a[i] + ahead);
-    [[dont_unroll]] do {
-      float b[COLS];
-      [[unroll]] for (uint j = 0; j < COLS; j++) {
-        b[j] = operand(p.b, at_b[j]);
-        at_b[j] += step_b;
-      }
-      [[unroll]] for (uint i = 0; i < ROWS; i++) {
-        float x = subgroupBroadcast(a[i], s);
-        [[unroll]] for (uint j = 0; j < COLS; j++) acc[i][j] = fma(x, b[j], acc[i][j]);
-      }
-      s++;
-    } while (s < last);
-    k += LANES;
+  [[dont_unroll]] do {
+    float a[LOADS], b[COLS]; // a: a row to each lane
+    [[unroll]] for (uint l = 0; l < LOADS; l++) a[l] = operand(p.a, at_a[l] + k * step_a);
+    [[unroll]] for (uint j = 0; j < COLS; j++) b[j] = operand(p.b, at_b[j] + k * step_b);
+    [[unroll]] for (uint i = 0; i < ROWS; i++) {
+      float x = subgroupBroadcast(a[i / LANES], i % LANES);
+      [[unroll]] for (uint j = 0; j < COLS; j++) acc[i][j] = fma(x, b[j], acc[i][j]);
+    }
+    k++;
   } while (k < p.k);
   // through shared memory, so that there is one store() to compile
   [[unroll]] for (uint i = 0; i < ROWS; i++) {
