@@ -10,7 +10,12 @@
 layout(constant_id = 0) const uint LANES = 8;
 layout(constant_id = 1) const uint TA = 0;
 layout(constant_id = 2) const uint TB = 0;
-const uint ROWS = BCAST_ROWS, COLS = BCAST_COLS, LOADS = (ROWS + LANES - 1) / LANES;
+#ifdef FEW
+const uint ROWS = BCAST_FEW_ROWS, COLS = BCAST_FEW_COLS;
+#else
+const uint ROWS = BCAST_ROWS, COLS = BCAST_COLS;
+#endif
+const uint LOADS = (ROWS + LANES - 1) / LANES;
 shared float sums[ROWS * COLS * LANES];
 
 void main() {

@@ -18,12 +18,15 @@ void matmul_bcast_lower(struct vkd_lower *l, const struct vkd_node *node) {
   struct matmul_push push = vkd__matmul_push(l, node);
   push.a = vkd__read(l, node->in[0]);
   push.b = vkd__read(l, node->in[1]);
-  uint64_t tiles = vkd__groups(push.m, BCAST_ROWS) * vkd__groups(push.n, BCAST_COLS * lanes);
-  vkd__dispatch(l,
-                &(struct vkd_dispatch){.kernel = KERNEL_OF(vkd__matmul_dtype(vkd__lower_graph(l), node), matmul_bcast),
-                                       .push = &push,
-                                       .push_size = sizeof push,
-                                       .spec = {lanes, node->p.matmul.ta, node->p.matmul.tb, vkd__matmul_ending(l)},
-                                       .spec_count = 4,
-                                       .groups = {tiles}});
+  bool few = push.m <= BCAST_FEW_ROWS;
+  uint64_t tiles = vkd__groups(push.m, few ? BCAST_FEW_ROWS : BCAST_ROWS) *
+                   vkd__groups(push.n, (few ? BCAST_FEW_COLS : BCAST_COLS) * lanes);
+  enum vkd_dtype dtype = vkd__matmul_dtype(vkd__lower_graph(l), node);
+  vkd__dispatch(
+      l, &(struct vkd_dispatch){.kernel = few ? KERNEL_OF(dtype, matmul_bcast_few) : KERNEL_OF(dtype, matmul_bcast),
+                                .push = &push,
+                                .push_size = sizeof push,
+                                .spec = {lanes, node->p.matmul.ta, node->p.matmul.tb, vkd__matmul_ending(l)},
+                                .spec_count = 4,
+                                .groups = {tiles}});
 }

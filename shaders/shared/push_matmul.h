@@ -27,9 +27,11 @@ struct matmul_push {
 #define MATMUL_PANELS 0
 #define MATMUL_ROWS 1
 
-// Outputs of a lane of matmul_bcast.comp.
+// Outputs of a lane of matmul_bcast.comp, also where there are few rows.
 #define BCAST_ROWS 24
 #define BCAST_COLS 3
+#define BCAST_FEW_ROWS 8
+#define BCAST_FEW_COLS 8
 
 // y [panels, k, width] of x [k, count] or [count, k]
 struct pack_push {
