@@ -31,6 +31,7 @@
 // Each in the order of its enum.
 static const char *const families[] = {"cross_dit", "dit", NULL};
 static const char *const codecs[] = {"pixel", "haar", NULL};
+static const char *const scenes[] = {"plain", "rich", NULL};
 static const char *const objectives[] = {
 #define OBJECTIVE(ID, name, ...) #name,
 #include "vkdm/objective.def"
@@ -58,6 +59,8 @@ const struct config_field config_fields[] = {
 
     TEXT("data.path", data.path, "", "a .vkd file; wins over synthetic"),
     BOOL("data.synthetic", data.synthetic, "false", "train on the built-in moving shapes"),
+    ENUM("data.scene", data.scene, "plain", scenes,
+         "synthetic: plain: one shape; rich: patterned shapes that hide each other, under a moving camera"),
     INT("data.count", data.count, "256", 1, 100000000, "synthetic: number of clips"),
     INT("data.classes", data.classes, "12", 1, 12, "synthetic: number of classes"),
     INT("data.frames", data.frames, "8", 1, 16384, "synthetic: frames per clip"),
@@ -92,7 +95,8 @@ const struct config_field config_fields[] = {
     INT("train.max_skipped", train.max_skipped, "10", 1, 1000000,
         "steps in a row without a finite loss and gradient, which change nothing, after which a run ends"),
     REAL("train.ema", train.ema, "0.999", 0, 0.9999999, "decay of the averaged weights, which sampling uses; 0: none"),
-    ENUM("train.precision", train.precision, "fp32", precisions, "operands of products and attention in the blocks; all else is fp32"),
+    ENUM("train.precision", train.precision, "fp32", precisions,
+         "operands of products and attention in the blocks; all else is fp32"),
     BOOL("train.recompute", train.recompute, "false", "recompute blocks in the backward pass, to save memory"),
     LONG("train.seed", train.seed, "0", 0, BIG, "of the initial weights, noise and order of the clips"),
     REAL("train.cond_drop", train.cond_drop, "0.1", 0, 1, "share of samples without label and text, for guidance"),

@@ -137,7 +137,7 @@ static enum vkd_status add_synthetic(struct build *b, struct vkd_error *err) {
   enum vkd_status status = VKD_OK;
   b->expected = b->p.count;
   for (uint32_t i = 0; i < b->p.count && status == VKD_OK; i++) {
-    uint32_t label = synthetic_clip(b->p.seed, i, b->p.classes, b->p.frames, b->p.height, b->p.width, b->clip);
+    uint32_t label = synthetic_clip(b->p.scene, b->p.seed, i, b->p.classes, b->p.frames, b->p.height, b->p.width, b->clip);
     status = build_add_clip(b, b->clip, "synthetic", NULL, 0, i, (int32_t)label, err);
   }
   return status;

@@ -100,7 +100,8 @@ enum vkd_status train_open_data(const struct config *c, const char *synthetic_pa
       .holdout = c->data.holdout,
       .seed = (uint64_t)c->data.seed,
       .count = (uint32_t)c->data.count,
-      .classes = (uint32_t)c->data.classes};
+      .classes = (uint32_t)c->data.classes,
+      .scene = c->data.scene};
   if (!fileio_is_file(synthetic_path)) st = data_build(&build, err);
   return st == VKD_OK ? dataset_open(synthetic_path, out, err) : st;
 }

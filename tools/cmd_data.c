@@ -87,6 +87,11 @@ static const struct cmd_opt opts[] = {
      .min = 1,
      .max = 12,
      .help = "synthetic classes: 3 shapes, then 4 directions of them"},
+    {.name = "scene",
+     .kind = CMD_STRING,
+     .metavar = "NAME",
+     .fallback = "plain",
+     .help = "synthetic: plain, one shape; or rich, patterned shapes that hide each other, under a moving camera"},
     {.name = "level",
      .kind = CMD_INT,
      .metavar = "N",
@@ -140,7 +145,7 @@ static enum vkd_status print_summary(const char *path, struct vkd_error *err) {
 static enum vkd_status build(const struct cmd_args *args, struct vkd_error *err) {
   // Static, since the bar is redrawn around the error's line after this returns.
   static struct build_progress progress;
-  const char *codec = cmd_string(args, "codec");
+  const char *codec = cmd_string(args, "codec"), *scene = cmd_string(args, "scene");
   int height = 0, width = 0;
   cmd_size(args, "size", &height, &width);
   struct data_build_params p = {.sources = args->pos + 1,
@@ -159,12 +164,15 @@ static enum vkd_status build(const struct cmd_args *args, struct vkd_error *err)
                                 .seed = (uint64_t)cmd_int(args, "seed"),
                                 .count = (uint32_t)cmd_int(args, "count"),
                                 .classes = (uint32_t)cmd_int(args, "classes"),
+                                .scene = strcmp(scene, "rich") ? SYNTHETIC_PLAIN : SYNTHETIC_RICH,
                                 .level = (int)cmd_int(args, "level"),
                                 .progress = show_progress,
                                 .user = &progress};
   if (!p.output) return vkd_fail(err, VKD_ERR_USAGE, "data build: name the output with -o FILE.vkd");
   if (strcmp(codec, "pixel") && strcmp(codec, "haar"))
     return vkd_fail(err, VKD_ERR_USAGE, "--codec %s: must be pixel or haar", codec);
+  if (strcmp(scene, "plain") && strcmp(scene, "rich"))
+    return vkd_fail(err, VKD_ERR_USAGE, "--scene %s: must be plain or rich", scene);
   enum vkd_status status = parse_levels(args, &p.levels_t, &p.levels_s, err);
   if (!status) status = data_build(&p, err);
   if (status) return status;

@@ -75,7 +75,7 @@ static void synthetic_set(void) {
   static float latent[sizeof want];
   double sum[24] = {0}, squares[24] = {0};
   for (uint32_t i = 0; i < 60; i++) {
-    uint32_t label = synthetic_clip(5, i, 12, 4, 16, 24, want);
+    uint32_t label = synthetic_clip(SYNTHETIC_PLAIN, 5, i, 12, 4, 16, 24, want);
     struct vkd_error err = {0};
     CHECK(dataset_read_raw(d, i, got, &err) == VKD_OK && !memcmp(want, got, sizeof want), "clip %u %s", i, err.what);
     CHECK(dataset_get_clip(d, i).label == (int32_t)label, "label of clip %u", i);

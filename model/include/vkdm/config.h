@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "vkd/status.h"
+#include "vkdm/synthetic.h"
 
 enum config_family { CONFIG_CROSS_DIT, CONFIG_DIT };
 enum config_codec { CONFIG_PIXEL, CONFIG_HAAR };
@@ -34,8 +35,9 @@ struct config {
   struct {
     char path[CONFIG_TEXT_MAX]; // of a .vkd; wins over synthetic
     bool synthetic;             // the built-in moving shapes, as the fields below say
-    int count, classes;         // clips and classes of the synthetic set
-    int frames, size[2];        // [height, width] in pixels
+    enum synthetic_scene scene; // of the synthetic set, as its clips and classes
+    int count, classes;
+    int frames, size[2]; // [height, width] in pixels
     enum config_codec codec;
     int levels_t, levels_s; // of haar; CONFIG_AUTO: 1, or 0 where the size is odd
     int latent[4];          // C, T, H, W where there are no data; 0: as frames, size and codec give

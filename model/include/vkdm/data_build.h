@@ -3,6 +3,7 @@
 #define VKDM_DATA_BUILD_H
 
 #include "vkdm/latent.h"
+#include "vkdm/synthetic.h"
 
 enum { DATA_AUTO = 0xffffffff };
 
@@ -23,6 +24,7 @@ struct data_build_params {
   double holdout;              // share of clips held out, 0 <= x < 1; below 0: 0.1
   uint64_t seed;               // of the split, and of the synthetic clips
   uint32_t count, classes;     // synthetic [256 clips, 12 classes]
+  enum synthetic_scene scene;  // synthetic [plain]
   int level;                   // zstd level [6]
   void (*progress)(void *user, const char *source, uint64_t clips_done,
                    uint64_t clips_expected); // expected 0: not known
