@@ -115,45 +115,56 @@ done:
 }
 
 // ---- runs.csv ------------------------------------------------------------------------------------------------------
-static void print_rows(FILE *out, const struct sweep *sweep, const struct sweep_cell *cell,
-                       const struct train_result *r, int *index) {
-  const struct config *c = &cell->config;
-  int count = sweep_rows(sweep, cell, r, index);
+static void print_row(FILE *out, const struct sweep_part *part, const struct sweep_cell *cell,
+                      const struct train_result *r, const struct train_point *p, bool diverged) {
   char lr[64];
-  if (config_get(c, "train.lr", lr, sizeof lr, NULL)) snprintf(lr, sizeof lr, "%.17g", c->train.lr);
-  for (int k = 0; k < count; k++) {
-    const struct train_point *p = &r->points[index[k]];
-    fprintf(out, "%" PRId64 ",%.17g,", cell->params, p->tokens);
-    if (isfinite(p->loss)) fprintf(out, "%.17g", p->loss);
-    fprintf(out, ",%.17g,%" PRId64 ",%s,%" PRId64 ",%" PRId64 ",%d,%s,%" PRId64 "\n", p->flops, r->tokens_per_step, lr,
-            c->train.seed, p->step, r->diverged, cell->name, r->params);
-  }
-  if (r->diverged && (!r->point_count || r->points[r->point_count - 1].step < r->steps)) // where it ended
-    fprintf(out, "%" PRId64 ",%.17g,,%.17g,%" PRId64 ",%s,%" PRId64 ",%" PRId64 ",1,%s,%" PRId64 "\n", cell->params,
-            (double)r->steps * (double)r->tokens_per_step, (double)r->steps * r->flops_per_step, r->tokens_per_step, lr,
-            c->train.seed, r->steps, cell->name, r->params);
+  if (config_get(&cell->config, "train.lr", lr, sizeof lr, NULL))
+    snprintf(lr, sizeof lr, "%.17g", cell->config.train.lr);
+  fprintf(out, "%" PRId64 ",%.17g,", cell->params, p->tokens);
+  if (isfinite(p->loss)) fprintf(out, "%.17g", p->loss);
+  fprintf(out, ",%.17g,%" PRId64 ",%s,%" PRId64 ",%" PRId64 ",%d,%s%s%s,%" PRId64 "\n", p->flops, r->tokens_per_step,
+          lr, cell->config.train.seed, p->step, diverged, part->name ? part->name : "", part->name ? "/" : "",
+          cell->name, r->params);
 }
 
-static enum vkd_status write_csv(const struct sweep_job *job, struct vkd_error *err) {
+static void print_rows(FILE *out, const struct sweep_part *part, const struct sweep_cell *cell,
+                       const struct train_result *r, int *index) {
+  int count = sweep_rows(part->sweep, cell, r, index);
+  for (int k = 0; k < count; k++) print_row(out, part, cell, r, &r->points[index[k]], r->diverged);
+  const struct train_point end = {r->steps, (double)r->steps * (double)r->tokens_per_step,
+                                  (double)r->steps * r->flops_per_step, NAN};
+  if (r->diverged && (!r->point_count || r->points[r->point_count - 1].step < r->steps))
+    print_row(out, part, cell, r, &end, true);
+}
+
+enum vkd_status sweep_write_table(const char *path, const struct sweep_part *parts, int count, struct vkd_error *err) {
   struct fileio f = {0};
-  char *path = fileio_join(job->p->folder, "runs.csv");
-  int most = 1, *index = NULL;
-  enum vkd_status status = VKD_OK;
-  for (int i = 0; i < job->sweep->count; i++)
-    if (job->outcomes[i].done && job->outcomes[i].result.point_count > most) most = job->outcomes[i].result.point_count;
-  index = calloc((size_t)most, sizeof *index);
-  if (!path || !index) {
-    status = no_memory("runs.csv", err);
-    goto done;
-  }
-  if ((status = fileio_begin(&f, path, err))) goto done;
+  int most = 1;
+  for (int k = 0; k < count; k++)
+    for (int i = 0; i < parts[k].sweep->count; i++) {
+      const struct sweep_outcome *o = &parts[k].outcomes[i];
+      if (o->done && o->result.point_count > most) most = o->result.point_count;
+    }
+  int *index = calloc((size_t)most, sizeof *index);
+  if (!index) return no_memory(path, err);
+  enum vkd_status status = fileio_begin(&f, path, err);
+  if (status) goto done;
   fputs("params,tokens,loss,flops,batch_tokens,lr,seed,steps,diverged,run,params_all\n", f.stream);
-  for (int i = 0; i < job->sweep->count; i++)
-    if (job->outcomes[i].done) print_rows(f.stream, job->sweep, &job->sweep->cells[i], &job->outcomes[i].result, index);
+  for (int k = 0; k < count; k++)
+    for (int i = 0; i < parts[k].sweep->count; i++)
+      if (parts[k].outcomes[i].done)
+        print_rows(f.stream, &parts[k], &parts[k].sweep->cells[i], &parts[k].outcomes[i].result, index);
   status = fileio_commit(&f, err);
 done:
   fileio_abort(&f);
   free(index);
+  return status;
+}
+
+static enum vkd_status write_csv(const struct sweep_job *job, struct vkd_error *err) {
+  const struct sweep_part part = {NULL, job->sweep, job->outcomes};
+  char *path = fileio_join(job->p->folder, "runs.csv");
+  enum vkd_status status = path ? sweep_write_table(path, &part, 1, err) : no_memory("runs.csv", err);
   free(path);
   return status;
 }

@@ -10,7 +10,8 @@
 
 enum { MAX_AXES = 16 };
 
-static const char *const own_keys[] = {"base", "grid", "tune", "rows", "samples", NULL};
+static const char *const own_keys[] = {"base", "grid",    "tune",    "seeds", "around",
+                                       "rows", "holdout", "samples", "next",  NULL};
 enum { OWN_KEYS = sizeof own_keys / sizeof *own_keys - 1 };
 
 struct table {
@@ -125,15 +126,18 @@ static enum vkd_status read_numbers(const struct table *t, const char *section, 
 }
 
 static enum vkd_status read_settings(struct table *t, struct vkd_error *err) {
-  double rows = 0, samples = 8, steps = 50;
+  double rows = 0, samples = 8, steps = 50, next = 0;
   struct sweep *s = t->out;
   s->rows_from = 0;
   s->samples.cfg = 1;
   const struct number of_rows[] = {{"count", 0, 1e6, true, &rows}, {"from", 0, 1, false, &s->rows_from}};
   const struct number of_samples[] = {
       {"count", 1, 64, true, &samples}, {"steps", 1, 10000, true, &steps}, {"cfg", 0, 100, false, &s->samples.cfg}};
+  const struct number of_next[] = {{"runs", 1, 64, true, &next}, {"flops", 1, 1e30, false, &s->next.flops}};
   enum vkd_status status = read_numbers(t, "rows", of_rows, 2, err);
   if (!status) status = read_numbers(t, "samples", of_samples, 3, err);
+  if (!status) status = read_numbers(t, "next", of_next, 2, err);
+  s->next.runs = (int)next;
   s->rows = (int)rows;
   s->samples.count = (int)samples;
   s->samples.steps = (int)steps;
@@ -315,4 +319,27 @@ enum vkd_status sweep_parse(const struct sweep_source *source, struct sweep *out
 void sweep_free(struct sweep *sweep) {
   free(sweep->cells);
   *sweep = (struct sweep){0};
+}
+
+// Only looks.
+struct look {
+  const char *grid;
+  bool found;
+};
+
+static enum vkd_status look_for(const char *name, yaml_document_t *document, void *user, struct vkd_error *err) {
+  struct look *look = user;
+  const yaml_node_t *root = yaml_document_get_root_node(document);
+  (void)name, (void)err;
+  if (!root || root->type != YAML_MAPPING_NODE) return VKD_OK;
+  for (yaml_node_pair_t *p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top; p++) {
+    const char *key = config__scalar(yaml_document_get_node(document, p->key));
+    look->found |= key && !strcmp(key, look->grid);
+  }
+  return VKD_OK;
+}
+
+bool sweep_has_grid(const char *text, size_t size, const char *grid) {
+  struct look look = {.grid = grid};
+  return !config__parse_yaml("", text, size, look_for, &look, NULL) && look.found;
 }

@@ -11,7 +11,6 @@
 #include "vkd/log.h"
 #include "vkdm/fileio.h"
 
-#define BOOTSTRAP 400
 #define SAMPLE_WORK_SHARE 0.02 // of the bar: samples, fit and report
 
 static const struct cmd_opt opts[] = {
@@ -21,21 +20,13 @@ static const struct cmd_opt opts[] = {
 };
 
 // ---- stages --------------------------------------------------------------------------------------------------------
-static bool has_tune(const struct reproduce *r) {
-  return r->file.text && (strstr(r->file.text, "\ntune:") || !strncmp(r->file.text, "tune:", 5));
-}
-
-static enum vkd_status load(struct reproduce *r, const char *name, const char *const *overrides, size_t count,
-                            struct vkd_error *err) {
+static enum vkd_status load(struct reproduce *r, const char *name, struct vkd_error *err) {
   char builtin[128];
   snprintf(builtin, sizeof builtin, "reproduce-%.100s", name);
   r->name = name;
-  const char *file = config_arg_is_path(name) ? name : builtin;
-  enum vkd_status status = sweep_file_load(file, &r->file, err);
+  enum vkd_status status = sweep_file_load(config_arg_is_path(name) ? name : builtin, &r->file, err);
   r->file.name = name; // the local buffer ends here
-  if (!status) status = sweep_file_parse(&r->file, "grid", overrides, count, &r->grid, err);
-  if (!status && has_tune(r)) status = sweep_file_parse(&r->file, "tune", overrides, count, &r->tune, err);
-  return status;
+  return status ? status : reproduce_load(r, err);
 }
 
 // DIR/pipeline.txt keeps one pipeline from overwriting another's report.
@@ -57,50 +48,6 @@ static enum vkd_status claim_folder(const struct reproduce *r, struct vkd_error 
   return status;
 }
 
-static enum vkd_status run_stage(struct reproduce *r, const struct sweep *sweep, const char *name, bool no_checkpoints,
-                                 struct sweep_outcome **outcomes, struct vkd_error *err) {
-  char *folder = fileio_join(r->folder, name);
-  if (!folder) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
-  enum vkd_status status = sweep_job_run(sweep, folder, r->folder, no_checkpoints, &r->devices, &r->bar, outcomes, err);
-  free(folder);
-  return status;
-}
-
-// The grid again at the batch and rate that were found, evaluated at the same tokens as before.
-static enum vkd_status retune_grid(struct reproduce *r, const char *const *overrides, size_t count,
-                                   struct vkd_error *err) {
-  const struct config *best = &r->tune.cells[r->choice].config, *base = &r->grid.cells[0].config;
-  char batch[48], lr[80], every[48], value[64];
-  const char **all = calloc(count + 3, sizeof *all);
-  if (!all) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
-  if (count) memcpy(all, overrides, count * sizeof *all);
-  int64_t steps = llround((double)base->eval.every * base->train.batch / best->train.batch);
-  enum vkd_status status = config_get(best, "train.lr", value, sizeof value, err);
-  snprintf(batch, sizeof batch, "train.batch=%d", best->train.batch);
-  snprintf(lr, sizeof lr, "train.lr=%s", value);
-  snprintf(every, sizeof every, "eval.every=%" PRId64, base->eval.every && steps < 1 ? 1 : steps);
-  all[count] = batch;
-  all[count + 1] = lr;
-  all[count + 2] = every;
-  sweep_free(&r->grid);
-  if (!status) status = sweep_file_parse(&r->file, "grid", all, count + 3, &r->grid, err);
-  free(all);
-  return status;
-}
-
-static enum vkd_status tune(struct reproduce *r, const char *const *overrides, size_t count, struct vkd_error *err) {
-  enum vkd_status status = run_stage(r, &r->tune, "tune", true, &r->tuned, err);
-  if (status || (status = sweep_failures(&r->tune, r->tuned, err))) return status;
-  r->choice = reproduce_choose(&r->tune, r->tuned);
-  if (r->choice < 0)
-    return vkd_fail(err, VKD_ERR_DIVERGED, "%s: every batch and learning rate of `tune` diverged; lower train.lr there",
-                    r->name);
-  const struct config *best = &r->tune.cells[r->choice].config;
-  vkd_log(VKD_LOG_INFO, "best of %d tried: batch %d (%" PRId64 " tokens), learning rate %g", r->tune.count,
-          best->train.batch, r->tune.cells[r->choice].tokens_per_step, best->train.lr);
-  return retune_grid(r, overrides, count, err);
-}
-
 // ---- results -------------------------------------------------------------------------------------------------------
 static double largest_compute(const struct fit_runs *runs) {
   double most = 0;
@@ -108,15 +55,32 @@ static double largest_compute(const struct fit_runs *runs) {
   return most;
 }
 
+// What the laws foretold and what came.
+static void print_tests(const struct reproduce *r) {
+  const struct stage *holdout = &r->stage[STAGE_HOLDOUT], *around = &r->stage[STAGE_AROUND];
+  if (isfinite(r->noise))
+    printf("noise between seeds    %.2g %% of the loss, from %d runs\n", 100 * r->noise, r->noise_runs);
+  for (int i = 0; i < holdout->sweep.count && holdout->outcome; i++) {
+    const struct sweep_cell *c = &holdout->sweep.cells[i];
+    printf("foretold               %.4f for %s (N = %" PRId64 ", T = %.3g); measured %.4f, %+.2f %%\n",
+           r->foretold[i].loss, c->name, c->params, (double)c->steps * (double)c->tokens_per_step,
+           holdout->outcome[i].result.heldout, 100 * (holdout->outcome[i].result.heldout / r->foretold[i].loss - 1));
+  }
+  for (int k = 0; k < around->sweep.count / 9 && around->outcome; k++)
+    printf("batch and rate         foretold for N = %" PRId64 ": %.2f %% above the best of nine around\n",
+           around->sweep.cells[k * 9].params, 100 * reproduce_around_excess(r, k));
+}
+
 static void print_results(const struct reproduce *r, const struct fit_job_result *fit) {
   const struct fit_solution *s = &fit->solution;
-  const struct train_result *best = &r->runs[r->best].result;
-  const struct sweep_cell *cell = &r->grid.cells[r->best];
+  const struct stage *grid = &r->stage[STAGE_GRID];
+  const struct train_result *best = &grid->outcome[r->best].result;
+  const struct sweep_cell *cell = &grid->sweep.cells[r->best];
   double compute = largest_compute(&fit->runs);
   struct fit_optimum optimum;
   struct fit_optimum_interval interval;
   printf("L(N,T) = %.4g + %.4g N^-%.4g + %.4g T^-%.4g   fitted to %zu rows of %d runs\n\n", s->params[FIT_E],
-         s->params[FIT_A], s->params[FIT_ALPHA], s->params[FIT_B], s->params[FIT_BETA], s->rows, r->grid.count);
+         s->params[FIT_A], s->params[FIT_ALPHA], s->params[FIT_B], s->params[FIT_BETA], s->rows, fit->runs.clusters);
   if (fit_optimum_at(s->params, fit->report.family, compute, &optimum, NULL)) {
     printf("compute-optimal size   none: these runs do not determine it\n");
   } else {
@@ -131,46 +95,73 @@ static void print_results(const struct reproduce *r, const struct fit_job_result
   for (int j = 0; j < s->law->params; j++)
     if (s->at_bound[j]) printf("not identified: %s ran to the edge of what is tried\n", s->law->param[j]);
   if (!s->e_identified) printf("not identified: E, where the loss ends; do not extrapolate from these runs\n");
+  print_tests(r);
   printf("\nreport: %s/report.html\n", r->folder);
 }
 
-static enum vkd_status fit_and_report(struct reproduce *r, struct vkd_error *err) {
-  struct fit_job_result fit;
-  char *table = fileio_join(r->folder, "sweep"), title[128], command[512];
-  double aspect = 0;
-  enum vkd_status status = table ? reproduce_sections(r, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
-  if (status) {
-    free(table);
-    return status;
-  }
-  for (int i = 0; i < r->grid.count; i++)
-    aspect += log((double)r->grid.cells[i].model.dim / r->grid.cells[i].model.depth);
-  snprintf(title, sizeof title, "Scaling laws for video diffusion transformers, %.60s", r->name);
-  snprintf(command, sizeof command, "vkdit reproduce %.200s -o %.200s", r->name, r->folder);
-  struct fit_job job = {
-      .table = table,
-      .out = r->folder,
-      .bootstrap = BOOTSTRAP,
-      .seed = 1,
-      .family = {.n_ctx = (double)dit_tokens(&r->grid.cells[0].model), .aspect = exp(aspect / r->grid.count)},
-      .title = title,
-      .command = command,
-      .after = r->sections,
-      .after_count = r->section_count};
-  sweep_bar_show(&r->bar, 0, "law");
-  status = fit_job_run(&job, &fit, err);
-  if (!status) {
-    sweep_bar_show(&r->bar, r->bar.total - r->bar.before, NULL);
-    progress_end(&r->bar.bar, NULL);
-    r->bar.begun = false;
-    print_results(r, &fit);
-    fit_job_free(&fit);
-  }
-  free(table);
+// ---- the pipeline --------------------------------------------------------------------------------------------------
+static enum vkd_status run_stage(struct reproduce *r, int stage, struct vkd_error *err) {
+  struct stage *s = &r->stage[stage];
+  if (!s->sweep.count) return VKD_OK;
+  enum vkd_status status = reproduce_run_stage(r, stage, err);
+  if (!status) status = sweep_failures(&s->sweep, s->outcome, err);
+  return status ? vkd_error_prefix(err, "%s", reproduce_stage_name(stage)) : VKD_OK;
+}
+
+static double work_of(const struct reproduce *r, int from) {
+  double sum = 0;
+  for (int s = from; s < STAGES; s++) sum += (s == STAGE_AROUND ? 9 : 1) * sweep_work(&r->stage[s].sweep);
+  return sum + r->stage[STAGE_GRID].sweep.next.flops * (from <= STAGE_NEXT);
+}
+
+static enum vkd_status tune(struct reproduce *r, struct vkd_error *err) {
+  enum vkd_status status = VKD_OK;
+  r->bar.total = work_of(r, 0) * (1 + SAMPLE_WORK_SHARE);
+  if (r->stage[STAGE_TUNE].sweep.count && !(status = run_stage(r, STAGE_TUNE, err))) status = reproduce_learn(r, err);
+  for (int s = STAGE_GRID; s < STAGES && !status; s++) status = reproduce_settle(r, s, err);
+  r->bar.total = (r->bar.before + work_of(r, STAGE_GRID)) * (1 + SAMPLE_WORK_SHARE);
   return status;
 }
 
-static enum vkd_status sample(struct reproduce *r, struct vkd_error *err) {
+static enum vkd_status climb(struct reproduce *r, struct vkd_error *err) {
+  struct stage *grid = &r->stage[STAGE_GRID];
+  double aspect = 0;
+  enum vkd_status status;
+  if ((status = run_stage(r, STAGE_GRID, err)) || (status = run_stage(r, STAGE_SEEDS, err))) return status;
+  r->best = sweep_best(&grid->sweep, grid->outcome);
+  if (r->best < 0) return vkd_fail(err, VKD_ERR_DIVERGED, "%s: every run diverged; lower train.lr", r->name);
+  r->smallest = r->best;
+  for (int i = 0; i < grid->sweep.count; i++) {
+    const struct sweep_cell *c = &grid->sweep.cells[i], *least = &grid->sweep.cells[r->smallest];
+    aspect += log((double)c->model.dim / c->model.depth);
+    // of the smallest size the longest run
+    if (c->params < least->params || (c->params == least->params && c->flops > least->flops)) r->smallest = i;
+  }
+  r->family = (struct fit_family){.n_ctx = (double)dit_tokens(&grid->sweep.cells[0].model),
+                                  .aspect = exp(aspect / grid->sweep.count)};
+  reproduce_noise(r);
+  return VKD_OK;
+}
+
+// The runs that the law asks for; then what it foretells is run.
+static enum vkd_status test_law(struct reproduce *r, struct vkd_error *err) {
+  struct fit_job_result fit;
+  enum vkd_status status = VKD_OK;
+  if (r->stage[STAGE_GRID].sweep.next.runs && !(status = reproduce_fit(r, &fit, err))) {
+    status = reproduce_choose_next(r, &fit, err);
+    fit_job_free(&fit);
+    if (!status) status = run_stage(r, STAGE_NEXT, err);
+  }
+  if (!status && r->stage[STAGE_HOLDOUT].sweep.count && !(status = reproduce_fit(r, &fit, err))) {
+    status = reproduce_foretell(r, &fit, err);
+    fit_job_free(&fit);
+  }
+  if (!status && r->stage[STAGE_AROUND].sweep.count) status = reproduce_spread(r, err);
+  if (!status) status = run_stage(r, STAGE_AROUND, err);
+  return status ? status : run_stage(r, STAGE_HOLDOUT, err);
+}
+
+static enum vkd_status use_models(struct reproduce *r, struct vkd_error *err) {
   struct vkd_device *own = NULL;
   enum vkd_status status = VKD_OK;
   if (!r->devices.device) { // the workers are done, so this process may open one
@@ -183,52 +174,79 @@ static enum vkd_status sample(struct reproduce *r, struct vkd_error *err) {
            r->devices.workers > 1 ? " (and others, where there are)" : "");
   sweep_bar_show(&r->bar, 0, "samples");
   status = reproduce_sample(r, device, err);
+  if (!status && r->samples.drawn) status = reproduce_cost(r, device, err);
   vkd_device_destroy(&own);
   return status;
 }
 
-static enum vkd_status work(struct reproduce *r, const struct cmd_args *args, const char *const *overrides,
-                            size_t count, struct vkd_error *err) {
+static enum vkd_status report(struct reproduce *r, struct vkd_error *err) {
+  struct fit_job_result fit;
+  sweep_bar_show(&r->bar, 0, "law");
+  enum vkd_status status = reproduce_sections(r, err);
+  if (status || (status = reproduce_fit(r, &fit, err))) return status;
+  sweep_bar_show(&r->bar, r->bar.total - r->bar.before, NULL);
+  progress_end(&r->bar.bar, NULL);
+  r->bar.begun = false;
+  print_results(r, &fit);
+  fit_job_free(&fit);
+  return VKD_OK;
+}
+
+static enum vkd_status work(struct reproduce *r, const struct cmd_args *args, struct vkd_error *err) {
   enum vkd_status status;
-  if ((status = claim_folder(r, err)) || (status = sweep_devices_open(args, &r->devices, err))) return status;
-  r->bar.total = (sweep_work(&r->tune) + sweep_work(&r->grid)) * (1 + SAMPLE_WORK_SHARE);
-  if (r->tune.count && (status = tune(r, overrides, count, err))) return status;
-  r->bar.total = (r->bar.before + sweep_work(&r->grid)) * (1 + SAMPLE_WORK_SHARE);
-  if ((status = run_stage(r, &r->grid, "sweep", false, &r->runs, err))) return status;
-  if ((status = sweep_failures(&r->grid, r->runs, err))) return status;
-  r->best = sweep_best(&r->grid, r->runs);
-  if (r->best < 0) return vkd_fail(err, VKD_ERR_DIVERGED, "%s: every run diverged; lower train.lr", r->name);
-  status = sample(r, err);
-  if (!status) status = fit_and_report(r, err);
-  return status;
+  if ((status = claim_folder(r, err)) || (status = sweep_devices_open(args, &r->devices, err)) ||
+      (status = tune(r, err)) || (status = climb(r, err)) || (status = test_law(r, err)) ||
+      (status = use_models(r, err)))
+    return status;
+  return report(r, err);
+}
+
+static void print_plans(const struct reproduce *r) {
+  static const char *const title[STAGES] = {
+      [STAGE_TUNE] = "batch and learning rate",
+      [STAGE_GRID] = "sizes (at the batch and learning rate found above)",
+      [STAGE_SEEDS] = "other seeds",
+      [STAGE_AROUND] = "a size and budget for batch and learning rate, nine runs each",
+      [STAGE_HOLDOUT] = "foretold, then run",
+  };
+  for (int s = 0; s < STAGES; s++) {
+    if (s == STAGE_NEXT && r->stage[STAGE_GRID].sweep.next.runs)
+      printf("chosen by the law: at most %d runs, %.4g FLOPs\n", r->stage[STAGE_GRID].sweep.next.runs,
+             r->stage[STAGE_GRID].sweep.next.flops);
+    if (r->stage[s].sweep.count) sweep_print_plan(&r->stage[s].sweep, title[s]);
+  }
 }
 
 static void close_all(struct reproduce *r) {
   if (r->bar.begun) progress_end(&r->bar.bar, NULL);
   for (int i = 0; i < r->section_count; i++) free(r->html[i]);
   free(r->samples.drawn);
+  free(r->samples.small);
   free(r->samples.real);
-  sweep_outcomes_free(r->tuned, r->tune.count);
-  sweep_outcomes_free(r->runs, r->grid.count);
+  free(r->foretold);
+  free(r->cost);
+  hyper_free(&r->hyper);
+  for (int s = 0; s < STAGES; s++) {
+    sweep_outcomes_free(r->stage[s].outcome, r->stage[s].sweep.count);
+    sweep_free(&r->stage[s].sweep);
+  }
   sweep_devices_close(&r->devices);
-  sweep_free(&r->tune);
-  sweep_free(&r->grid);
   sweep_file_free(&r->file);
 }
 
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
-  struct reproduce r = {.folder = cmd_string(args, "output"), .choice = -1, .best = -1};
   bool named = args->count && !strchr(args->pos[0], '=');
-  const char *const *overrides = args->pos + named;
-  size_t count = (size_t)args->count - named;
-  enum vkd_status status = load(&r, named ? args->pos[0] : "smoke", overrides, count, err);
-  if (!status && cmd_has(args, "dry-run")) {
-    if (r.tune.count) sweep_print_plan(&r.tune, "batch and learning rate");
-    sweep_print_plan(&r.grid, "sizes (at the batch and learning rate found above)");
-  } else if (!status) {
-    status = r.folder ? work(&r, args, overrides, count, err)
-                      : vkd_fail(err, VKD_ERR_USAGE, "reproduce: -o DIR is needed, or --dry-run");
-  }
+  struct reproduce r = {.folder = cmd_string(args, "output"),
+                        .choice = -1,
+                        .best = -1,
+                        .noise = NAN,
+                        .overrides = args->pos + named,
+                        .override_count = (size_t)args->count - named};
+  enum vkd_status status = load(&r, named ? args->pos[0] : "smoke", err);
+  if (!status && cmd_has(args, "dry-run"))
+    print_plans(&r);
+  else if (!status)
+    status = r.folder ? work(&r, args, err) : vkd_fail(err, VKD_ERR_USAGE, "reproduce: -o DIR is needed, or --dry-run");
   close_all(&r);
   return status;
 }

@@ -5,33 +5,100 @@
 #include "fit_job.h"
 #include "sweep_job.h"
 
+// In the order in which they run.
+enum {
+  STAGE_TUNE,    // batch and learning rate
+  STAGE_GRID,    // the ladder of sizes and budgets
+  STAGE_SEEDS,   // cells of the ladder again, with other seeds
+  STAGE_NEXT,    // runs that the law so far asks for
+  STAGE_AROUND,  // batches and rates around the one foretold, at a size and budget that no law has seen
+  STAGE_HOLDOUT, // foretold, then run
+  STAGES
+};
+
+struct stage {
+  struct sweep sweep; // count 0: not in the file, or nothing left to run
+  struct sweep_outcome *outcome;
+};
+
+// How a size's sampling was timed, at one number of steps.
+struct sample_cost {
+  int cell, steps;
+  double seconds, joules; // of one sample; joules NaN: the machine does not tell
+};
+
 struct reproduce {
   const char *name, *folder; // of the pipeline ("smoke"); DIR
+  const char *const *overrides;
+  size_t override_count;
   struct sweep_file file;
-  struct sweep tune, grid;
-  struct sweep_outcome *tuned, *runs; // [tune.count], [grid.count]
-  int choice;                         // cell of tune whose batch and rate were best
-  int best;                           // cell of grid of the lowest held-out loss
+  struct stage stage[STAGES];
+  int choice;                // cell of tune whose batch and rate were best; -1: none
+  bool has_law;              // of batch and learning rate, which all later stages follow; else they take that cell's
+  struct hyper_result hyper; // of tune, where it has one
+  int best, smallest;        // cells of grid: of the lowest held-out loss; of the fewest parameters
+  struct fit_family family;  // of the ladder
+  struct {
+    double loss, low, high;
+  } * foretold; // [cells of the hold-out], before they ran
+  double noise; // relative standard deviation of the loss between seeds; NaN: no stage tells
+  int noise_runs;
+  struct sample_cost *cost;
+  int cost_count;
   char device[300];
   struct sweep_devices devices;
   struct sweep_bar bar;
   struct {
-    char *drawn, *real; // GIFs as data URIs
+    char *drawn, *small, *real; // GIFs as data URIs
     int64_t step;
   } samples;
-  char *html[4];
-  struct fit_section sections[4];
+  char *html[8];
+  struct fit_section sections[8];
   int section_count;
 };
 
-// The cell of `tune` whose batch and learning rate have the lowest held-out loss (geometric mean over the sizes tuned
-// at); -1: none.
+const char *reproduce_stage_name(int stage); // of its grid in the file
+
+// The cell of `tune` whose batch and learning rate have the lowest held-out loss (geometric mean over the sizes and
+// budgets tuned at); -1: none.
 int reproduce_choose(const struct sweep *tune, const struct sweep_outcome *tuned);
 
-// Draws samples of the best run into DIR/samples.gif, and held-out clips into DIR/clips.gif for comparison.
+// ---- reproduce_stage.c
+// Reads and plans the grids of the file.
+enum vkd_status reproduce_load(struct reproduce *r, struct vkd_error *err);
+// Finds batch and learning rate from the runs of STAGE_TUNE: a law where they determine one, else the best pair.
+enum vkd_status reproduce_learn(struct reproduce *r, struct vkd_error *err);
+// Gives the cells of a stage the batch and learning rate that were found, and plans them anew.
+enum vkd_status reproduce_settle(struct reproduce *r, int stage, struct vkd_error *err);
+enum vkd_status reproduce_run_stage(struct reproduce *r, int stage, struct vkd_error *err);
+// The law of the runs so far into DIR: runs.csv, law.json, report.html with r->sections.
+enum vkd_status reproduce_fit(struct reproduce *r, struct fit_job_result *fit, struct vkd_error *err);
+
+// ---- reproduce_next.c
+// Fills STAGE_NEXT with the runs that would teach the most about the hold-out, or the largest cell of the ladder.
+enum vkd_status reproduce_choose_next(struct reproduce *r, const struct fit_job_result *fit, struct vkd_error *err);
+// Fills STAGE_AROUND with nine runs for each of its cells: half and twice the batch and rate foretold there.
+enum vkd_status reproduce_spread(struct reproduce *r, struct vkd_error *err);
+
+// ---- reproduce_measure.c
+// What is foretold for the hold-out, into DIR/prediction.json, before it runs.
+enum vkd_status reproduce_foretell(struct reproduce *r, const struct fit_job_result *fit, struct vkd_error *err);
+void reproduce_noise(struct reproduce *r);
+// Seconds and joules of a sample by every size of the ladder, into DIR/cost.csv.
+enum vkd_status reproduce_cost(struct reproduce *r, struct vkd_device *device, struct vkd_error *err);
+
+// ---- reproduce_samples.c
+// Draws samples of the best and of the smallest run into DIR, and held-out clips for comparison.
 enum vkd_status reproduce_sample(struct reproduce *r, struct vkd_device *device, struct vkd_error *err);
 
-// The report's own parts: settings, batch and rate, runs, samples.
+// ---- reproduce_report.c, reproduce_sections.c
+// The report's own parts: samples, what was foretold, noise, cost, runs, batch and rate, settings.
 enum vkd_status reproduce_sections(struct reproduce *r, struct vkd_error *err);
+void reproduce_print_foretold(FILE *out, const struct reproduce *r);
+void reproduce_print_around(FILE *out, const struct reproduce *r);
+void reproduce_print_cost(FILE *out, const struct reproduce *r);
+// Loss of the run at the pair foretold, over the lowest of the nine, less 1, for the k-th cell of the stage; NaN: a run
+// is missing.
+double reproduce_around_excess(const struct reproduce *r, int k);
 
 #endif

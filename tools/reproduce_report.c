@@ -56,11 +56,17 @@ static void settings(FILE *out, const struct reproduce *r) {
   static const char *const keys[] = {"model.family",    "model.patch",    "train.objective",    "train.sigma",
                                      "train.schedule",  "train.warmup",   "train.weight_decay", "train.clip",
                                      "train.cond_drop", "train.precision"};
-  const struct sweep_cell *c = &r->grid.cells[0];
+  const struct stage *grid = &r->stage[STAGE_GRID];
+  const struct sweep_cell *c = &grid->sweep.cells[0];
   const struct dit_config *m = &c->model;
   char text[CONFIG_TEXT_MAX + 64], device[300];
-  double flops = 0, seconds = spent(&r->grid, r->runs, &flops);
-  if (r->tuned) seconds += spent(&r->tune, r->tuned, &flops);
+  double flops = 0, seconds = 0;
+  int runs = 0;
+  for (int k = 0; k < STAGES; k++) {
+    if (!r->stage[k].outcome) continue;
+    seconds += spent(&r->stage[k].sweep, r->stage[k].outcome, &flops);
+    runs += r->stage[k].sweep.count;
+  }
   fprintf(out, "<div class=\"wide\"><table><tbody>\n");
   if (*c->config.data.path)
     snprintf(text, sizeof text, "%s", c->config.data.path);
@@ -74,12 +80,15 @@ static void settings(FILE *out, const struct reproduce *r) {
   row(out, "latent", text);
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
     if (!config_get(&c->config, keys[i], text, sizeof text, NULL)) row(out, keys[i], text);
-  snprintf(text, sizeof text, "%g samples = %" PRId64 " tokens; %g", (double)c->config.train.batch, c->tokens_per_step,
-           c->config.train.lr);
+  if (r->has_law)
+    snprintf(text, sizeof text, "by the laws of batch and learning rate below, for each size and budget");
+  else
+    snprintf(text, sizeof text, "%g samples = %" PRId64 " tokens; %g", (double)c->config.train.batch,
+             c->tokens_per_step, c->config.train.lr);
   row(out, "batch; learning rate", text);
   snprintf(device, sizeof device, "%s", *r->device ? r->device : "several");
   row(out, "device", device);
-  snprintf(text, sizeof text, "%d + %d runs, %.4g FLOPs, %.0f s", r->tune.count, r->grid.count, flops, seconds);
+  snprintf(text, sizeof text, "%d runs, %.4g FLOPs, %.0f s", runs, flops, seconds);
   row(out, "spent on training", text);
   fprintf(out, "</tbody></table></div>\n");
 }
@@ -103,7 +112,8 @@ static bool at_edge(const double *values, int count, double value) {
 }
 
 static void tuning(FILE *out, const struct reproduce *r, double *batches, double *rates) {
-  const struct sweep *tune = &r->tune;
+  const struct stage *stage = &r->stage[STAGE_TUNE];
+  const struct sweep *tune = &stage->sweep;
   const struct config *best = &tune->cells[r->choice].config;
   double per_sample = (double)tune->cells[0].tokens_per_step / tune->cells[0].config.train.batch;
   for (int i = 0; i < tune->count; i++) {
@@ -120,7 +130,7 @@ static void tuning(FILE *out, const struct reproduce *r, double *batches, double
       struct config at = tune->cells[0].config;
       at.train.batch = (int)batches[i];
       at.train.lr = rates[j];
-      double loss = tuned_loss(tune, r->tuned, &at);
+      double loss = tuned_loss(tune, stage->outcome, &at);
       const char *mark = same_point(&at, best) ? "<b>" : "";
       if (isfinite(loss))
         fprintf(out, "<td>%s%.4f%s</td>", mark, exp(loss), *mark ? "</b>" : "");
@@ -156,11 +166,12 @@ static void runs(FILE *out, const struct reproduce *r) {
   fprintf(out, "<div class=\"wide\"><table><thead><tr><th>run</th><th>N</th><th>all</th><th>tokens</th>"
                "<th>FLOPs</th><th>FLOPs/token</th><th>by formula</th><th>held-out loss</th><th>below v = "
                "0</th></tr></thead><tbody>\n");
+  const struct stage *grid = &r->stage[STAGE_GRID];
   double zero = NAN;
-  for (int i = 0; i < r->grid.count; i++) {
-    const struct sweep_cell *c = &r->grid.cells[i];
-    const struct train_result *t = &r->runs[i].result;
-    if (!r->runs[i].done) {
+  for (int i = 0; i < grid->sweep.count; i++) {
+    const struct sweep_cell *c = &grid->sweep.cells[i];
+    const struct train_result *t = &grid->outcome[i].result;
+    if (!grid->outcome[i].done) {
       fprintf(out, "<tr><td>%s</td><td>%" PRId64 "</td><td>%" PRId64 "</td><td>failed</td></tr>\n", c->name, c->params,
               c->params_all);
       continue;
@@ -187,28 +198,37 @@ static void runs(FILE *out, const struct reproduce *r) {
           "embedding, modulation and norms: they weigh the more, the smaller the model. Held-out loss: mean squared "
           "error of the "
           "velocity at fixed noise and noise levels; predicting v = 0 gives %.5f.</p>\n",
-          dit_tokens(&r->grid.cells[0].model), zero);
+          dit_tokens(&grid->sweep.cells[0].model), zero);
+}
+
+static void figure(FILE *out, const char *uri, const char *alt) {
+  fprintf(out,
+          "<figure style=\"max-width:400px\"><img alt=\"%s\" src=\"%s\" "
+          "style=\"width:400px;image-rendering:pixelated\"><figcaption>",
+          alt, uri);
 }
 
 static void samples(FILE *out, const struct reproduce *r) {
-  const struct sweep_cell *c = &r->grid.cells[r->best];
-  fprintf(out,
-          "<div class=\"gallery\"><figure style=\"max-width:400px\"><img alt=\"samples\" src=\"%s\" "
-          "style=\"width:400px;image-rendering:pixelated\">"
-          "<figcaption>drawn by %s (N = %" PRId64 ", step %" PRId64
-          ", EMA weights): %d Euler steps, guidance %g, class by class"
-          "</figcaption></figure>\n",
-          r->samples.drawn, c->name, c->params, r->samples.step, r->grid.samples.steps, r->grid.samples.cfg);
-  if (r->samples.real)
+  const struct sweep *grid = &r->stage[STAGE_GRID].sweep;
+  const int cell[2] = {r->smallest, r->best};
+  const char *const uri[2] = {r->samples.small, r->samples.drawn};
+  fprintf(out, "<div class=\"gallery\">");
+  for (int i = 0; i < 2; i++) {
+    const struct sweep_cell *c = &grid->cells[cell[i]];
+    if (!uri[i]) continue;
+    figure(out, uri[i], "samples");
     fprintf(out,
-            "<figure style=\"max-width:400px\"><img alt=\"held-out clips\" src=\"%s\" "
-            "style=\"width:400px;image-rendering:pixelated\">"
-            "<figcaption>held-out clips of the same classes</figcaption></figure>\n",
-            r->samples.real);
-  fprintf(
-      out,
-      "</div>\n<p class=\"note\">A model this small, trained this briefly, shows colours and specks before it shows "
-      "shapes; the losses, not the pictures, are the measurement.</p>\n");
+            "drawn by %s (N = %" PRId64
+            ", T = %.4g): %d Euler steps, guidance %g, class by class</figcaption></figure>\n",
+            c->name, c->params, (double)c->steps * (double)c->tokens_per_step, grid->samples.steps, grid->samples.cfg);
+  }
+  if (r->samples.real) {
+    figure(out, r->samples.real, "held-out clips");
+    fprintf(out, "held-out clips of the same classes</figcaption></figure>\n");
+  }
+  fprintf(out, "</div>\n<p class=\"note\">EMA weights; the same noise for both models. Models this small, trained this "
+               "briefly, show colours and specks before they show shapes; the losses, not the pictures, are the "
+               "measurement.</p>\n");
 }
 
 static enum vkd_status add(struct reproduce *r, const char *title, void (*print)(FILE *out, const struct reproduce *r),
@@ -224,16 +244,28 @@ static enum vkd_status add(struct reproduce *r, const char *title, void (*print)
 }
 
 static void print_tuning(FILE *out, const struct reproduce *r) {
-  double *numbers = calloc(2 * (size_t)r->tune.count, sizeof *numbers);
-  if (numbers) tuning(out, r, numbers, numbers + r->tune.count);
+  int count = r->stage[STAGE_TUNE].sweep.count;
+  double *numbers = calloc(2 * (size_t)count, sizeof *numbers);
+  if (numbers) tuning(out, r, numbers, numbers + count);
   free(numbers);
 }
 
 enum vkd_status reproduce_sections(struct reproduce *r, struct vkd_error *err) {
+  const struct {
+    bool has;
+    const char *title;
+    void (*print)(FILE *out, const struct reproduce *r);
+  } parts[] = {
+      {r->stage[STAGE_HOLDOUT].outcome, "Foretold, then run", reproduce_print_foretold},
+      {r->stage[STAGE_AROUND].outcome, "Around the batch and learning rate foretold", reproduce_print_around},
+      {r->samples.drawn, "Samples", samples},
+      {r->cost_count, "What a sample costs", reproduce_print_cost},
+      {true, "Runs of the ladder", runs},
+      {r->stage[STAGE_TUNE].outcome && !r->has_law, "Batch and learning rate", print_tuning},
+      {true, "Settings", settings},
+  };
   enum vkd_status status = VKD_OK;
-  if (r->samples.drawn) status = add(r, "Samples of the best run", samples, err);
-  if (!status) status = add(r, "Runs", runs, err);
-  if (!status && r->tuned) status = add(r, "Batch and learning rate", print_tuning, err);
-  if (!status) status = add(r, "Settings", settings, err);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts && !status; i++)
+    if (parts[i].has) status = add(r, parts[i].title, parts[i].print, err);
   return status;
 }

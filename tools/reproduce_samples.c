@@ -55,7 +55,8 @@ done:
 
 static enum vkd_status draw(struct reproduce *r, const struct run_model *m, uint8_t *videos, struct vkd_error *err) {
   const struct latent_codec *codec = &m->state.codec;
-  int count = r->grid.samples.count, classes = m->state.model.class_rows - 1;
+  const struct sweep *grid = &r->stage[STAGE_GRID].sweep;
+  int count = grid->samples.count, classes = m->state.model.class_rows - 1;
   float *latents = malloc((size_t)count * latent_count(codec) * sizeof *latents);
   int32_t *labels = calloc((size_t)count, sizeof *labels);
   enum vkd_status status =
@@ -65,9 +66,9 @@ static enum vkd_status draw(struct reproduce *r, const struct run_model *m, uint
                             .kind = PARAMS_WEIGHT,
                             .prediction = prediction_of(m->config.train.objective),
                             .count = count,
-                            .steps = r->grid.samples.steps,
+                            .steps = grid->samples.steps,
                             .shift = m->config.train.shift,
-                            .cfg = r->grid.samples.cfg,
+                            .cfg = grid->samples.cfg,
                             .seed = 1,
                             .labels = labels};
   if (!status) status = sample_run(&p, latents, err);
@@ -83,7 +84,7 @@ static enum vkd_status draw(struct reproduce *r, const struct run_model *m, uint
 static enum vkd_status read_clips(const struct reproduce *r, const struct latent_codec *codec, uint8_t *videos,
                                   int *count, struct vkd_error *err) {
   struct dataset *data = NULL;
-  char *path = sweep_data_path(r->folder, &r->grid.cells[r->best].config);
+  char *path = sweep_data_path(r->folder, &r->stage[STAGE_GRID].sweep.cells[r->best].config);
   enum vkd_status status = path ? dataset_open(path, &data, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
   free(path);
   if (status) return status;
@@ -106,26 +107,46 @@ static enum vkd_status read_clips(const struct reproduce *r, const struct latent
   return status;
 }
 
-enum vkd_status reproduce_sample(struct reproduce *r, struct vkd_device *device, struct vkd_error *err) {
-  struct run_model m;
-  uint8_t *videos = NULL;
-  int count = r->grid.samples.count;
+// Videos drawn by a run of the ladder, tiled into DIR/NAME.
+static enum vkd_status sample_cell(struct reproduce *r, int cell, const char *name, struct vkd_device *device,
+                                   struct run_model *m, char **uri, struct vkd_error *err) {
+  const struct sweep *grid = &r->stage[STAGE_GRID].sweep;
   size_t size = strlen(r->folder) + SWEEP_NAME_MAX + sizeof "/sweep/runs/";
   char *run = malloc(size);
   if (!run) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
-  snprintf(run, size, "%s/sweep/runs/%s", r->folder, r->grid.cells[r->best].name);
-  enum vkd_status status = run_model_open(&m, run, false, NULL, device, err);
+  snprintf(run, size, "%s/sweep/runs/%s", r->folder, grid->cells[cell].name);
+  enum vkd_status status = run_model_open(m, run, false, NULL, device, err);
   free(run);
   if (status) return status;
+  if (m->state.codec.kind == LATENT_RAW) return VKD_OK; // made elsewhere: no pictures
+  int count = grid->samples.count;
+  uint8_t *videos = malloc((size_t)count * latent_frame_bytes(&m->state.codec));
+  if (!videos) status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d videos", count);
+  if (!status) status = draw(r, m, videos, err);
+  if (!status) status = write_gif(r, name, videos, count, &m->state.codec, uri, err);
+  free(videos);
+  if (status) run_model_close(m);
+  return status;
+}
+
+enum vkd_status reproduce_sample(struct reproduce *r, struct vkd_device *device, struct vkd_error *err) {
+  struct run_model m;
+  uint8_t *videos = NULL;
+  int count = r->stage[STAGE_GRID].sweep.samples.count;
+  enum vkd_status status;
+  if (r->smallest != r->best) {
+    if ((status = sample_cell(r, r->smallest, "samples-smallest.gif", device, &m, &r->samples.small, err)))
+      return status;
+    run_model_close(&m);
+  }
+  if ((status = sample_cell(r, r->best, "samples.gif", device, &m, &r->samples.drawn, err))) return status;
   r->samples.step = m.state.step;
-  if (m.state.codec.kind == LATENT_RAW) goto done; // made elsewhere: no pictures
+  if (!r->samples.drawn) goto done;
   videos = malloc((size_t)count * latent_frame_bytes(&m.state.codec));
   if (!videos) {
     status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d videos", count);
     goto done;
   }
-  if ((status = draw(r, &m, videos, err))) goto done;
-  if ((status = write_gif(r, "samples.gif", videos, count, &m.state.codec, &r->samples.drawn, err))) goto done;
   if ((status = read_clips(r, &m.state.codec, videos, &count, err)) || !count) goto done;
   status = write_gif(r, "clips.gif", videos, count, &m.state.codec, &r->samples.real, err);
 done:

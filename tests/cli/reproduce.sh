@@ -28,22 +28,41 @@ grid:
     - {name: d16, model.dim: 16, model.depth: 1, model.heads: 1}
     - {name: d24, model.dim: 24, model.depth: 1, model.heads: 1}
   train.seed: [1, 2]
-samples: {count: 3, steps: 2, cfg: 2}
+seeds:
+  size: [{name: d16, model.dim: 16, model.depth: 1, model.heads: 1}]
+  train.seed: [3, 4]
+next: {runs: 2, flops: 3e8}
+around:
+  size: [{name: d20, model.dim: 20, model.depth: 1, model.heads: 1}]
+holdout:
+  size: [{name: d32, model.dim: 32, model.depth: 1, model.heads: 1}]
+samples: {count: 3, steps: 4, cfg: 2}
 X
 "$vkdit" reproduce "$folder/micro.yaml" -o "$folder/a" >"$folder/out" 2>"$folder/stderr"
 status=$?
 skip_without_device "$folder/stderr"
 note $status "micro pipeline: $(cat "$folder/out" "$folder/stderr")"
-for words in "compute-optimal size" "error of the law" "held-out loss" "report: $folder/a/report.html"; do
+for words in "compute-optimal size" "error of the law" "held-out loss" "noise between seeds" "foretold               0" \
+  "above the best of nine around" "report: $folder/a/report.html"; do
   grep -qF "$words" "$folder/out"
   note $? "no '$words' in: $(cat "$folder/out")"
 done
-for words in "Samples of the best run" "Batch and learning rate" "data:image/gif;base64,R0lGOD" "FLOPs/token"; do
+for words in "Samples" "Foretold, then run" "What a sample costs" "Batch and learning rate" "data:image/gif;base64,R0lGOD" "FLOPs/token"; do
   grep -qF "$words" "$folder/a/report.html"
   note $? "no '$words' in the report"
 done
 [ "$(head -c 6 "$folder/a/samples.gif")" = GIF89a ] && [ "$(head -c 6 "$folder/a/clips.gif")" = GIF89a ]
 note $? "GIFs: $(ls "$folder/a")"
+[ "$(grep -c '"loss"' "$folder/a/prediction.json")" = 1 ] && [ "$(wc -l <"$folder/a/around/runs.csv")" -ge 10 ] &&
+  [ "$(wc -l <"$folder/a/seeds/runs.csv")" -ge 3 ] && [ "$(wc -l <"$folder/a/next/runs.csv")" -ge 2 ]
+note $? "stages: $(ls "$folder"/a "$folder"/a/*/runs.csv)"
+# every size of the ladder at one, two and four steps, each dearer than the one before in the mean
+awk -F, 'NR > 1 { n[$4]++; s[$4] += $5; bad += !($3 > 0 && $5 >= 0) }
+  END { exit !(n[1] == 3 && n[2] == 3 && n[4] == 3 && !bad && s[4] > s[1]) }' "$folder/a/cost.csv"
+note $? "cost of samples: $(cat "$folder/a/cost.csv")"
+# the prediction was made before the runs that it foretells, and they are no part of the table
+if grep -q 'd32\|d20' "$folder/a/runs.csv"; then false; fi
+note $? "runs that were foretold are part of the law's table"
 [ "$(wc -l <"$folder/a/tune/runs.csv")" -ge 5 ] && [ "$(wc -l <"$folder/a/sweep/runs.csv")" = 31 ]
 note $? "tables: $(cat "$folder"/a/*/runs.csv)"
 

@@ -28,12 +28,16 @@ struct sweep {
     int count, steps;
     double cfg;
   } samples; // that `vkdit reproduce` draws
+  struct {
+    int runs;     // at most; 0: none
+    double flops; // of all of them
+  } next;         // that `vkdit reproduce` chooses by the law so far
 };
 
 struct sweep_source {
   const char *name, *text; // the file's, for messages; its bytes
   size_t size;
-  const char *grid; // which grid of the file; NULL: "grid"
+  const char *grid; // which grid of the file: "grid" (NULL), or one of those that `vkdit reproduce` has beside it
   // The configuration that the file's `base` names, checked.  NULL: `base` is refused.
   enum vkd_status (*load_base)(void *user, const char *base, struct config *out, struct vkd_error *err);
   void *user;
@@ -48,6 +52,9 @@ void sweep_free(struct sweep *sweep);
 // Sizes and costs of every cell, from the data file or from what the synthetic set will be; needs no device and builds
 // no data. Errors: VKD_ERR_INPUT naming the cell whose model does not fit the data.
 enum vkd_status sweep_plan(struct sweep *sweep, struct vkd_error *err);
+
+// Whether the file has this grid.  A file that cannot be read has none.
+bool sweep_has_grid(const char *text, size_t size, const char *grid);
 
 // What became of a cell.
 struct sweep_outcome {
@@ -84,6 +91,14 @@ struct sweep_params {
 // VKD_ERR_USAGE where another sweep is running in DIR, naming its process; VKD_ERR_IO; not those of single runs.
 enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcome *outcomes, struct vkd_error *err);
 void sweep_outcomes_free(struct sweep_outcome *outcomes, int count);
+
+// The rows of several sweeps as one table; `run` is then PART/CELL.
+struct sweep_part {
+  const char *name;
+  const struct sweep *sweep;
+  const struct sweep_outcome *outcomes;
+};
+enum vkd_status sweep_write_table(const char *path, const struct sweep_part *parts, int count, struct vkd_error *err);
 
 // Where the shared data set lies or will: data.path, or FOLDER/synthetic-HASH.vkd, its hash that of the data section.
 // malloc'd; NULL: out of memory.

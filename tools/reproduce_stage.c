@@ -1,0 +1,154 @@
+// The stages of a pipeline: read from its file, given their batch and learning rate, run, and fitted.
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "law_json.h"
+#include "reproduce.h"
+#include "vkd/log.h"
+#include "vkdm/fileio.h"
+
+enum { BOOTSTRAP = 400 };
+
+static const struct {
+  const char *name, *folder;
+} stages[STAGES] = {
+    [STAGE_TUNE] = {"tune", "tune"}, [STAGE_GRID] = {"grid", "sweep"},      [STAGE_SEEDS] = {"seeds", "seeds"},
+    [STAGE_NEXT] = {"next", "next"}, [STAGE_AROUND] = {"around", "around"}, [STAGE_HOLDOUT] = {"holdout", "holdout"}};
+
+const char *reproduce_stage_name(int stage) { return stages[stage].name; }
+
+// `next` is no grid but numbers; its cells are made later.
+enum vkd_status reproduce_load(struct reproduce *r, struct vkd_error *err) {
+  enum vkd_status status = VKD_OK;
+  for (int s = 0; s < STAGES && !status; s++) {
+    bool wanted = s == STAGE_GRID ||
+                  (s != STAGE_NEXT && r->file.text && sweep_has_grid(r->file.text, r->file.size, stages[s].name));
+    if (wanted)
+      status = sweep_file_parse(&r->file, stages[s].name, r->overrides, r->override_count, &r->stage[s].sweep, err);
+  }
+  return status;
+}
+
+// ---- batch and learning rate ---------------------------------------------------------------------------------------
+static double tokens_of(const struct sweep_cell *c) { return (double)c->steps * (double)c->tokens_per_step; }
+
+static bool hyper_found(const struct hyper_result *h) {
+  for (int t = 0; t < FIT_HYPER_TARGETS; t++)
+    if (h->fit.law[t].refusal != FIT_HYPER_FITTED) return false;
+  return true;
+}
+
+// Several sizes and budgets may give a law; that they do not is no error.
+static enum vkd_status fit_tuned(struct reproduce *r, struct vkd_error *err) {
+  const struct stage *tune = &r->stage[STAGE_TUNE];
+  const struct sweep_part part = {NULL, &tune->sweep, tune->outcome};
+  struct fit_runs runs = {0};
+  struct vkd_error why = {0};
+  struct fit_error bad;
+  char *path = fileio_join(r->folder, "tune/runs.csv");
+  enum vkd_status status =
+      path ? sweep_write_table(path, &part, 1, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
+  if (!status) status = law_status(fit_runs_read(path, &runs, &bad), &bad, err);
+  if (!status) {
+    const struct hyper_job job = {.bootstrap = 0};
+    r->has_law = !hyper_run(&runs, &job, &r->hyper, &why) && hyper_found(&r->hyper);
+    if (!r->has_law)
+      vkd_log(VKD_LOG_INFO, "no law of batch and learning rate (%s); the best pair serves all",
+              why.what[0] ? why.what : "too few sizes and budgets have an optimum");
+  }
+  fit_runs_free(&runs);
+  free(path);
+  return status;
+}
+
+static bool several_cells(const struct sweep *sweep) {
+  for (int i = 1; i < sweep->count; i++)
+    if (sweep->cells[i].params != sweep->cells[0].params ||
+        fabs(tokens_of(&sweep->cells[i]) / tokens_of(&sweep->cells[0]) - 1) > FIT_CELL_TOLERANCE)
+      return true;
+  return false;
+}
+
+enum vkd_status reproduce_learn(struct reproduce *r, struct vkd_error *err) {
+  const struct stage *tune = &r->stage[STAGE_TUNE];
+  enum vkd_status status = sweep_failures(&tune->sweep, tune->outcome, err);
+  if (status) return status;
+  r->choice = reproduce_choose(&tune->sweep, tune->outcome);
+  if (r->choice < 0)
+    return vkd_fail(err, VKD_ERR_DIVERGED, "%s: every batch and learning rate of `tune` diverged; lower train.lr there",
+                    r->name);
+  if (several_cells(&tune->sweep) && (status = fit_tuned(r, err))) return status;
+  const struct config *best = &tune->sweep.cells[r->choice].config;
+  if (!r->has_law)
+    vkd_log(VKD_LOG_INFO, "best of %d tried: batch %d (%" PRId64 " tokens), learning rate %g", tune->sweep.count,
+            best->train.batch, tune->sweep.cells[r->choice].tokens_per_step, best->train.lr);
+  return VKD_OK;
+}
+
+// Evaluations stay at the same tokens.
+static void give(const struct reproduce *r, struct sweep_cell *c) {
+  struct config *config = &c->config;
+  const struct config *best = &r->stage[STAGE_TUNE].sweep.cells[r->choice].config;
+  double per_sample = (double)c->tokens_per_step / config->train.batch, before = config->train.batch;
+  if (r->has_law) {
+    double tokens = tokens_of(c), batch = fit_hyper_at(&r->hyper.fit.law[FIT_HYPER_BATCH], (double)c->params, tokens);
+    // no less than a sample, no more than a tenth of the run
+    batch = fmin(batch, tokens / 10) / per_sample;
+    config->train.batch = batch < 1 ? 1 : (int)lround(batch);
+    config->train.lr = fit_hyper_at(&r->hyper.fit.law[FIT_HYPER_LR], (double)c->params, tokens);
+  } else {
+    config->train.batch = best->train.batch;
+    config->train.lr = best->train.lr;
+  }
+  int64_t every = llround((double)config->eval.every * before / config->train.batch);
+  config->eval.every = config->eval.every && every < 1 ? 1 : every;
+}
+
+enum vkd_status reproduce_settle(struct reproduce *r, int stage, struct vkd_error *err) {
+  struct sweep *sweep = &r->stage[stage].sweep;
+  if (r->choice < 0) return VKD_OK; // the file has no `tune`
+  for (int i = 0; i < sweep->count; i++) give(r, &sweep->cells[i]);
+  enum vkd_status status = sweep_plan(sweep, err);
+  return status ? vkd_error_prefix(err, "%s: %s", r->name, stages[stage].name) : VKD_OK;
+}
+
+// ---- runs and their law --------------------------------------------------------------------------------------------
+enum vkd_status reproduce_run_stage(struct reproduce *r, int stage, struct vkd_error *err) {
+  struct stage *s = &r->stage[stage];
+  char *folder = fileio_join(r->folder, stages[stage].folder);
+  if (!folder) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
+  // of runs that only their losses are wanted of, and that are short, no checkpoints
+  bool losses = stage == STAGE_TUNE || stage == STAGE_SEEDS || stage == STAGE_AROUND;
+  enum vkd_status status = sweep_job_run(&s->sweep, folder, r->folder, losses, &r->devices, &r->bar, &s->outcome, err);
+  free(folder);
+  return status;
+}
+
+enum vkd_status reproduce_fit(struct reproduce *r, struct fit_job_result *fit, struct vkd_error *err) {
+  struct sweep_part parts[STAGES];
+  int count = 0;
+  char *table = fileio_join(r->folder, "runs.csv"), title[128], command[512];
+  if (!table) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
+  for (int s = 0; s <= STAGE_NEXT; s++) // what comes after was foretold by these
+    if (r->stage[s].outcome && (s != STAGE_TUNE || r->has_law))
+      parts[count++] = (struct sweep_part){stages[s].name, &r->stage[s].sweep, r->stage[s].outcome};
+  enum vkd_status status = sweep_write_table(table, parts, count, err);
+  snprintf(title, sizeof title, "Scaling laws for video diffusion transformers, %.60s", r->name);
+  snprintf(command, sizeof command, "vkdit reproduce %.200s -o %.200s", r->name, r->folder);
+  const struct fit_job job = {.parts = FIT_JOB_JOINT | (r->has_law ? FIT_JOB_HYPER : 0),
+                              .table = table,
+                              .out = r->folder,
+                              .bootstrap = BOOTSTRAP,
+                              .seed = 1,
+                              .family = r->family,
+                              .title = title,
+                              .command = command,
+                              .after = r->sections,
+                              .after_count = r->section_count};
+  if (!status) status = fit_job_run(&job, fit, err);
+  free(table);
+  return status;
+}
