@@ -10,8 +10,8 @@
 
 enum { MAX_AXES = 16 };
 
-static const char *const own_keys[] = {"base", "grid",    "tune",    "seeds", "around",
-                                       "rows", "holdout", "samples", "next",  NULL};
+static const char *const own_keys[] = {"base",    "grid",    "tune", "seeds", "around", "rows",
+                                       "holdout", "samples", "next", "bowls", NULL};
 enum { OWN_KEYS = sizeof own_keys / sizeof *own_keys - 1 };
 
 struct table {
@@ -134,9 +134,11 @@ static enum vkd_status read_settings(struct table *t, struct vkd_error *err) {
   const struct number of_samples[] = {
       {"count", 1, 64, true, &samples}, {"steps", 1, 10000, true, &steps}, {"cfg", 0, 100, false, &s->samples.cfg}};
   const struct number of_next[] = {{"runs", 1, 64, true, &next}, {"flops", 1, 1e30, false, &s->next.flops}};
+  const struct number of_bowls[] = {{"window", 1e-4, 0.5, false, &s->window}};
   enum vkd_status status = read_numbers(t, "rows", of_rows, 2, err);
   if (!status) status = read_numbers(t, "samples", of_samples, 3, err);
   if (!status) status = read_numbers(t, "next", of_next, 2, err);
+  if (!status) status = read_numbers(t, "bowls", of_bowls, 1, err);
   s->next.runs = (int)next;
   s->rows = (int)rows;
   s->samples.count = (int)samples;

@@ -53,7 +53,7 @@ static enum vkd_status fit_tuned(struct reproduce *r, struct vkd_error *err) {
       path ? sweep_write_table(path, &part, 1, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
   if (!status) status = law_status(fit_runs_read(path, &runs, &bad), &bad, err);
   if (!status) {
-    const struct hyper_job job = {.bootstrap = 0};
+    const struct hyper_job job = {.options.window = tune->sweep.window};
     r->has_law = !hyper_run(&runs, &job, &r->hyper, &why) && hyper_found(&r->hyper);
     if (!r->has_law)
       vkd_log(VKD_LOG_INFO, "no law of batch and learning rate (%s); the best pair serves all",
@@ -144,6 +144,7 @@ enum vkd_status reproduce_fit(struct reproduce *r, struct fit_job_result *fit, s
                               .bootstrap = BOOTSTRAP,
                               .seed = 1,
                               .family = r->family,
+                              .hyper.window = r->stage[STAGE_GRID].sweep.window,
                               .title = title,
                               .command = command,
                               .after = r->sections,

@@ -32,6 +32,7 @@ struct sweep {
     int runs;     // at most; 0: none
     double flops; // of all of them
   } next;         // that `vkdit reproduce` chooses by the law so far
+  double window;  // of the bowls of batch and learning rate that it fits, as vkdit fit --window has it; 0: the default
 };
 
 struct sweep_source {
