@@ -57,9 +57,15 @@ void vkd__coopmat_read(VkInstance instance, VkPhysicalDevice physical, struct vk
                                                         VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR};
   VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat = {
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+  VkPhysicalDeviceSubgroupSizeControlFeatures subgroups = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
   VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
   VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f12};
   bool lists = vkd__has_extension(physical, "VK_KHR_cooperative_matrix");
+  if (vkd__has_extension(physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
+    subgroups.pNext = f.pNext;
+    f.pNext = &subgroups;
+  }
   if (vkd__has_extension(physical, "VK_KHR_shader_bfloat16")) {
     bf16.pNext = f.pNext;
     f.pNext = &bf16;
@@ -70,7 +76,8 @@ void vkd__coopmat_read(VkInstance instance, VkPhysicalDevice physical, struct vk
   }
   vkGetPhysicalDeviceFeatures2(physical, &f);
   caps->bf16 = bf16.shaderBFloat16Type;
-  caps->coopmat = coopmat.cooperativeMatrix && f12.vulkanMemoryModel; // their SPIR-V uses that model
+  // their SPIR-V uses that memory model, and their pipelines must ask for whole subgroups
+  caps->coopmat = coopmat.cooperativeMatrix && f12.vulkanMemoryModel && subgroups.computeFullSubgroups;
   // lavapipe (Mesa 26.1) lists shapes for subgroups of 16 too, and crashes when it compiles any use of them
   if (caps->kind == VKD_DEVICE_SOFTWARE && caps->subgroup_size != 8) caps->coopmat = false;
   if (caps->coopmat) read_shapes(instance, physical, bf16.shaderBFloat16CooperativeMatrix, caps);
@@ -86,8 +93,13 @@ uint32_t vkd__coopmat_enable(const struct vkd_device_caps *caps, struct vkd__coo
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
         .pNext = *next,
         .cooperativeMatrix = VK_TRUE};
-    *next = &f->coopmat;
+    f->subgroups = (VkPhysicalDeviceSubgroupSizeControlFeatures){
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+        .pNext = &f->coopmat,
+        .computeFullSubgroups = VK_TRUE};
+    *next = &f->subgroups;
     names[count++] = "VK_KHR_cooperative_matrix";
+    names[count++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
   }
   if (caps->bf16) {
     f->bf16 = (VkPhysicalDeviceShaderBfloat16FeaturesKHR){
@@ -102,8 +114,7 @@ uint32_t vkd__coopmat_enable(const struct vkd_device_caps *caps, struct vkd__coo
 }
 
 const struct vkd_coopmat *vkd__coopmat_for(const struct vkd_device_caps *caps, enum vkd_dtype dtype) {
-  if (!caps->coopmat || !vkd_dtype_16bit(dtype) || 4 * caps->subgroup_size > vkd__max_lanes(caps))
-    return NULL;
+  if (!caps->coopmat || !vkd_dtype_16bit(dtype) || 4 * caps->subgroup_size > vkd__max_lanes(caps)) return NULL;
   enum vkd_coopmat_type type = dtype == VKD_F16 ? VKD_COOPMAT_F16 : VKD_COOPMAT_BF16;
   const struct vkd_coopmat *best = NULL;
   for (uint32_t i = 0; i < caps->coopmat_count; i++) {

@@ -195,7 +195,7 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
       .pNext = &f12,
       .pipelineExecutableInfo = VK_TRUE};
   struct vkd__coopmat_features coopmat;
-  const char *extensions[3];
+  const char *extensions[4];
   void *next = dev->statistics ? (void *)&executable : &f12;
   uint32_t extension_count = vkd__coopmat_enable(&dev->caps, &coopmat, &next, extensions);
   if (dev->statistics) extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;

@@ -84,9 +84,10 @@ bool vkd__can_map(const struct vkd_device_caps *caps);
 
 // coopmat.c: fills caps->bf16 and the coopmat* members, the others being known.
 void vkd__coopmat_read(VkInstance instance, VkPhysicalDevice physical, struct vkd_device_caps *caps);
-// What a logical device enables for them: chains `f` before *next, and gives 0 to 2 names of extensions.
+// What a logical device enables for them: chains `f` before *next, and gives 0 to 3 names of extensions.
 struct vkd__coopmat_features {
   VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat;
+  VkPhysicalDeviceSubgroupSizeControlFeatures subgroups;
   VkPhysicalDeviceShaderBfloat16FeaturesKHR bf16;
 };
 uint32_t vkd__coopmat_enable(const struct vkd_device_caps *caps, struct vkd__coopmat_features *f, void **next,

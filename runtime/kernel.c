@@ -88,9 +88,12 @@ static enum vkd_status create(struct vkd_device *dev, struct vkd_pipeline *p, st
   VkSpecializationInfo spec = {p->spec_count, entries, p->spec_count * 4, p->spec};
   VkPipelineCreateFlags flags = (dev->budget_s > 0 ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0) |
                                 (dev->statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0);
+  VkPipelineShaderStageCreateFlags stage_flags =
+      blob->needs & NEEDS_COOPMAT ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0;
   VkComputePipelineCreateInfo info = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
                                       .flags = flags,
                                       .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                                                .flags = stage_flags,
                                                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                                                 .module = module,
                                                 .pName = "main",
