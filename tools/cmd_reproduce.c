@@ -255,7 +255,8 @@ const struct cmd cmd_reproduce = {
     .name = "reproduce",
     .summary = "Runs the paper's pipeline, scaled down: tune, sweep, fit the law, sample, report",
     .usage = "[smoke|small|paper|FILE.yaml] [key=value ...]",
-    .details = "smoke: minutes on two CPU cores; small: about an hour on a desktop GPU; paper: the paper's own sizes, "
+    .details = "smoke: minutes on two CPU cores; small: about an hour on two CPU cores with --workers 2; paper: the "
+               "paper's own sizes, "
                "for data-centre GPUs.\n"
                "Started again on the same DIR it goes on where it stopped.",
     .min_pos = 0,
