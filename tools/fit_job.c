@@ -15,13 +15,14 @@ static int replicates_of(const struct fit_job *job, const struct fit_runs *runs)
   return job->bootstrap >= 0 ? job->bootstrap : runs->count > 100000 ? 100 : 400;
 }
 
-static enum vkd_status read_table(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
+static enum vkd_status read_table(const char *table, struct fit_runs *runs, char *source, size_t room,
+                                  struct vkd_error *err) {
   struct fit_error bad;
-  char *path = fileio_is_dir(job->table) ? fileio_join(job->table, "runs.csv") : strdup(job->table);
-  if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory", job->table);
-  enum fit_status status = fit_runs_read(path, &out->runs, &bad);
+  char *path = fileio_is_dir(table) ? fileio_join(table, "runs.csv") : strdup(table);
+  if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory", table);
+  enum fit_status status = fit_runs_read(path, runs, &bad);
   const char *name = strrchr(path, '/');
-  snprintf(out->source, sizeof out->source, "%s", name ? name + 1 : path);
+  if (source) snprintf(source, room, "%s", name ? name + 1 : path);
   free(path);
   return law_status(status, &bad, err);
 }
@@ -39,12 +40,17 @@ static enum vkd_status keep_best(const struct fit_job *job, struct fit_job_resul
 }
 
 // The runs as they are read: the best of each cell, kept for the joint law, would leave the bowls empty.
-static enum vkd_status keep_all(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
+static enum vkd_status read_hyper(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
+  if (job->hyper_table) return read_table(job->hyper_table, &out->all_runs, NULL, 0, err);
   size_t size = out->runs.count * sizeof *out->runs.row;
   out->all_runs = out->runs;
   out->all_runs.row = malloc(size ? size : 1);
   if (!out->all_runs.row) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory", job->table);
   memcpy(out->all_runs.row, out->runs.row, size);
+  return VKD_OK;
+}
+
+static void report_hyper(struct fit_job_result *out) {
   struct fit_report *r = &out->report;
   const struct hyper_result *h = &out->hyper;
   r->hyper = &h->fit;
@@ -53,12 +59,11 @@ static enum vkd_status keep_all(const struct fit_job *job, struct fit_job_result
   r->hyper_bootstrap_note = h->bootstrap_note;
   if (h->has_compare) r->compare = &h->compare;
   r->compare_note = h->compare_note;
-  return VKD_OK;
 }
 
 static enum vkd_status fit_hyper(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
   struct hyper_job hyper = {.options = job->hyper,
-                            .bootstrap = replicates_of(job, &out->runs),
+                            .bootstrap = replicates_of(job, &out->all_runs),
                             .level = job->level,
                             .seed = job->seed,
                             .compare = {.joint = job->options,
@@ -68,12 +73,12 @@ static enum vkd_status fit_hyper(const struct fit_job *job, struct fit_job_resul
                                         .compute = {job->compute},
                                         .budgets = 1}};
   if (!(job->compute > 0)) {
-    for (size_t i = 0; i < out->runs.count; i++)
-      hyper.compare.compute[0] = fmax(hyper.compare.compute[0], fit_run_flops(&out->runs.row[i]));
+    for (size_t i = 0; i < out->all_runs.count; i++)
+      hyper.compare.compute[0] = fmax(hyper.compare.compute[0], fit_run_flops(&out->all_runs.row[i]));
     for (hyper.compare.budgets = 1; hyper.compare.budgets < 3; hyper.compare.budgets++)
       hyper.compare.compute[hyper.compare.budgets] = 10 * hyper.compare.compute[hyper.compare.budgets - 1];
   }
-  enum vkd_status status = hyper_run(&out->runs, &hyper, &out->hyper, err);
+  enum vkd_status status = hyper_run(&out->all_runs, &hyper, &out->hyper, err);
   out->has_hyper = !status;
   return status ? vkd_error_prefix(err, "%s", job->table) : VKD_OK;
 }
@@ -196,7 +201,7 @@ static bool left_out(bool others, enum vkd_status status, const struct vkd_error
 enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err) {
   *out = (struct fit_job_result){0};
   enum vkd_status status;
-  if ((status = read_table(job, out, err))) goto fail;
+  if ((status = read_table(job->table, &out->runs, out->source, sizeof out->source, err))) goto fail;
   out->report = (struct fit_report){.title = job->title,
                                     .source = out->source,
                                     .command = job->command,
@@ -212,12 +217,13 @@ enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *ou
   unsigned parts = job->parts ? job->parts : FIT_JOB_JOINT;
   bool several = parts & (parts - 1);
   struct vkd_error first = {0};
+  if (parts & FIT_JOB_HYPER && (status = read_hyper(job, out, err))) goto fail;
   if (parts & FIT_JOB_HYPER && (status = fit_hyper(job, out, &first)) &&
       !left_out(several, status, &first, out->hyper_note, sizeof out->hyper_note)) {
     if (err) *err = first;
     goto fail;
   }
-  if (out->has_hyper && (status = keep_all(job, out, err))) goto fail;
+  if (out->has_hyper) report_hyper(out);
   if (parts & (FIT_JOB_JOINT | FIT_JOB_SIZES) && (status = keep_best(job, out, err))) goto fail;
   if (parts & FIT_JOB_JOINT) {
     if ((status = fit_table(job, out, err)) &&

@@ -17,6 +17,7 @@ enum {
 struct fit_job {
   unsigned parts;             // 0: FIT_JOB_JOINT; of several, those that the table does not allow are told and left out
   const char *table;          // a CSV, or a folder with a runs.csv
+  const char *hyper_table;    // another for the hyperparameter laws; NULL: the same
   const char *out;            // folder, made where it is missing
   struct fit_options options; // zero: joint law, Huber 1e-3
   // The joint law is fitted to the lowest loss of every (params, tokens) when best_per_cell is set, or when cells hold
@@ -40,7 +41,7 @@ struct fit_job {
 
 struct fit_job_result {
   struct fit_runs runs;     // that the joint law and the sizes stand on
-  struct fit_runs all_runs; // that the hyperparameter laws stand on, where there are any
+  struct fit_runs all_runs; // that the hyperparameter laws stand on, where they are asked for
   struct fit_solution solution;
   struct fit_bootstrap bootstrap;
   struct fit_holdout holdout;

@@ -127,20 +127,24 @@ enum vkd_status reproduce_run_stage(struct reproduce *r, int stage, struct vkd_e
   return status;
 }
 
+// The best of many runs of one cell would be lower by luck than one run of another: the joint law stands on runs at the
+// pairs that the laws say, those laws on the runs of `tune`.
 enum vkd_status reproduce_fit(struct reproduce *r, struct fit_job_result *fit, struct vkd_error *err) {
   struct sweep_part parts[STAGES];
   int count = 0;
-  char *table = fileio_join(r->folder, "runs.csv"), title[128], command[512];
-  if (!table) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
-  for (int s = 0; s <= STAGE_NEXT; s++) // what comes after was foretold by these
-    if (r->stage[s].outcome && (s != STAGE_TUNE || r->has_law))
+  char *table = fileio_join(r->folder, "runs.csv"), *tuned = fileio_join(r->folder, "tune"), title[128], command[512];
+  for (int s = STAGE_GRID; s <= STAGE_NEXT; s++) // what comes after was foretold by these
+    if (r->stage[s].outcome)
       parts[count++] = (struct sweep_part){stages[s].name, &r->stage[s].sweep, r->stage[s].outcome};
-  enum vkd_status status = sweep_write_table(table, parts, count, err);
+  enum vkd_status status = table && tuned ? sweep_write_table(table, parts, count, err)
+                                          : vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
   snprintf(title, sizeof title, "Scaling laws for video diffusion transformers, %.60s", r->name);
   snprintf(command, sizeof command, "vkdit reproduce %.200s -o %.200s", r->name, r->folder);
   const struct fit_job job = {.parts = FIT_JOB_JOINT | (r->has_law ? FIT_JOB_HYPER : 0),
                               .table = table,
+                              .hyper_table = tuned,
                               .out = r->folder,
+                              .all_rows = true,
                               .bootstrap = BOOTSTRAP,
                               .seed = 1,
                               .family = r->family,
@@ -150,6 +154,7 @@ enum vkd_status reproduce_fit(struct reproduce *r, struct fit_job_result *fit, s
                               .after = r->sections,
                               .after_count = r->section_count};
   if (!status) status = fit_job_run(&job, fit, err);
+  free(tuned);
   free(table);
   return status;
 }
