@@ -66,9 +66,9 @@ static void print_tests(const struct reproduce *r) {
            r->foretold[i].loss, c->name, c->params, (double)c->steps * (double)c->tokens_per_step,
            holdout->outcome[i].result.heldout, 100 * (holdout->outcome[i].result.heldout / r->foretold[i].loss - 1));
   }
-  for (int k = 0; k < around->sweep.count / 9 && around->outcome; k++)
+  for (int k = 0; k < around->sweep.count / REPRODUCE_AROUND && around->outcome; k++)
     printf("batch and rate         foretold for N = %" PRId64 ": %.2f %% above the best of nine around\n",
-           around->sweep.cells[k * 9].params, 100 * reproduce_around_excess(r, k));
+           around->sweep.cells[k * REPRODUCE_AROUND].params, 100 * reproduce_around_excess(r, k));
 }
 
 static void print_results(const struct reproduce *r, const struct fit_job_result *fit) {
@@ -110,7 +110,8 @@ static enum vkd_status run_stage(struct reproduce *r, int stage, struct vkd_erro
 
 static double work_of(const struct reproduce *r, int from) {
   double sum = 0;
-  for (int s = from; s < STAGES; s++) sum += (s == STAGE_AROUND ? 9 : 1) * sweep_work(&r->stage[s].sweep);
+  for (int s = from; s < STAGES; s++)
+    sum += (s == STAGE_AROUND ? REPRODUCE_AROUND : 1) * sweep_work(&r->stage[s].sweep);
   return sum + r->stage[STAGE_GRID].sweep.next.flops * (from <= STAGE_NEXT);
 }
 

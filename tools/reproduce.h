@@ -16,6 +16,8 @@ enum {
   STAGES
 };
 
+enum { REPRODUCE_AROUND = 9 }; // runs of STAGE_AROUND for a pair: three batches by three rates, the pair in the middle
+
 struct stage {
   struct sweep sweep; // count 0: not in the file, or nothing left to run
   struct sweep_outcome *outcome;
@@ -77,7 +79,7 @@ enum vkd_status reproduce_fit(struct reproduce *r, struct fit_job_result *fit, s
 // ---- reproduce_next.c
 // Fills STAGE_NEXT with the runs that would teach the most about the hold-out, or the largest cell of the ladder.
 enum vkd_status reproduce_choose_next(struct reproduce *r, const struct fit_job_result *fit, struct vkd_error *err);
-// Fills STAGE_AROUND with nine runs for each of its cells: half and twice the batch and rate foretold there.
+// Fills STAGE_AROUND with the runs for each of its cells: half and twice the batch and rate foretold there.
 enum vkd_status reproduce_spread(struct reproduce *r, struct vkd_error *err);
 
 // ---- reproduce_measure.c

@@ -121,27 +121,30 @@ enum vkd_status reproduce_choose_next(struct reproduce *r, const struct fit_job_
 }
 
 // ---- around a pair -------------------------------------------------------------------------------------------------
+// Half and twice of a batch; one has no half, and three times it stands in.
+static int batch_beside(int batch, int which) {
+  if (which == 1) return batch;
+  if (which == 2) return 2 * batch;
+  return batch > 1 ? (int)lround(batch / 2.0) : 3 * batch;
+}
+
 enum vkd_status reproduce_spread(struct reproduce *r, struct vkd_error *err) {
   static const double factor[] = {0.5, 1, 2};
   struct sweep *around = &r->stage[STAGE_AROUND].sweep;
   int centres = around->count;
-  struct sweep_cell *cells = calloc((size_t)centres * 9, sizeof *cells);
+  struct sweep_cell *cells = calloc((size_t)centres * REPRODUCE_AROUND, sizeof *cells);
   if (!cells) return no_memory(err);
-  for (int i = 0; i < centres; i++)
-    for (int b = 0; b < 3; b++)
-      for (int l = 0; l < 3; l++) {
-        struct sweep_cell *cell = &cells[i * 9 + b * 3 + l];
-        const struct sweep_cell *centre = &around->cells[i];
-        long batch = lround(centre->config.train.batch * factor[b]);
-        *cell = *centre;
-        // a batch of one has no half: then a quarter more counts as one, so that the nine stay nine
-        cell->config.train.batch = batch > b ? (int)batch : b + 1;
-        cell->config.train.lr *= factor[l];
-        snprintf(cell->name, sizeof cell->name, "%.90s-batch%d-lr%.4g", centre->name, cell->config.train.batch,
-                 cell->config.train.lr);
-      }
+  for (int i = 0; i < centres * REPRODUCE_AROUND; i++) {
+    const struct sweep_cell *centre = &around->cells[i / REPRODUCE_AROUND];
+    struct config *config = &cells[i].config;
+    cells[i] = *centre;
+    config->train.batch = batch_beside(centre->config.train.batch, i % REPRODUCE_AROUND / 3);
+    config->train.lr = centre->config.train.lr * factor[i % 3];
+    snprintf(cells[i].name, sizeof cells[i].name, "%.90s-batch%d-lr%.4g", centre->name, config->train.batch,
+             config->train.lr);
+  }
   free(around->cells);
   around->cells = cells;
-  around->count = centres * 9;
+  around->count = centres * REPRODUCE_AROUND;
   return sweep_plan(around, err);
 }

@@ -36,7 +36,7 @@ void reproduce_print_foretold(FILE *out, const struct reproduce *r) {
 }
 
 // ---- around --------------------------------------------------------------------------------------------------------
-enum { AROUND = 9, CENTRE = 4 };
+enum { AROUND = REPRODUCE_AROUND, CENTRE = 4 };
 
 static double loss_of(const struct stage *s, int i) {
   return s->outcome[i].done && !s->outcome[i].result.diverged ? s->outcome[i].result.heldout : NAN;
