@@ -63,8 +63,8 @@ static void print_tests(const struct reproduce *r) {
   for (int i = 0; i < holdout->sweep.count && holdout->outcome; i++) {
     const struct sweep_cell *c = &holdout->sweep.cells[i];
     printf("foretold               %.4f for %s (N = %" PRId64 ", T = %.3g); measured %.4f, %+.2f %%\n",
-           r->foretold[i].loss, c->name, c->params, (double)c->steps * (double)c->tokens_per_step,
-           holdout->outcome[i].result.heldout, 100 * (holdout->outcome[i].result.heldout / r->foretold[i].loss - 1));
+           r->foretold[i].loss, c->name, c->params, sweep_cell_tokens(c), holdout->outcome[i].result.heldout,
+           100 * (holdout->outcome[i].result.heldout / r->foretold[i].loss - 1));
   }
   for (int k = 0; k < around->sweep.count / REPRODUCE_AROUND && around->outcome; k++)
     printf("batch and rate         foretold for N = %" PRId64 ": %.2f %% above the best of nine around\n",

@@ -3,6 +3,7 @@
 #define VKDIT_REPRODUCE_H
 
 #include "fit_job.h"
+#include "run_model.h"
 #include "sweep_job.h"
 
 // In the order in which they run.
@@ -90,6 +91,9 @@ void reproduce_noise(struct reproduce *r);
 enum vkd_status reproduce_cost(struct reproduce *r, struct vkd_device *device, struct vkd_error *err);
 
 // ---- reproduce_samples.c
+// The model of a run of the ladder.  The caller closes it.
+enum vkd_status reproduce_open(const struct reproduce *r, int cell, struct vkd_device *device, struct run_model *out,
+                               struct vkd_error *err);
 // Draws samples of the best and of the smallest run into DIR, and held-out clips for comparison.
 enum vkd_status reproduce_sample(struct reproduce *r, struct vkd_device *device, struct vkd_error *err);
 

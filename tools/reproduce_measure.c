@@ -8,7 +8,6 @@
 #include "fit/derived.h"
 #include "law_json.h"
 #include "reproduce.h"
-#include "run_model.h"
 #include "vkdm/clock.h"
 #include "vkdm/fileio.h"
 #include "vkdm/sample.h"
@@ -16,8 +15,6 @@
 enum { COST_STEPS = 3 }; // a quarter, a half and all of samples.steps
 
 static enum vkd_status no_memory(struct vkd_error *err) { return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory"); }
-static double tokens_of(const struct sweep_cell *c) { return (double)c->steps * (double)c->tokens_per_step; }
-
 // ---- foresight -----------------------------------------------------------------------------------------------------
 enum vkd_status reproduce_foretell(struct reproduce *r, const struct fit_job_result *fit, struct vkd_error *err) {
   const struct sweep *holdout = &r->stage[STAGE_HOLDOUT].sweep;
@@ -28,7 +25,7 @@ enum vkd_status reproduce_foretell(struct reproduce *r, const struct fit_job_res
   if (!r->foretold || !path || !all) status = no_memory(err);
   for (int i = 0; i < holdout->count && !status; i++) {
     const struct sweep_cell *c = &holdout->cells[i];
-    double params = (double)c->params, tokens = tokens_of(c);
+    double params = (double)c->params, tokens = sweep_cell_tokens(c);
     struct fit_interval interval = {.low = NAN, .high = NAN};
     r->foretold[i].loss = fit_joint_loss(fit->solution.params, params, tokens);
     if (fit->sample.count) fit_loss_interval(&fit->sample, params, tokens, &interval, NULL);
@@ -164,12 +161,7 @@ enum vkd_status reproduce_cost(struct reproduce *r, struct vkd_device *device, s
       lowest = sweep->cells[k].params != sweep->cells[i].params || k == i || !(log_loss(grid, k) < log_loss(grid, i));
     if (!lowest) continue;
     struct run_model m;
-    size_t size = strlen(r->folder) + SWEEP_NAME_MAX + sizeof "/sweep/runs/";
-    char *run = malloc(size);
-    if (!run) return no_memory(err);
-    snprintf(run, size, "%s/sweep/runs/%s", r->folder, sweep->cells[i].name);
-    status = run_model_open(&m, run, false, NULL, device, err);
-    free(run);
+    status = reproduce_open(r, i, device, &m, err);
     if (status) break;
     for (int part = COST_STEPS - 1; part >= 0 && !status; part--) {
       int steps = sweep->samples.steps >> part;

@@ -10,8 +10,6 @@
 
 enum { LENGTHS = 7, FIRST_SEED = 100 };
 
-static double tokens_of(const struct sweep_cell *c) { return (double)c->steps * (double)c->tokens_per_step; }
-
 static enum vkd_status no_memory(struct vkd_error *err) { return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory"); }
 
 // ---- next runs -----------------------------------------------------------------------------------------------------
@@ -38,14 +36,14 @@ static bool candidates_of(const struct sweep *grid, double flops, struct choice 
   c->at = calloc((size_t)grid->count * LENGTHS, sizeof *c->at);
   c->cell = calloc((size_t)grid->count * LENGTHS, sizeof *c->cell);
   for (int i = 0; i < grid->count; i++) {
-    low = fmin(low, tokens_of(&grid->cells[i]));
-    high = fmax(high, tokens_of(&grid->cells[i]));
+    low = fmin(low, sweep_cell_tokens(&grid->cells[i]));
+    high = fmax(high, sweep_cell_tokens(&grid->cells[i]));
   }
   int sizes = size && c->at && c->cell ? sizes_of(grid, size) : -1;
   for (int k = 0; k < sizes; k++)
     for (int j = 0; j < LENGTHS; j++) {
       const struct sweep_cell *cell = &grid->cells[size[k]];
-      double tokens = low * pow(high / low, j / (LENGTHS - 1.0)), cost = tokens * cell->flops / tokens_of(cell);
+      double tokens = low * pow(high / low, j / (LENGTHS - 1.0)), cost = tokens * cell->flops / sweep_cell_tokens(cell);
       if (cost > flops) continue;
       c->cell[c->count] = size[k];
       c->at[c->count++] =
@@ -94,7 +92,7 @@ enum vkd_status reproduce_choose_next(struct reproduce *r, const struct fit_job_
   struct fit_error bad;
   struct fit_noise noise;
   if (grid->next.runs < 1 || !fit->sample.count) return VKD_OK;
-  double params = (double)target->params, tokens = tokens_of(target);
+  double params = (double)target->params, tokens = sweep_cell_tokens(target);
   double *loss = calloc((size_t)fit->sample.count, sizeof *loss);
   enum vkd_status status = loss && candidates_of(grid, grid->next.flops, &c)
                                ? law_status(fit_noise_estimate(&fit->runs, &fit->solution, &noise, &bad), &bad, err)

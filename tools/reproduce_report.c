@@ -140,7 +140,7 @@ static void tuning(FILE *out, const struct reproduce *r, double *batches, double
     fprintf(out, "</tr>\n");
   }
   fprintf(out, "</tbody></table></div>\n<p class=\"note\">Held-out loss after %.4g tokens, one seed, at N = ",
-          (double)tune->cells[0].steps * (double)tune->cells[0].tokens_per_step);
+          sweep_cell_tokens(&tune->cells[0]));
   for (int i = 0, shown = 0; i < tune->count; i++)
     if (same_point(&tune->cells[i].config, best))
       fprintf(out, "%s%" PRId64, shown++ ? ", " : "", tune->cells[i].params);
@@ -220,7 +220,7 @@ static void samples(FILE *out, const struct reproduce *r) {
     fprintf(out,
             "drawn by %s (N = %" PRId64
             ", T = %.4g): %d Euler steps, guidance %g, class by class</figcaption></figure>\n",
-            c->name, c->params, (double)c->steps * (double)c->tokens_per_step, grid->samples.steps, grid->samples.cfg);
+            c->name, c->params, sweep_cell_tokens(c), grid->samples.steps, grid->samples.cfg);
   }
   if (r->samples.real) {
     figure(out, r->samples.real, "held-out clips");

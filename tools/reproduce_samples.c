@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "reproduce.h"
-#include "run_model.h"
 #include "vkdm/fileio.h"
 #include "vkdm/media.h"
 #include "vkdm/sample.h"
@@ -107,19 +106,25 @@ static enum vkd_status read_clips(const struct reproduce *r, const struct latent
   return status;
 }
 
+enum vkd_status reproduce_open(const struct reproduce *r, int cell, struct vkd_device *device, struct run_model *out,
+                               struct vkd_error *err) {
+  const char *name = r->stage[STAGE_GRID].sweep.cells[cell].name;
+  size_t size = strlen(r->folder) + strlen(name) + sizeof "/sweep/runs/";
+  char *run = malloc(size);
+  if (!run) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
+  snprintf(run, size, "%s/sweep/runs/%s", r->folder, name);
+  enum vkd_status status = run_model_open(out, run, false, NULL, device, err);
+  free(run);
+  return status;
+}
+
 // Videos drawn by a run of the ladder, tiled into DIR/NAME.
 static enum vkd_status sample_cell(struct reproduce *r, int cell, const char *name, struct vkd_device *device,
                                    struct run_model *m, char **uri, struct vkd_error *err) {
-  const struct sweep *grid = &r->stage[STAGE_GRID].sweep;
-  size_t size = strlen(r->folder) + SWEEP_NAME_MAX + sizeof "/sweep/runs/";
-  char *run = malloc(size);
-  if (!run) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
-  snprintf(run, size, "%s/sweep/runs/%s", r->folder, grid->cells[cell].name);
-  enum vkd_status status = run_model_open(m, run, false, NULL, device, err);
-  free(run);
+  enum vkd_status status = reproduce_open(r, cell, device, m, err);
   if (status) return status;
   if (m->state.codec.kind == LATENT_RAW) return VKD_OK; // made elsewhere: no pictures
-  int count = grid->samples.count;
+  int count = r->stage[STAGE_GRID].sweep.samples.count;
   uint8_t *videos = malloc((size_t)count * latent_frame_bytes(&m->state.codec));
   if (!videos) status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d videos", count);
   if (!status) status = draw(r, m, videos, err);

@@ -5,8 +5,6 @@
 
 #include "reproduce.h"
 
-static double tokens_of(const struct sweep_cell *c) { return (double)c->steps * (double)c->tokens_per_step; }
-
 // ---- foretold ------------------------------------------------------------------------------------------------------
 void reproduce_print_foretold(FILE *out, const struct reproduce *r) {
   const struct stage *s = &r->stage[STAGE_HOLDOUT];
@@ -18,7 +16,7 @@ void reproduce_print_foretold(FILE *out, const struct reproduce *r) {
     fprintf(out,
             "<tr><td>%s</td><td>%" PRId64 "</td><td>%.4g</td><td>%" PRId64
             "</td><td>%.4g</td><td>%.5f</td><td>%.5f to %.5f</td>",
-            c->name, c->params, tokens_of(c), c->tokens_per_step, c->config.train.lr, r->foretold[i].loss,
+            c->name, c->params, sweep_cell_tokens(c), c->tokens_per_step, c->config.train.lr, r->foretold[i].loss,
             r->foretold[i].low, r->foretold[i].high);
     if (s->outcome[i].done && !t->diverged)
       fprintf(out, "<td>%.5f</td><td>%+.2f %%</td></tr>\n", t->heldout, 100 * (t->heldout / r->foretold[i].loss - 1));
@@ -68,7 +66,7 @@ void reproduce_print_around(FILE *out, const struct reproduce *r) {
     fprintf(out,
             "</tbody></table></div>\n<p class=\"note\">N = %" PRId64 ", T = %.4g: a size and a budget at which neither "
             "law was fitted. In bold, what the laws foretold: %.2f %% above the lowest of the nine.</p>\n",
-            c->params, tokens_of(c), 100 * reproduce_around_excess(r, k));
+            c->params, sweep_cell_tokens(c), 100 * reproduce_around_excess(r, k));
   }
 }
 

@@ -33,8 +33,6 @@ enum vkd_status reproduce_load(struct reproduce *r, struct vkd_error *err) {
 }
 
 // ---- batch and learning rate ---------------------------------------------------------------------------------------
-static double tokens_of(const struct sweep_cell *c) { return (double)c->steps * (double)c->tokens_per_step; }
-
 static bool hyper_found(const struct hyper_result *h) {
   for (int t = 0; t < FIT_HYPER_TARGETS; t++)
     if (h->fit.law[t].refusal != FIT_HYPER_FITTED) return false;
@@ -67,7 +65,7 @@ static enum vkd_status fit_tuned(struct reproduce *r, struct vkd_error *err) {
 static bool several_cells(const struct sweep *sweep) {
   for (int i = 1; i < sweep->count; i++)
     if (sweep->cells[i].params != sweep->cells[0].params ||
-        fabs(tokens_of(&sweep->cells[i]) / tokens_of(&sweep->cells[0]) - 1) > FIT_CELL_TOLERANCE)
+        fabs(sweep_cell_tokens(&sweep->cells[i]) / sweep_cell_tokens(&sweep->cells[0]) - 1) > FIT_CELL_TOLERANCE)
       return true;
   return false;
 }
@@ -94,7 +92,8 @@ static void give(const struct reproduce *r, struct sweep_cell *c) {
   const struct config *best = &r->stage[STAGE_TUNE].sweep.cells[r->choice].config;
   double per_sample = (double)c->tokens_per_step / config->train.batch, before = config->train.batch;
   if (r->has_law) {
-    double tokens = tokens_of(c), batch = fit_hyper_at(&r->hyper.fit.law[FIT_HYPER_BATCH], (double)c->params, tokens);
+    double tokens = sweep_cell_tokens(c),
+           batch = fit_hyper_at(&r->hyper.fit.law[FIT_HYPER_BATCH], (double)c->params, tokens);
     // no less than a sample, no more than a tenth of the run
     batch = fmin(batch, tokens / 10) / per_sample;
     config->train.batch = batch < 1 ? 1 : (int)lround(batch);

@@ -63,6 +63,8 @@ double sweep_flops(const struct sweep *sweep) {
   return sum;
 }
 
+double sweep_cell_tokens(const struct sweep_cell *cell) { return (double)cell->steps * (double)cell->tokens_per_step; }
+
 void sweep_print_plan(const struct sweep *sweep, const char *title) {
   printf("%s: %d runs, %.4g FLOPs\n", title, sweep->count, sweep_flops(sweep));
   printf("  %-32s %11s %11s %11s %9s %11s %10s %12s\n", "run", "N (blocks)", "parameters", "tokens/step", "steps",
@@ -71,8 +73,7 @@ void sweep_print_plan(const struct sweep *sweep, const char *title) {
     const struct sweep_cell *c = &sweep->cells[i];
     double bytes = (double)c->params_all * (STATE_BYTES + (config_accumulation(&c->config) > 1 ? 4 : 0));
     printf("  %-32s %11" PRId64 " %11" PRId64 " %11" PRId64 " %9" PRId64 " %11.4g %10.4g %8.1f MiB\n", c->name,
-           c->params, c->params_all, c->tokens_per_step, c->steps, (double)c->steps * (double)c->tokens_per_step,
-           c->flops, bytes / 1048576);
+           c->params, c->params_all, c->tokens_per_step, c->steps, sweep_cell_tokens(c), c->flops, bytes / 1048576);
   }
   printf("  FLOPs by the formula of the architecture; state: weights, gradients, moments, EMA, without activations\n");
 }

@@ -39,7 +39,8 @@ enum vkd_status sweep_file_parse(const struct sweep_file *file, const char *grid
                                  size_t count, struct sweep *out, struct vkd_error *err);
 
 void sweep_print_plan(const struct sweep *sweep, const char *title);
-double sweep_flops(const struct sweep *sweep); // of all cells, planned
+double sweep_flops(const struct sweep *sweep);           // of all cells, planned
+double sweep_cell_tokens(const struct sweep_cell *cell); // of the whole run
 
 // Devices as --device names them.
 struct sweep_devices {
