@@ -56,11 +56,13 @@ void sum_tile(uint tile, uint first, uint end, uint to) {
     barrier();
     do {
       uint half_up = (left + 1) / 2;
-      if (lane_row + half_up < left) part[lane] += part[lane + half_up * TILE];
+      if (lane_row + half_up < left) {
+        s += part[lane + half_up * TILE];
+        part[lane] = s;
+      }
       left = half_up;
       barrier();
     } while (left > 1);
-    s = part[lane];
   }
   if (lane_row == 0 && col < p.cols) store(p.y, to + col, s);
 }
