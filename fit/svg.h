@@ -73,7 +73,7 @@ struct svg_plot {
 };
 
 // Style of the classes used here.  A plot that stands alone carries it; a page includes it once.
-extern const char svg_style[];
+extern const char fit_plot_style[]; // also in fit/report.h
 
 // Ranges grown by a margin, and a degenerate range opened.
 void svg_axis_fit(struct svg_axis *a, double low, double high);
