@@ -318,3 +318,18 @@ void svg_mark(struct svg_plot *p, double x, double y, int colour, enum svg_mark 
   draw_mark(p->out, at_x(p, x), at_y(p, y), colour, mark, radius);
   fit__text_add(p->out, "\n");
 }
+
+void svg_place(const struct svg_plot *p, double x, double y, double *px, double *py) {
+  *px = at_x(p, x);
+  *py = at_y(p, y);
+}
+
+void svg_text(struct svg_plot *p, double px, double py, const char *text) {
+  fit__text_add(p->out, "<text x=\"%.1f\" y=\"%.1f\" dy=\".35em\">", px, py);
+  fit__text_escape(p->out, text);
+  fit__text_add(p->out, "</text>\n");
+}
+
+void svg_leader(struct svg_plot *p, double px, double py, double to_px, double to_py) {
+  fit__text_add(p->out, "<path class=\"tick\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n", px, py, to_px, to_py);
+}

@@ -86,6 +86,11 @@ void svg_point(struct svg_plot *p, double x, double y, int colour, double radius
 void svg_mark(struct svg_plot *p, double x, double y, int colour, enum svg_mark mark, double radius);
 void svg_end(struct svg_plot *p);
 
+// Where a value lies on the plot; and what is drawn there: a text that begins at px, its middle at py, a line to it.
+void svg_place(const struct svg_plot *p, double x, double y, double *px, double *py);
+void svg_text(struct svg_plot *p, double px, double py, const char *text);
+void svg_leader(struct svg_plot *p, double px, double py, double to_px, double to_py);
+
 void svg_grid_begin(struct svg_grid *g);
 void svg_grid_end(struct svg_grid *g);
 
