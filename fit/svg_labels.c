@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-// Of the plots' font: a little more than a character of it is wide on average, and a line high.
-#define CHARACTER 6.9
+// Of the plots' font: more than a character of it is wide on average, and a line high.
+#define CHARACTER 7.6
 #define LINE 14.0
 #define SPACE 3.0
 

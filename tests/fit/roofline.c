@@ -75,7 +75,7 @@ static bool has_line(const char *svg, const char *class, double x, double y, dou
 enum { ROWS = 30 };
 
 static void test_places(void) {
-  static char names[ROWS][16];
+  static char names[ROWS][24];
   struct fit_roofline_row rows[ROWS + 3];
   const struct fit_roofline r = {
       .title = "a <b> & c", .peak_flops = 5e10, .peak_bytes = 1e10, .rows = rows, .count = ROWS + 3};
