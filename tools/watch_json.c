@@ -5,7 +5,8 @@
 
 #include "watch_internal.h"
 
-enum { POINTS = 6000, MOST_POINTS = 400, LEAST_POINTS = 16 }; // of all curves; of one
+// Of all curves, and of one; fewer, which are means of more, where curves would hide one another.
+enum { POINTS = 6000, MOST_POINTS = 400, MANY_POINTS = 60, LEAST_POINTS = 16 };
 
 static void set(json_t *o, const char *key, double value) {
   if (isfinite(value)) json_object_set_new(o, key, json_real(value));
@@ -94,7 +95,8 @@ static json_t *run_json(const struct watch *w, const struct watch_entry *e, int 
   for (int i = 0; i < 2; i++)
     if (json_is_string(json_object_get(r->summary, texts[i])))
       json_object_set(o, texts[i], json_object_get(r->summary, texts[i]));
-  json_object_set_new(o, "losses", curve_json(&r->loss_curve, points));
+  int few = w->count > 1 && points > MANY_POINTS ? MANY_POINTS : points;
+  json_object_set_new(o, "losses", curve_json(&r->loss_curve, few));
   json_object_set_new(o, "heldouts", curve_json(&r->heldout_curve, points));
   json_object_set_new(o, "images", images_json(&e->images));
   return o;

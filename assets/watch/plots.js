@@ -29,7 +29,7 @@ function count(v) { // 17 M
 function plain(v) { // 0.4213
   if (!isFinite(v)) return '';
   const size = Math.abs(v);
-  return size !== 0 && (size < 1e-3 || size >= 1e5) ? v.toExponential(2).replace('e+', 'e') : String(+v.toPrecision(4));
+  return size !== 0 && (size < 1e-3 || size >= 1e5) ? v.toExponential(2).replace(/\.?0*e\+?/, 'e') : String(+v.toPrecision(4));
 }
 function duration(s) {
   if (!(s >= 0)) return '';
