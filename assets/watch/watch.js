@@ -30,7 +30,7 @@ function drawTiles(runs) {
   const {share, left} = progressOf(runs), best = runs.filter(r => r.best > 0).sort((a, b) => a.best - b.best)[0];
   if (one) tile(one.state, one.why || (one.step ? `step ${one.step}` : 'no step yet'));
   else tile(`${ended.length} of ${runs.length}`, `runs done, ${running.length} running${lost ? `, ${lost} diverged` : ''}`);
-  if (isFinite(share)) tile((100 * share).toFixed(share < .1 ? 1 : 0) + ' %', running.length ? 'of the work done' : 'of the work done; nothing is running');
+  if (isFinite(share)) tile((100 * share).toFixed(share < .1 ? 1 : 0) + ' %', 'of the work done' + (running.length || share >= 1 ? '' : '; nothing is running'));
   if (running.length && isFinite(left)) tile(duration(left), 'left at the present speed');
   if (one && one.loss !== undefined) tile(plain(one.loss), 'loss of the last step');
   if (best) tile(plain(best.best), one ? 'least held-out loss' : 'least held-out loss: ' + nameOf(best));
