@@ -6,7 +6,7 @@
 #include "plots.h"
 #include "report_parts.h"
 
-static const char page_style[] =
+const char fit_page_style[] =
     ":root{--bg:#f6f7f9;--card:#fff;--ink:#1f2933;--dim:#5f6b7a;--line:#dfe3e8;--accent:#2a5fb5;--warn:#8a4b00;"
     "--warnbg:#fff4e0}"
     "@media(prefers-color-scheme:dark){:root{--bg:#0d1117;--card:#161b22;--ink:#e6edf3;--dim:#9aa6b2;--line:#2a313a;"
@@ -231,7 +231,7 @@ static void add_head(struct fit_text *t, const struct fit_report *r) {
       t, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
          "content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>");
   fit__text_escape(t, title);
-  fit__text_add(t, "</title>\n<style>%s%s</style></head><body><main>\n<h1>", page_style, svg_style);
+  fit__text_add(t, "</title>\n<style>%s%s</style></head><body><main>\n<h1>", fit_page_style, fit_plot_style);
   fit__text_escape(t, title);
   fit__text_add(t, "</h1>\n<p class=\"sub\">Fitted to %zu of the %zu rows of ",
                 r->hyper_runs ? r->hyper_runs->count : r->runs->count, r->runs->rows);

@@ -30,7 +30,7 @@
 // Dark and light: colours by their roles first, then the ramp (even steps of lightness in OKLCH, hue from violet over
 // blue and green to amber), then the ones that differ in kind.
 #define COLOUR(name, colour) ".fp .s" name "{stroke:" colour "}.fp .f" name "{fill:" colour "}"
-const char svg_style[] =
+const char fit_plot_style[] =
     ".fp{font:13px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica "
     "Neue',Arial,sans-serif}.fp.panel{font-size:12px}"
     ".fp .bg{fill:#fff}.fp text{fill:#1f2933}.fp .dim{fill:#5f6b7a}.fp .head{font-weight:600}"
@@ -146,8 +146,8 @@ static void open_file(struct fit_text *out, const char *title, double width, dou
                 "height=\"%.0f\" role=\"img\"><title>",
                 width, height, width, height);
   fit__text_escape(out, title);
-  fit__text_add(out, "</title>\n<style>%s</style>\n<rect class=\"bg\" width=\"%.0f\" height=\"%.0f\"/>\n", svg_style,
-                width, height);
+  fit__text_add(out, "</title>\n<style>%s</style>\n<rect class=\"bg\" width=\"%.0f\" height=\"%.0f\"/>\n",
+                fit_plot_style, width, height);
 }
 
 // The middle of a label under the axis, moved where it would leave the plot.
@@ -317,4 +317,19 @@ void svg_point(struct svg_plot *p, double x, double y, int colour, double radius
 void svg_mark(struct svg_plot *p, double x, double y, int colour, enum svg_mark mark, double radius) {
   draw_mark(p->out, at_x(p, x), at_y(p, y), colour, mark, radius);
   fit__text_add(p->out, "\n");
+}
+
+void svg_place(const struct svg_plot *p, double x, double y, double *px, double *py) {
+  *px = at_x(p, x);
+  *py = at_y(p, y);
+}
+
+void svg_text(struct svg_plot *p, double px, double py, const char *text) {
+  fit__text_add(p->out, "<text x=\"%.1f\" y=\"%.1f\" dy=\".35em\">", px, py);
+  fit__text_escape(p->out, text);
+  fit__text_add(p->out, "</text>\n");
+}
+
+void svg_leader(struct svg_plot *p, double px, double py, double to_px, double to_py) {
+  fit__text_add(p->out, "<path class=\"tick\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n", px, py, to_px, to_py);
 }

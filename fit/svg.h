@@ -73,7 +73,7 @@ struct svg_plot {
 };
 
 // Style of the classes used here.  A plot that stands alone carries it; a page includes it once.
-extern const char svg_style[];
+extern const char fit_plot_style[]; // also in fit/report.h
 
 // Ranges grown by a margin, and a degenerate range opened.
 void svg_axis_fit(struct svg_axis *a, double low, double high);
@@ -85,6 +85,11 @@ void svg_band(struct svg_plot *p, int count, const double *x, const double *low,
 void svg_point(struct svg_plot *p, double x, double y, int colour, double radius, bool faint);
 void svg_mark(struct svg_plot *p, double x, double y, int colour, enum svg_mark mark, double radius);
 void svg_end(struct svg_plot *p);
+
+// Where a value lies on the plot; and what is drawn there: a text that begins at px, its middle at py, a line to it.
+void svg_place(const struct svg_plot *p, double x, double y, double *px, double *py);
+void svg_text(struct svg_plot *p, double px, double py, const char *text);
+void svg_leader(struct svg_plot *p, double px, double py, double to_px, double to_py);
 
 void svg_grid_begin(struct svg_grid *g);
 void svg_grid_end(struct svg_grid *g);

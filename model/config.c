@@ -113,11 +113,18 @@ const struct config_field config_fields[] = {
 
     LONG("checkpoint.every", checkpoint.every, "500", 0, BIG, "steps between checkpoints; 0: only at the end"),
     INT("checkpoint.keep", checkpoint.keep, "2", 0, 1000000, "newest checkpoints kept; 0: all"),
+
+    LONG("log.histograms", log.histograms, "0", 0, BIG,
+         "steps between histograms of weights and gradients for TensorBoard; 0: none"),
+    LONG("log.samples", log.samples, "0", 0, BIG,
+         "steps between pictures of samples, in RUN/samples and for TensorBoard; also at the end; 0: none"),
+    INT("log.sample_count", log.sample_count, "4", 1, 64, "samples of a picture"),
+    INT("log.sample_steps", log.sample_steps, "0", 0, 1000, "sampler steps of a picture; 0: as the sampler has it"),
 };
 const size_t config_field_count = sizeof config_fields / sizeof config_fields[0];
 _Static_assert(sizeof config_fields / sizeof config_fields[0] <= CONFIG_FIELDS_MAX, "arrays by field hold every field");
 
-static const char *const sections[] = {"model", "data", "train", "eval", "checkpoint"};
+static const char *const sections[] = {"model", "data", "train", "eval", "checkpoint", "log"};
 
 const struct config_field *config__find(const char *key) {
   for (size_t i = 0; i < config_field_count; i++)
@@ -160,8 +167,8 @@ enum vkd_status config__fail_unknown(const char *where, const char *key, enum vk
     if (!strncmp(config_fields[i].key, key, section))
       n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", leaf_of(config_fields[i].key));
   if (n) return vkd_fail(err, status, "%s: unknown key '%.100s'; keys there are %s", where, key, list);
-  return vkd_fail(err, status, "%s: unknown key '%.100s'; sections are model, data, train, eval, checkpoint", where,
-                  key);
+  return vkd_fail(err, status, "%s: unknown key '%.100s'; sections are model, data, train, eval, checkpoint, log",
+                  where, key);
 }
 
 static void *member_of(struct config *config, const struct config_field *field) {

@@ -14,15 +14,26 @@
 
 enum { MAX_SIDE = 65535 };
 
+// A growing buffer that a PNG is written to.
 struct sink {
-  struct fileio file;
-  enum vkd_status status;
-  struct vkd_error *err;
+  unsigned char *data;
+  size_t size, room;
+  bool failed;
 };
 
 static void sink_write(void *context, void *data, int size) {
   struct sink *sink = context;
-  if (sink->status == VKD_OK) sink->status = fileio_write(&sink->file, data, (size_t)size, sink->err);
+  const size_t n = (size_t)size;
+  if (n > sink->room - sink->size) {
+    const size_t room = 2 * sink->room + n;
+    unsigned char *more = realloc(sink->data, room);
+    sink->failed |= !more;
+    if (!more) return;
+    sink->data = more;
+    sink->room = room;
+  }
+  memcpy(sink->data + sink->size, data, n);
+  sink->size += n;
 }
 
 void media_tile(const uint8_t *videos, uint32_t count, uint32_t t, uint32_t h, uint32_t w, uint32_t columns,
@@ -37,26 +48,52 @@ void media_tile(const uint8_t *videos, uint32_t count, uint32_t t, uint32_t h, u
                videos + ((i * t + f) * h + y) * row_bytes, row_bytes);
 }
 
-enum vkd_status media_write_png_strip(const char *path, const uint8_t *frames, uint32_t t, uint32_t h, uint32_t w,
-                                      uint32_t columns, struct vkd_error *err) {
+enum vkd_status media_from_latents(const struct latent_codec *codec, const float *latents, uint32_t count,
+                                   uint32_t columns, uint8_t **out, struct vkd_error *err) {
+  const size_t bytes = latent_frame_bytes(codec), numel = latent_count(codec);
+  const uint32_t rows = (count + columns - 1) / columns;
+  uint8_t *videos = malloc(count * bytes);
+  *out = malloc((size_t)rows * columns * bytes);
+  enum vkd_status st = videos && *out ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %u videos", count);
+  for (uint32_t i = 0; i < count && st == VKD_OK; i++)
+    st = latent_decode(codec, latents + i * numel, videos + i * bytes, err);
+  if (st == VKD_OK) media_tile(videos, count, codec->frames, codec->height, codec->width, columns, *out);
+  free(videos);
+  if (st == VKD_OK) return st;
+  free(*out);
+  *out = NULL;
+  return st;
+}
+
+enum vkd_status media_png(const uint8_t *frames, uint32_t t, uint32_t h, uint32_t w, uint32_t columns,
+                          struct media_picture *out, struct vkd_error *err) {
+  *out = (struct media_picture){.data = NULL};
   if (columns < 1 || columns > t) columns = t;
   const uint64_t rows = columns ? (t + (uint64_t)columns - 1) / columns : 0;
   const uint64_t width = (uint64_t)columns * w, height = rows * h;
   if (!width || !height || width > MAX_SIDE || height > MAX_SIDE || width * height > INT32_MAX / 4)
-    return vkd_fail(err, VKD_ERR_USAGE, "%s: a sheet of %llux%llu pixels cannot be written; use fewer frames", path,
+    return vkd_fail(err, VKD_ERR_USAGE, "a sheet of %llux%llu pixels cannot be written; use fewer frames",
                     (unsigned long long)height, (unsigned long long)width);
   uint8_t *sheet = malloc((size_t)(width * height * 3));
-  if (!sheet) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory for the sheet", path);
+  if (!sheet) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for the sheet");
   media_tile(frames, t, 1, h, w, columns, sheet);
-  struct sink sink = {.status = VKD_OK, .err = err};
-  enum vkd_status status = fileio_begin(&sink.file, path, err);
-  if (status != VKD_OK) goto done;
-  if (!stbi_write_png_to_func(sink_write, &sink, (int)width, (int)height, 3, sheet, (int)(width * 3)))
-    sink.status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory to compress the sheet", path);
-  status = sink.status == VKD_OK ? fileio_commit(&sink.file, err) : sink.status;
-done:
-  fileio_abort(&sink.file);
+  struct sink sink = {.data = NULL};
+  const int ok = stbi_write_png_to_func(sink_write, &sink, (int)width, (int)height, 3, sheet, (int)(width * 3));
   free(sheet);
+  *out = (struct media_picture){sink.data, sink.size, (uint32_t)height, (uint32_t)width};
+  if (ok && !sink.failed) return VKD_OK;
+  free(out->data);
+  out->data = NULL;
+  return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to compress the sheet");
+}
+
+enum vkd_status media_write_png_strip(const char *path, const uint8_t *frames, uint32_t t, uint32_t h, uint32_t w,
+                                      uint32_t columns, struct vkd_error *err) {
+  struct media_picture png;
+  enum vkd_status status = media_png(frames, t, h, w, columns, &png, err);
+  if (status != VKD_OK) return vkd_error_prefix(err, "%s", path);
+  status = fileio_write_whole(path, png.data, png.size, err);
+  free(png.data);
   return status;
 }
 

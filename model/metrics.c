@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tfevents.h"
 #include "vkdm/fileio.h"
 
 enum { LIMIT = 1 << 30, PATH_SIZE = 4096 };
@@ -91,5 +90,9 @@ enum vkd_status metrics_write(struct metrics *m, int64_t step, const struct metr
     enum vkd_status st = tfevents_scalar(m->events, step, values[i].name, (float)values[i].value, err);
     if (st != VKD_OK) return st;
   }
-  return VKD_OK;
+  return tfevents_flush(m->events, err);
+}
+
+struct tfevents *metrics_events(struct metrics *m) {
+  return m->events;
 }

@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "vkd/status.h"
+#include "tfevents.h"
 
 struct metrics;
 
@@ -23,5 +23,8 @@ enum vkd_status metrics_write(struct metrics *metrics, int64_t step, const struc
                               struct vkd_error *err);
 // Makes the lines so far durable: a checkpoint must not outlive the lines before it.
 enum vkd_status metrics_sync(struct metrics *metrics, struct vkd_error *err);
+
+// The event file, for what is no number.  NULL: metrics_open() failed.
+struct tfevents *metrics_events(struct metrics *metrics);
 
 #endif

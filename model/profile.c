@@ -7,6 +7,7 @@
 
 #include "random_batch.h"
 #include "step.h"
+#include "vkdm/clock.h"
 #include "vkdm/peak.h"
 #include "vkdm/random_fill.h"
 #include "vkdm/train.h"
@@ -53,6 +54,34 @@ static void write_forward(const struct profile *p) {
 }
 
 // ---- rows ----------------------------------------------------------------------------------------------------------
+// The phase since *from ends here, and the next one begins.
+static void end_phase(struct profile *p, const char *name, double *from) {
+  double now = clock_seconds();
+  if (p->phase_count < PROFILE_PHASES)
+    p->phases[p->phase_count++] = (struct profile_phase){name, *from - p->begin, now - *from};
+  *from = now;
+}
+
+// Runs a part, and keeps the times of every run.  Their rows are the next ones of p.
+static enum vkd_status time_part(struct profile *p, const struct step_part *part, int runs, struct vkd_op_profile **ops,
+                                 uint32_t *count, struct vkd_error *err) {
+  struct vkd_profile_run *timed = calloc((size_t)runs, sizeof *timed);
+  struct profile_run *more = realloc(p->timed, (size_t)(p->timed_count + runs) * sizeof *more);
+  if (more) p->timed = more;
+  enum vkd_status st = timed && more ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d runs", runs);
+  if (st == VKD_OK) st = vkd_program_profile_runs(part->program, runs, timed, ops, count, err);
+  for (int i = 0; i < runs && st == VKD_OK; i++)
+    p->timed[p->timed_count++] = (struct profile_run){.first = p->count,
+                                                      .count = *count,
+                                                      .number = i + 1,
+                                                      .begin = timed[i].begin - p->begin,
+                                                      .submitted = timed[i].submitted - p->begin,
+                                                      .done = timed[i].done - p->begin,
+                                                      .ns = timed[i].ns};
+  free(timed);
+  return st;
+}
+
 static enum vkd_status add_rows(struct profile *p, const struct step_part *part, int runs, struct vkd_error *err) {
   if (!p->graph) {
     p->graph = part->graph;
@@ -60,18 +89,27 @@ static enum vkd_status add_rows(struct profile *p, const struct step_part *part,
   }
   struct vkd_op_profile *ops = NULL;
   uint32_t count = 0;
-  enum vkd_status st = runs > 0 ? vkd_program_profile(part->program, runs, &ops, &count, err)
-                                : vkd_graph_profile(part->graph, &ops, &count, err);
+  double from = clock_seconds();
+  enum vkd_status st =
+      runs > 0 ? time_part(p, part, runs, &ops, &count, err) : vkd_graph_profile(part->graph, &ops, &count, err);
   if (st != VKD_OK) return st;
+  end_phase(p, "warm-up and timed runs", &from);
   struct profile_row *more = realloc(p->rows, (p->count + count + 1) * sizeof *more);
   if (more)
     p->rows = more;
   else
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a profile of %u ops", count);
   for (uint32_t i = 0; i < count && more; i++)
-    p->rows[p->count++] = (struct profile_row){
-        ops[i].op,    ops[i].label ? ops[i].label : "", ops[i].flops, ops[i].bytes, ops[i].ns, ops[i].dispatches,
-        part->repeats};
+    p->rows[p->count++] = (struct profile_row){.op = ops[i].op,
+                                               .label = ops[i].label ? ops[i].label : "",
+                                               .flops = ops[i].flops,
+                                               .bytes = ops[i].bytes,
+                                               .ns = ops[i].ns,
+                                               .dispatches = ops[i].dispatches,
+                                               .repeats = part->repeats,
+                                               .dtype = ops[i].dtype,
+                                               .shape = ops[i].shape,
+                                               .in = {ops[i].in[0], ops[i].in[1]}};
   free(ops);
   struct profile_memory *m = &p->memory;
   m->activations += part->plan.temporaries;
@@ -87,9 +125,12 @@ static enum vkd_status profile_step(struct profile *p, const struct profile_para
   struct step_part parts[STEP_PARTS];
   int count = 0;
   struct profile_graphs *g = p->graphs;
+  double from = clock_seconds();
   enum vkd_status st = params->runs > 0 ? step_create(&g->step, &g->config, g->params, err)
                                         : step_create_plan(&g->step, &g->config, g->params, err);
+  end_phase(p, "graph, plan and pipelines", &from);
   if (st == VKD_OK && params->runs > 0) st = run_step(p, err);
+  end_phase(p, "first step", &from);
   if (st == VKD_OK) st = step_parts(g->step, parts, &count, err);
   for (int i = 0; i < count && st == VKD_OK; i++) st = add_rows(p, &parts[i], params->runs, err);
   return st;
@@ -97,6 +138,7 @@ static enum vkd_status profile_step(struct profile *p, const struct profile_para
 
 static enum vkd_status profile_forward(struct profile *p, const struct profile_params *params, struct vkd_error *err) {
   struct profile_graphs *g = p->graphs;
+  double from = clock_seconds();
   enum vkd_status st = vkd_graph_create(&g->forward, err);
   if (st != VKD_OK) return st;
   vkd_tensor *weights = calloc((size_t)g->params->count, sizeof *weights);
@@ -113,6 +155,7 @@ static enum vkd_status profile_forward(struct profile *p, const struct profile_p
     if (st == VKD_OK) write_forward(p);
     part.program = g->program;
   }
+  end_phase(p, "graph, plan and pipelines", &from);
   return st == VKD_OK ? add_rows(p, &part, params->runs, err) : st;
 }
 
@@ -168,8 +211,11 @@ static void fill_arenas(struct profile *p, unsigned kinds) {
 
 enum vkd_status profile_peaks(struct profile *p, struct vkd_device *dev, struct vkd_error *err) {
   int size;
+  double from = clock_seconds();
   enum vkd_status st = peak_products(dev, p->model.compute, &p->peak_flops, &size, err);
-  return st == VKD_OK ? peak_copy(dev, &p->peak_bytes, err) : st;
+  if (st == VKD_OK) st = peak_copy(dev, &p->peak_bytes, err);
+  end_phase(p, "the device's peaks", &from);
+  return st;
 }
 
 double profile_floor_ns(const struct profile *p, double flops, double bytes) {
@@ -185,6 +231,7 @@ enum vkd_status profile_create(struct profile **out, const struct profile_params
   if (st == VKD_OK && !params->model) st = train_model_config(params->config, params->data, &p->model, err);
   if (st != VKD_OK) goto fail;
   unsigned kinds = PARAMS_FOR_INFERENCE;
+  double from = p->begin = clock_seconds();
   p->graphs->config = *params->config;
   if (!params->sample) {
     if ((st = step_settle_micro(&p->graphs->config, params->device, &p->model, err)) != VKD_OK) goto fail;
@@ -195,6 +242,7 @@ enum vkd_status profile_create(struct profile **out, const struct profile_params
   p->params = p->graphs->params->numel;
   fill_arenas(p, kinds);
   if (params->runs > 0 && (st = params_init(p->graphs->params, SEED, err)) != VKD_OK) goto fail;
+  end_phase(p, "weights", &from);
   st = params->sample ? profile_forward(p, params, err) : profile_step(p, params, err);
   if (st != VKD_OK) goto fail;
   fill_shares(p, params->sample);
@@ -213,6 +261,8 @@ void profile_destroy(struct profile **pp) {
     step_destroy(&p->graphs->step);
     params_destroy(&p->graphs->params);
   }
+  for (int i = 0; i < p->timed_count; i++) free(p->timed[i].ns);
+  free(p->timed);
   free(p->graphs);
   free(p->rows);
   free(p);

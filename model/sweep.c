@@ -78,20 +78,33 @@ static bool read_points(const json_t *points, struct train_result *r) {
   return true;
 }
 
+// Whether a text of an earlier run is this configuration.  Fields that came since are at their defaults there.  What a
+// run logs beside its numbers does not matter.
+static bool is_config(const struct config *config, const char *text) {
+  struct config *was = malloc(sizeof *was);
+  bool same = was && !config_from_string("cell.json", text, strlen(text), NULL, 0, was, NULL);
+  if (same) {
+    was->log = config->log;
+    same = !memcmp(was, config, sizeof *was);
+  }
+  free(was);
+  return same;
+}
+
 // Whether the cell's record is there, whole, and of this very configuration and data; *r is then filled.
 static bool read_cell(const struct sweep_job *job, int i, struct train_result *r) {
-  char data[32], *path = cell_path(job, i, "cell.json"), *text = NULL,
-                 *config = config_to_string(&job->sweep->cells[i].config);
+  char data[32], *path = cell_path(job, i, "cell.json"), *text = NULL;
   size_t size = 0;
   json_t *root = NULL;
   bool good = false;
   *r = (struct train_result){0};
-  if (!path || !config || !fileio_is_file(path) || fileio_read_whole(path, CELL_LIMIT, &text, &size, NULL)) goto done;
+  if (!path || !fileio_is_file(path) || fileio_read_whole(path, CELL_LIMIT, &text, &size, NULL)) goto done;
   root = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
   const char *config_was = json_string_value(json_object_get(root, "config"));
   const char *data_was = json_string_value(json_object_get(root, "data"));
   if (json_integer_value(json_object_get(root, "version")) != CELL_VERSION || !config_was ||
-      strcmp(config_was, config) || !data_was || strcmp(data_was, fingerprint_text(job, data)))
+      !is_config(&job->sweep->cells[i].config, config_was) || !data_was ||
+      strcmp(data_was, fingerprint_text(job, data)))
     goto done;
   r->params = json_integer_value(json_object_get(root, "params_all"));
   r->steps = json_integer_value(json_object_get(root, "steps"));
@@ -109,7 +122,6 @@ done:
   if (!good) train_result_free(r);
   json_decref(root);
   free(text);
-  free(config);
   free(path);
   return good;
 }

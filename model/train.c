@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "metrics.h"
+#include "observe.h"
 #include "skips.h"
 #include "step.h"
 #include "vkd/log.h"
@@ -173,8 +174,9 @@ static void on_kept_line(void *user, const json_t *line) {
 // ---- start and resume ----------------------------------------------------------------------------------------------
 // Keys that may change between a checkpoint and what goes on from it.
 static bool may_change(const char *key) {
-  static const char *const free_keys[] = {"train.steps", "train.tokens", "train.micro_batch", "train.max_skipped",
-                                          "data.path",   "eval.",        "checkpoint.",       "train.base"};
+  static const char *const free_keys[] = {"train.steps",       "train.tokens", "train.micro_batch",
+                                          "train.max_skipped", "data.path",    "eval.",
+                                          "checkpoint.",       "train.base",   "log."};
   for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
     if (strncmp(key, free_keys[i], strlen(free_keys[i])) == 0) return true;
   return false;
@@ -293,6 +295,7 @@ static enum vkd_status open_run(struct run *r, struct vkd_error *err) {
   if (st == VKD_OK && synthetic) st = drop_old_data(p, config_path, data_path, err);
   if (st == VKD_OK) st = train_open_data(&r->config, data_path, &r->data, err);
   if (st == VKD_OK) st = train_model_config(&r->config, dataset_get_info(r->data), &r->model, err);
+  if (st == VKD_OK) st = observe_check(&r->config, dataset_get_info(r->data), err);
   if (st == VKD_OK && !synthetic) st = claim(r, err);
   if (st == VKD_OK) st = check_folder(p, config_path, err);
   if (st != VKD_OK) goto done;
@@ -420,6 +423,15 @@ static enum vkd_status save(struct run *r, int64_t step, struct vkd_error *err) 
 
 static bool due(int64_t step, int64_t every, int64_t last) { return step == last || (every > 0 && step % every == 0); }
 
+// After a step whose result is here: what the arenas hold is its.
+static enum vkd_status observe(struct run *r, int64_t step, bool histograms, bool samples, struct vkd_error *err) {
+  struct tfevents *events = metrics_events(r->metrics);
+  double scale = r->last.loss_scale > 0 ? r->last.loss_scale : 1;
+  enum vkd_status st = histograms ? observe_histograms(r->params, scale, step, events, err) : VKD_OK;
+  if (st == VKD_OK && samples) st = observe_samples(&r->config, r->data, r->params, r->p->run, step, events, err);
+  return st == VKD_OK && (histograms || samples) ? tfevents_flush(events, err) : st;
+}
+
 // drain: waits for its result too
 static enum vkd_status advance(struct run *r, int64_t step, bool drain, struct vkd_error *err) {
   struct data_batch batch;
@@ -454,9 +466,14 @@ static enum vkd_status loop(struct run *r, struct vkd_error *err) {
   for (int64_t step = r->done + 1; step <= r->steps && st == VKD_OK && !r->result->diverged; step++) {
     if (r->p->stop && r->p->stop(r->p->user)) return stop(r, step - 1, err);
     bool eval = due(step, r->config.eval.every, r->steps), checkpoint = due(step, r->config.checkpoint.every, r->steps);
+    const int64_t every = r->config.log.histograms;
+    bool histograms = every > 0 && step % every == 0;
+    bool samples = r->config.log.samples > 0 && due(step, r->config.log.samples, r->steps);
     // The driver may compile during the first step: it is measured alone.
-    st = advance(r, step, eval || checkpoint || step == r->done + 1 || r->skips.most < 3, err);
+    bool drain = eval || checkpoint || histograms || samples || step == r->done + 1 || r->skips.most < 3;
+    st = advance(r, step, drain, err);
     if (st == VKD_OK && eval && !r->result->diverged) st = measure(r, step, err);
+    if (st == VKD_OK && !r->result->diverged) st = observe(r, step, histograms, samples, err);
     // What is skipped may be so because of the weights: then the last checkpoint is the better one.
     checkpoint = checkpoint && !r->p->no_checkpoints && !r->result->diverged;
     if (st == VKD_OK && checkpoint && (!r->skips.in_row || step == r->steps)) st = save(r, step, err);

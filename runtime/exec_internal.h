@@ -2,6 +2,8 @@
 #ifndef VKD_EXEC_INTERNAL_H
 #define VKD_EXEC_INTERNAL_H
 
+#include <time.h>
+
 #include "device_internal.h"
 #include "record.h"
 #include "vkd/exec.h"
@@ -78,5 +80,12 @@ enum vkd_status vkd__plan_tape(const struct vkd_program_params *params, struct v
 // added to commands[*count].
 enum vkd_status vkd__send_inputs(struct vkd_program *p, int slot, VkCommandBuffer *commands, uint32_t *count,
                                  struct vkd_error *err);
+
+// Of a clock that only moves forward.
+static inline double vkd__seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 #endif

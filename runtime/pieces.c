@@ -14,12 +14,6 @@ enum { TIMED_RUNS = 2 }; // the first one may compile
 // What the slowest of GPUs still does, so that no piece is longer than estimated.
 static const double slow_flops = 1e10, slow_bytes = 2e9;
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 // Workgroups in y where there are any, so that those in x, which flat_group() counts by, stay; z tells kernels into how
 // many parts a sum is split.
 static int axis_of(const struct vkd_tape_entry *e) { return e->groups[1] > 1; }
@@ -199,14 +193,14 @@ enum vkd_status vkd__submit_run(struct vkd_program *p, int slot, const VkCommand
   uint32_t n = 0;
   enum vkd_status st = vkd__send_inputs(p, slot, commands, &n, err);
   for (uint32_t i = 0; i < all->count && st == VKD_OK; i++, n = 0) {
-    double begin = now();
+    double begin = vkd__seconds();
     commands[n++] = pieces[i];
     if (after && i + 1 == all->count) commands[n++] = after;
     vkd__note_submit(p->dev, p, i, p->dev->compute.submitted + 1);
     st = vkd__submit(p->dev, commands, n, ticket, err);
     if (!all->runs_left || st != VKD_OK) continue;
     st = vkd__wait(p->dev, &p->dev->compute, *ticket, err);
-    all->timed[i] = fmin(all->timed[i], now() - begin);
+    all->timed[i] = fmin(all->timed[i], vkd__seconds() - begin);
   }
   if (st == VKD_OK && all->runs_left) all->runs_left--;
   return st;

@@ -6,7 +6,9 @@
 
 #include "cmd.h"
 #include "config_arg.h"
+#include "fit/roofline.h"
 #include "model_file.h"
+#include "profile_trace.h"
 #include "vkdm/fileio.h"
 #include "vkdm/profile.h"
 #include "vkdm/shapes.h"
@@ -23,6 +25,14 @@ static const struct cmd_opt opts[] = {
      .max = 1000,
      .help = "runs whose median is reported"},
     {.name = "nodes", .help = "every node of the graph on a line of its own, in place of ops"},
+    {.name = "trace",
+     .kind = CMD_STRING,
+     .metavar = "FILE.json",
+     .help = "also write every timed run as a trace, for Perfetto or chrome://tracing"},
+    {.name = "roofline",
+     .kind = CMD_STRING,
+     .metavar = "FILE.svg",
+     .help = "also draw what each op reaches beside the device's peaks; with --nodes each node"},
     {.name = "plan-only", .help = "count and plan without a device; nothing runs"},
     MODEL_FILE_OPTS,
     CMD_OPT_DEVICE,
@@ -208,6 +218,27 @@ static enum vkd_status print_text(const struct profile *p, bool sample, bool nod
   return total.ns > 0 ? print_floors(p, err) : VKD_OK;
 }
 
+static enum vkd_status draw_roofline(const struct profile *p, bool sample, bool nodes, const char *device,
+                                     const char *path, struct vkd_error *err) {
+  uint32_t count;
+  char title[320];
+  struct line *lines = make_lines(p, nodes, &count);
+  struct fit_roofline_row *rows = calloc((size_t)count + 1, sizeof *rows);
+  struct fit_error bad;
+  enum vkd_status st = lines && rows ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "profile: no memory for a plot");
+  for (uint32_t i = 0; i < count && st == VKD_OK; i++)
+    rows[i] = (struct fit_roofline_row){nodes && *lines[i].label ? lines[i].label : lines[i].op, lines[i].flops,
+                                        lines[i].bytes, lines[i].ns * 1e-9};
+  snprintf(title, sizeof title, "Ops of a %s beside the peaks of %.200s", sample ? "forward pass" : "training step",
+           device);
+  const struct fit_roofline r = {
+      .title = title, .peak_flops = p->peak_flops, .peak_bytes = p->peak_bytes, .rows = rows, .count = count};
+  if (st == VKD_OK && fit_roofline_write(path, &r, &bad)) st = vkd_fail(err, VKD_ERR_IO, "%s", bad.what);
+  free(rows);
+  free(lines);
+  return st;
+}
+
 static json_t *lines_json(const struct line *lines, uint32_t count) {
   json_t *all = json_array();
   for (uint32_t i = 0; i < count; i++)
@@ -312,6 +343,8 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (plan_only && (cmd_has(args, "device") || cmd_has(args, "runs")))
     return vkd_fail(err, VKD_ERR_USAGE,
                     "profile: --plan-only uses no device and runs nothing; leave out --device and --runs");
+  if (plan_only && (cmd_has(args, "trace") || cmd_has(args, "roofline")))
+    return vkd_fail(err, VKD_ERR_USAGE, "profile: --plan-only measures nothing; leave out --trace and --roofline");
   struct vkd_device *dev = NULL;
   struct profile *profile = NULL;
   struct subject *subject = calloc(1, sizeof *subject);
@@ -330,6 +363,10 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                                   .runs = runs};
   if ((st = profile_create(&profile, &params, err)) != VKD_OK) goto done;
   if (runs > 0 && (st = profile_peaks(profile, dev, err)) != VKD_OK) goto done;
+  if (cmd_has(args, "trace")) st = profile_trace_write(profile, caps->name, cmd_string(args, "trace"), err);
+  if (st == VKD_OK && cmd_has(args, "roofline"))
+    st = draw_roofline(profile, sample, nodes, caps->name, cmd_string(args, "roofline"), err);
+  if (st != VKD_OK) goto done;
   st = cmd_has(args, "json") ? print_json(profile, sample, nodes, caps->name, err)
                              : print_text(profile, sample, nodes, caps->name, err);
 done:

@@ -181,17 +181,13 @@ static enum vkd_status write_latents(const char *path, const float *latents, con
 
 static enum vkd_status write_video(const char *path, enum format format, const float *latents,
                                    const struct latent_codec *codec, int count, double fps, struct vkd_error *err) {
-  size_t bytes = latent_frame_bytes(codec), numel = latent_count(codec);
   uint32_t t = codec->frames, h = codec->height, w = codec->width, columns = 1;
   while (columns * columns < (uint32_t)count) columns++;
   if (format == PNG) columns = 1; // one sample per row, its frames side by side
   uint32_t rows = ((uint32_t)count + columns - 1) / columns;
-  uint8_t *videos = malloc((size_t)count * bytes), *tiled = malloc((size_t)rows * columns * bytes);
-  enum vkd_status st = videos && tiled ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d videos", count);
-  for (int i = 0; i < count && st == VKD_OK; i++)
-    st = latent_decode(codec, latents + (size_t)i * numel, videos + (size_t)i * bytes, err);
+  uint8_t *tiled = NULL;
+  enum vkd_status st = media_from_latents(codec, latents, (uint32_t)count, columns, &tiled, err);
   if (st == VKD_OK) {
-    media_tile(videos, (uint32_t)count, t, h, w, columns, tiled);
     if (format == PNG)
       st = media_write_png_strip(path, tiled, t, rows * h, columns * w, t, err);
     else if (format == GIF)
@@ -199,7 +195,6 @@ static enum vkd_status write_video(const char *path, enum format format, const f
     else
       st = media_write_mp4(path, tiled, t, rows * h, columns * w, fps, err);
   }
-  free(videos);
   free(tiled);
   return st;
 }

@@ -89,4 +89,54 @@ agrees 'b["peak_flops"] > 0 and b["peak_bytes"] > 0 and
   profile "$folder/model.yaml" --nodes --runs 1
 agrees 'b["peak_flops"] == 0 == b["peak_bytes"] and all(x["floor_ns"] == 0 for x in b["ops"])' profile "$folder/model.yaml" --plan-only
 printed "furthest above their floors: " profile "$folder/model.yaml" --runs 1
+
+# A trace of the same runs: each track in order, a run's ops inside what the host waited for, medians as in the table.
+traced() { # traced RUNS ARGS...
+  local runs=$1
+  shift
+  "$vkdit" profile "$folder/model.yaml" --json --runs "$runs" --trace "$folder/trace.json" --roofline "$folder/roof.svg" "$@" \
+    >"$folder/out" 2>"$folder/stderr" && python3 - "$folder/out" "$folder/trace.json" "$runs" <<'END'
+import json, statistics, sys
+table, trace, runs = json.load(open(sys.argv[1])), json.load(open(sys.argv[2])), int(sys.argv[3])
+tracks = {e["tid"]: e["args"]["name"] for e in trace["traceEvents"] if e["name"] == "thread_name"}
+assert tracks == {1: "host", 2: "device: " + table["device"]}, tracks
+events = [e for e in trace["traceEvents"] if e["ph"] == "X"]
+assert all(e["dur"] >= 0 and e["ts"] >= 0 and e["pid"] == 1 for e in events)
+host, ops = [[e for e in events if e["tid"] == t] for t in (1, 2)]
+slack = 1e-3 # us, of sums in float64
+for a, b in zip(ops, ops[1:]): assert b["ts"] >= a["ts"] + a["dur"] - slack, (a, b)
+steps = [e for e in host if e["name"].startswith("run ")]
+parts = len(steps) // runs
+assert parts * runs == len(steps) and [e["name"] for e in steps] == ["run %d" % (i % runs + 1) for i in range(len(steps))]
+seen, times, facts = 0, {}, {}
+for k, step in enumerate(steps):
+  inside = [e for e in ops if step["ts"] - slack <= e["ts"] and e["ts"] + e["dur"] <= step["ts"] + step["dur"] + slack]
+  assert inside and abs(inside[0]["ts"] - step["ts"]) < slack
+  seen += len(inside)
+  for i, e in enumerate(inside):
+    key = (k // runs, i, e["name"], e["args"]["layer"])
+    times.setdefault(key, []).append(e["dur"] * 1e3 * step["args"]["of each, per step"])
+    facts[key] = [x * step["args"]["of each, per step"] for x in (e["args"]["FLOPs"], e["args"]["bytes"])]
+  own = [e for e in host if e is not step and step["ts"] <= e["ts"] < step["ts"] + step["dur"]]
+  assert [e["name"] for e in own] == ["submit", "wait"] and abs(sum(e["dur"] for e in own) - step["dur"]) < slack
+assert seen == len(ops) and all(len(t) == runs for t in times.values())
+assert all(e["args"]["shape"] and e["args"]["type"] and e["args"]["dispatches"] > 0 for e in ops)
+for row in table["ops"]:
+  of = [k for k in times if k[2] == row["op"]]
+  total = sum(sorted(times[k])[runs // 2] for k in of)
+  assert abs(total - row["ns"]) <= 1e-9 * row["ns"] + 1e-3, (row, total)
+  assert all(sum(facts[k][i] for k in of) <= row[name] * (1 + 1e-12) for i, name in enumerate(("flops", "bytes")))
+assert abs(sum(sorted(t)[runs // 2] for t in times.values()) - table["ns"]) <= 1e-9 * table["ns"] + 1
+names = [e["name"] for e in host if e not in steps]
+assert {"weights", "graph, plan and pipelines", "warm-up and timed runs"} <= set(names), names
+END
+  note $? "the trace of profile $*: $(cat "$folder/stderr")"
+  grep -q '>matmul</text>' "$folder/roof.svg" && grep -q 'GFLOP/s: peak' "$folder/roof.svg"
+  note $? "the roofline of profile $*"
+}
+traced 1
+traced 3 train.micro_batch=1
+traced 2 --sample
+refused 2 "measures nothing" profile "$folder/model.yaml" --plan-only --trace "$folder/t.json"
+refused 2 "No such file" profile "$folder/model.yaml" --runs 1 --trace "$folder/none/t.json"
 finish 20

@@ -1,11 +1,7 @@
 # The report in a browser, 1000 and 390 pixels wide, light and dark: every plot is there, nothing overflows, texts keep
 # clear of each other and are large and dark enough to read, and nothing is fetched.
 . "$(dirname "$0")/../cli.bash"
-
-for name in chromium chromium-browser google-chrome; do
-  browser=$(command -v $name) && break
-done
-[ -n "$browser" ] || { echo "skipped: no Chromium to open the report with"; exit 77; }
+. "$(dirname "$0")/../browser.bash"
 
 # Training curves of 6 sizes, a little noise.
 awk 'BEGIN {
@@ -41,95 +37,15 @@ sed -e 's|<h2>The law</h2>|&<div style="width:3000px;color:#888">x</div><img src
   -e "0,/<text /s|<text |<text y=\"40\" style=\"font-size:4px\">small</text>$off$off<text |" \
   "$folder/joint/report.html" >"$folder/broken/report.html"
 
-# What the page says of itself, to the page that holds it.
-cat >"$folder/check.js" <<'END'
-addEventListener('load', () => setTimeout(() => {
-  const bad = [], scrolls = e => /auto|scroll/.test(getComputedStyle(e).overflowX);
-  const say = (what, e) => bad.push(what + ' ' + (e.id || e.className.baseVal || e.className || e.tagName) + ' ' +
-    (e.textContent || '').trim().slice(0, 30).replace(/\s+/g, ' '));
-  const light = c => {
-    const v = c.match(/[\d.]+/g).slice(0, 3).map(x => (x /= 255) <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4);
-    return .2126 * v[0] + .7152 * v[1] + .0722 * v[2];
-  };
-  const contrast = (a, b) => (Math.max(light(a), light(b)) + .05) / (Math.min(light(a), light(b)) + .05);
-  const root = document.documentElement;
-  if (root.scrollWidth > innerWidth) bad.push('page ' + root.scrollWidth + ' wider than ' + innerWidth);
-  for (const e of document.querySelectorAll('main *')) {
-    if (e instanceof SVGElement) continue;
-    if (e.clientWidth && e.scrollWidth > e.clientWidth + 1 && !scrolls(e)) say('overflow', e);
-    let box = e.parentElement;
-    while (box && !scrolls(box)) box = box.parentElement;
-    const r = e.getBoundingClientRect();
-    if (!box && (r.left < 0 || r.right > innerWidth + .5)) say('outside', e);
-  }
-  for (const svg of document.querySelectorAll('main svg.fp:not(.sw)')) {
-    const frame = svg.getBoundingClientRect(), texts = [...svg.querySelectorAll('text')];
-    const card = getComputedStyle(svg.closest('section')).backgroundColor;
-    const boxes = texts.map(t => t.getBoundingClientRect());
-    if (!texts.length || !svg.querySelector('circle,path.l')) say('empty', svg);
-    texts.forEach((t, i) => {
-      const a = boxes[i], style = getComputedStyle(t);
-      if (a.left < frame.left - 1 || a.right > frame.right + 1 || a.top < frame.top - 1 || a.bottom > frame.bottom + 1)
-        say('text outside', t);
-      if (parseFloat(style.fontSize) * frame.width / svg.viewBox.baseVal.width < 9.5) say('text too small', t);
-      if (contrast(style.fill, card) < 4.5) say('text too faint', t);
-      for (let k = 0; k < i; k++) {
-        const b = boxes[k];
-        if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
-            Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4) say('texts meet', t);
-      }
-    });
-  }
-  for (const e of document.querySelectorAll('main p,main td,main th,main li,main div')) {
-    let card = e;
-    while (card && getComputedStyle(card).backgroundColor === 'rgba(0, 0, 0, 0)') card = card.parentElement;
-    if (card && contrast(getComputedStyle(e).color, getComputedStyle(card).backgroundColor) < 4.5) say('faint', e);
-  }
-  for (const e of document.querySelectorAll('[src],[href],link,script[src]'))
-    if (!(e.getAttribute('src') || '').startsWith('data:')) say('fetches', e);
-  if (/@import|url\((?!#)/.test(document.head.textContent)) bad.push('fetches by its style');
-  const plots = [...document.querySelectorAll('section[id^=plot-]')].filter(s => s.querySelector('svg.fp:not(.sw)'));
-  parent.postMessage(name + ' plots=' + plots.map(s => s.id.slice(5)).join(',') + ' bad=' + bad.length + ' ' +
-    bad.join('; ') + ' dark=' + matchMedia('(prefers-color-scheme:dark)').matches, '*');
-}, 0));
-END
-
-pages="joint all isoflop hyper broken"
-{
-  echo '<!doctype html><body><pre id="out"></pre><script>'
-  echo 'addEventListener("message", e => document.getElementById("out").textContent += e.data + "\n")</script>'
-  for page in $pages; do
-    { sed 's|</main></body></html>||' "$folder/$page/report.html"; echo '</main><script>'; cat "$folder/check.js"
-      echo '</script></body></html>'; } >"$folder/$page/checked.html"
-    for width in 1000 390; do
-      echo "<iframe name='$page-$width' src='$page/checked.html' style='width:${width}px;height:800px;border:0'></iframe>"
-    done
-  done
-} >"$folder/pages.html"
-
-# browse SCHEME [FLAG]: what the pages say
-browse() {
-  timeout 120 "$browser" --headless --no-sandbox --disable-gpu --user-data-dir="$folder/profile" --disable-extensions \
-    --no-first-run --window-size=1100,900 --virtual-time-budget=20000 ${2:-} --dump-dom "file://$folder/pages.html" \
-    2>"$folder/stderr" | sed -n '/<pre/,/<\/pre>/p' | sed 's/<[^>]*>//g' >"$folder/$1"
-  [ -s "$folder/$1" ] || { echo "skipped: the browser at $browser does not start: $(tail -1 "$folder/stderr")"; exit 77; }
-}
+for page in joint all isoflop hyper broken; do check_page "$folder/$page/report.html" "$folder/$page/checked.html"; done
+hold_pages joint all isoflop hyper broken >"$folder/pages.html"
 browse light
-browse dark --blink-settings=preferredColorScheme=0
+browse dark
 
 for scheme in light dark; do
   for page in joint all isoflop hyper; do
-    for width in 1000 390; do
-      line=$(grep "^$page-$width " "$folder/$scheme")
-      case "$line" in
-        *" bad=0 "*) note 0 ;;
-        *) note 1 "$scheme $page at $width: $line" ;;
-      esac
-      wanted=$(cd "$folder/$page" && ls *.svg | sed 's/\.svg$//' | sort | tr '\n' ' ')
-      found=$(printf '%s' "$line" | sed 's/.* plots=\([^ ]*\).*/\1/' | tr ',' '\n' | sort | tr '\n' ' ')
-      [ "$wanted" = "$found" ] && [ -n "$found" ]
-      note $? "$scheme $page at $width: plots '$found', files '$wanted'"
-    done
+    plots=$(cd "$folder/$page" && ls *.svg | sed 's/\.svg$//' | sort | tr '\n' ' ')
+    for width in 1000 390; do looks_well $scheme $page $width "$plots"; done
   done
 done
 grep -q "^joint-1000 .*dark=false" "$folder/light" && grep -q "^joint-1000 .*dark=true" "$folder/dark"

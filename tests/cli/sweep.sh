@@ -97,6 +97,12 @@ refused 2 "holds another sweep" sweep "$folder/more.yaml" -o "$folder/b"
 "$vkdit" sweep "$folder/more.yaml" -o "$folder/b" -q --resume >"$folder/out" 2>&1 && grep -q "6 of 6 runs done (4 by an earlier sweep)" "$folder/out"
 note $? "more cells: $(cat "$folder/out")"
 
+# What an earlier version left, whose configurations had fewer fields, is kept.
+sed -i '/"config":/s/log:.*",/",/' "$folder"/b/runs/*/cell.json
+! grep -q '"config":.*log:' "$folder"/b/runs/*/cell.json && "$vkdit" sweep "$folder/more.yaml" -o "$folder/b" -q >"$folder/out" 2>&1 &&
+  grep -q "6 of 6 runs done (6 by an earlier sweep)" "$folder/out"
+note $? "cells of an earlier version: $(cat "$folder/out")"
+
 # A run that diverges is recorded as such, and the sweep goes on: with lr * weight_decay = 1e4 every step multiplies the weights.
 sed 's/\[1e-3, 3e-3\]/[100, 3e-3]/' "$micro" >"$folder/hot.yaml"
 "$vkdit" sweep "$folder/hot.yaml" -o "$folder/d" -q train.weight_decay=100 >"$folder/out" 2>&1

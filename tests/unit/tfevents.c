@@ -1,17 +1,17 @@
 // TensorBoard event files: checksums of known strings, and every record read back.
 #include "check.h"
+#include "events.h"
 #include "temp.h"
 #include "tfevents.h"
+#include "vkdm/media.h"
+#include "xorshift.h"
 
-#include <dirent.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static void test_crc(void) {
   unsigned char bytes[32] = {0};
   CHECK(tfevents_crc32c("123456789", 9) == 0xe3069283u, "the check value of CRC-32C");
+  CHECK(event_crc((const unsigned char *)"123456789", 9) == 0xe3069283u, "of the reader");
   CHECK(tfevents_crc32c("", 0) == 0, "of nothing");
   // RFC 3720, appendix B.4
   CHECK(tfevents_crc32c(bytes, 32) == 0x8a9136aau, "32 bytes of zeroes");
@@ -21,90 +21,31 @@ static void test_crc(void) {
   CHECK(tfevents_crc32c(bytes, 32) == 0x46dd794eu, "0 to 31");
 }
 
-static uint64_t little(const unsigned char *p, int bytes) {
-  uint64_t v = 0;
-  for (int i = 0; i < bytes; i++) v |= (uint64_t)p[i] << 8 * i;
-  return v;
-}
-static uint32_t unmasked(const unsigned char *p) {
-  uint32_t m = (uint32_t)little(p, 4) - 0xa282ead8u;
-  return m << 15 | m >> 17;
-}
+static char folder[TEMP_SIZE], path[512];
 
-// A protocol buffer's next field: its number and wire type, a value or `size` bytes at `data`.
-struct field {
-  uint64_t key, value, size;
-  const unsigned char *data;
-};
-static uint64_t varint(const unsigned char **p, const unsigned char *end) {
-  uint64_t v = 0;
-  for (int shift = 0; *p < end && shift < 64; shift += 7) {
-    unsigned char byte = *(*p)++;
-    v |= (uint64_t)(byte & 127) << shift;
-    if (byte < 128) return v;
-  }
-  *p = end + 1;
-  return 0;
-}
-static bool next_field(const unsigned char **p, const unsigned char *end, struct field *f) {
-  if (*p >= end) return false;
-  *f = (struct field){.key = varint(p, end)};
-  int type = f->key & 7;
-  if (type == 0) f->value = varint(p, end);
-  f->size = type == 1 ? 8 : type == 5 ? 4 : type == 2 ? varint(p, end) : 0;
-  CHECK(*p <= end && f->size <= (uint64_t)(end - *p), "a field beyond its record");
-  if (*p > end || f->size > (uint64_t)(end - *p)) return false;
-  f->data = *p;
-  *p += f->size;
-  return true;
-}
-
-struct event {
-  uint64_t step;
-  char version[32], tag[64];
-  float value;
-  bool has_time, has_value;
-};
-
-static struct event parse(const unsigned char *p, uint64_t size) {
-  struct event e = {.step = UINT64_MAX};
-  struct field f, s, v;
-  for (const unsigned char *end = p + size; next_field(&p, end, &f);) {
-    e.has_time |= f.key == (1 << 3 | 1);
-    if (f.key == (2 << 3 | 0)) e.step = f.value;
-    if (f.key == (3 << 3 | 2) && f.size < sizeof e.version) memcpy(e.version, f.data, f.size);
-    if (f.key != (5 << 3 | 2)) continue;
-    for (const unsigned char *q = f.data; next_field(&q, f.data + f.size, &s);)
-      for (const unsigned char *w = s.data; s.key == (1 << 3 | 2) && next_field(&w, s.data + s.size, &v);) {
-        if (v.key == (1 << 3 | 2) && v.size < sizeof e.tag) memcpy(e.tag, v.data, v.size);
-        if (v.key == (2 << 3 | 5)) {
-          memcpy(&e.value, v.data, 4);
-          e.has_value = true;
-        }
-      }
-  }
+static struct tfevents *begin(void) {
+  struct tfevents *e = NULL;
+  struct vkd_error err = {0};
+  temp_folder(folder);
+  CHECK(tfevents_open(&e, folder, &err) == VKD_OK, "%s", err.what);
   return e;
 }
 
-static unsigned char *read_events(const char *folder, size_t *size) {
-  char path[512] = "";
-  static unsigned char data[65536];
-  DIR *dir = opendir(folder);
-  *size = 0;
-  for (struct dirent *e; dir && (e = readdir(dir));)
-    if (strncmp(e->d_name, "events.out.tfevents.", 20) == 0)
-      snprintf(path, sizeof path, "%s/%.255s", folder, e->d_name);
-  if (dir) closedir(dir);
-  FILE *f = fopen(path, "rb");
-  CHECK(f != NULL, "no event file in %s", folder);
-  if (!f) return data;
-  *size = fread(data, 1, sizeof data, f);
-  fclose(f);
+// Closes and loads the file, whose first record tells the version; *p: at the second one.
+static unsigned char *load(struct tfevents *e, const unsigned char **p, size_t *size) {
+  struct vkd_error err = {0};
+  struct event first = {0};
+  CHECK(tfevents_close(&e, &err) == VKD_OK && !e, "%s", err.what);
+  unsigned char *data = events_load(folder, path, size);
+  *p = data;
+  CHECK(data && events_next(p, data + *size, &first), "no first record");
+  CHECK(strcmp(first.version, "brain.Event:2") == 0 && first.step == 0, "the first record tells '%s'", first.version);
   unlink(path);
+  rmdir(folder);
   return data;
 }
 
-static void test_records(void) {
+static void test_scalars(void) {
   static const struct {
     int64_t step;
     const char *tag;
@@ -115,41 +56,119 @@ static void test_records(void) {
               {INT64_C(1) << 40, "lr", 0},
               {7, "loss", INFINITY}};
   enum { COUNT = sizeof want / sizeof want[0] };
-  char folder[TEMP_SIZE];
-  struct tfevents *e = NULL;
   struct vkd_error err = {0};
+  struct event got;
+  const unsigned char *p;
   size_t size;
-  temp_folder(folder);
-  CHECK(tfevents_open(&e, folder, &err) == VKD_OK, "%s", err.what);
+  struct tfevents *e = begin();
   for (int i = 0; i < COUNT && e; i++)
     CHECK(tfevents_scalar(e, want[i].step, want[i].tag, want[i].value, &err) == VKD_OK, "%s", err.what);
-  CHECK(tfevents_close(&e, &err) == VKD_OK && !e, "%s", err.what);
-  const unsigned char *p = read_events(folder, &size), *end = p + size;
+  unsigned char *data = load(e, &p, &size);
   int records = 0;
-  for (; end - p >= 16; records++) {
-    uint64_t length = little(p, 8);
-    CHECK(unmasked(p + 8) == tfevents_crc32c(p, 8), "record %d: checksum of the length", records);
-    CHECK(length <= (uint64_t)(end - p) - 16, "record %d is cut short", records);
-    if (length > (uint64_t)(end - p) - 16) break;
-    CHECK(unmasked(p + 12 + length) == tfevents_crc32c(p + 12, (uint32_t)length), "record %d: checksum of the data",
-          records);
-    struct event got = parse(p + 12, length);
-    CHECK(got.has_time, "record %d has no time", records);
-    if (!records)
-      CHECK(strcmp(got.version, "brain.Event:2") == 0 && got.step == 0, "the first record tells '%s'", got.version);
-    else if (records <= COUNT)
-      CHECK(got.has_value && got.step == (uint64_t)want[records - 1].step &&
-                strcmp(got.tag, want[records - 1].tag) == 0 && memcmp(&got.value, &want[records - 1].value, 4) == 0,
-            "record %d: step %llu, %s = %g", records, (unsigned long long)got.step, got.tag, (double)got.value);
-    p += 16 + length;
+  for (; events_next(&p, data + size, &got); records++)
+    CHECK(records < COUNT && got.has_value && got.step == (uint64_t)want[records].step &&
+              strcmp(got.tag, want[records].tag) == 0 && memcmp(&got.value, &want[records].value, 4) == 0,
+          "record %d: step %llu, %s = %g", records, (unsigned long long)got.step, got.tag, (double)got.value);
+  CHECK(records == COUNT, "%d records, not %d", records, COUNT);
+  free(data);
+}
+
+// ---- histograms ----------------------------------------------------------------------------------------------------
+enum { LOTS = 20000, SETS = 6 };
+static uint64_t seed = 11;
+
+// Numbers of set k; a few sets lie on the edges of buckets and at the ends of what a float holds.
+static uint64_t make_set(int k, float *x) {
+  static const float edges[] = {0,        -0.0f,     1,           -1,           2,         -2,
+                                1.125f,   -1.125f,   0.9375f,     -0.5f,        3e38f,     -3.4e38f,
+                                1.4e-45f, -1.4e-45f, 1.1754e-38f, -1.1754e-38f, 0x1p-129f, -0x1p-129f};
+  uint64_t n = k == 0 ? LOTS : k == 1 ? 1 : k == 2 ? 300 : k == 3 ? sizeof edges / sizeof *edges : LOTS / 4;
+  for (uint64_t i = 0; i < n; i++) {
+    double u = 2 * (double)(xorshift(&seed) >> 40) / (double)(1 << 24) - 1;
+    if (k == 0) x[i] = (float)(u * u * u * 0.02); // both signs, many octaves
+    if (k == 1) x[i] = -7.5f;                     // one number
+    if (k == 2) x[i] = 0;                         // nothing but zeroes, as some weights begin
+    if (k == 3) x[i] = edges[i];                  // edges
+    if (k == 4) x[i] = (float)exp(40 * u);        // above zero alone
+    if (k == 5) x[i] = ldexpf((float)(xorshift(&seed) % 16) - 8, (int)(xorshift(&seed) % 9)); // only edges of buckets
   }
-  CHECK(records == COUNT + 1 && p == end, "%d records, %d left over", records, (int)(end - p));
-  rmdir(folder);
-  CHECK(tfevents_open(&e, folder, &err) != VKD_OK && !e, "a folder that is not there is taken");
+  return n;
+}
+
+static void test_histograms(void) {
+  static float x[LOTS];
+  static double y[SETS][LOTS];
+  static struct histogram h;
+  uint64_t n[SETS];
+  struct vkd_error err = {0};
+  struct event got;
+  const unsigned char *p;
+  size_t size;
+  struct tfevents *e = begin();
+  for (int k = 0; k < SETS && e; k++) {
+    char tag[32];
+    n[k] = make_set(k, x);
+    memset(&h, 0, sizeof h);
+    double divisor = k % 2 ? 1 : 1024; // exact in a float, as a loss scale is
+    for (uint64_t i = 0; i < n[k]; i++) {
+      y[k][i] = (double)x[i];
+      x[i] = (float)((double)x[i] * divisor);
+    }
+    uint64_t part = n[k] / 3; // in two pieces
+    histogram_add(&h, x, part, divisor);
+    histogram_add(&h, x + part, n[k] - part, divisor);
+    const float bad[] = {INFINITY, NAN, -INFINITY};
+    if (k == 4) histogram_add(&h, bad, 3, 1);
+    CHECK(h.non_finite == (k == 4 ? 3 : 0), "set %d: %d numbers that are not finite", k, (int)h.non_finite);
+    snprintf(tag, sizeof tag, "weights/set %d", k);
+    CHECK(tfevents_histogram(e, 100 + k, tag, &h, &err) == VKD_OK, "%s", err.what);
+  }
+  unsigned char *data = load(e, &p, &size);
+  int records = 0;
+  for (; records < SETS && events_next(&p, data + size, &got); records++) {
+    CHECK(got.has_histogram && got.step == 100 + (uint64_t)records, "record %d", records);
+    event_check_histogram(&got, y[records], n[records]);
+    // 1/8 of an octave: at most 1/8 of a number
+    for (int b = 1; b < got.buckets; b++) {
+      double low = event_double(got.limits + 8 * (b - 1)), high = event_double(got.limits + 8 * b);
+      if (event_double(got.counts + 8 * b) > 0 && fabs(low) > 1e-37)
+        CHECK(high - low <= fmax(fabs(low), fabs(high)) / 8, "%s: a bucket from %g to %g", got.tag, low, high);
+    }
+  }
+  CHECK(records == SETS && p == data + size, "%d records", records);
+  free(data);
+}
+
+static void test_images(void) {
+  enum { T = 3, H = 5, W = 4 };
+  static uint8_t frames[T * H * W * 3];
+  struct vkd_error err = {0};
+  struct media_picture png;
+  struct event got = {0};
+  const unsigned char *p;
+  size_t size;
+  for (size_t i = 0; i < sizeof frames; i++) frames[i] = (uint8_t)xorshift(&seed);
+  struct tfevents *e = begin();
+  CHECK(media_png(frames, T, H, W, 0, &png, &err) == VKD_OK, "%s", err.what);
+  CHECK(tfevents_image(e, 9, "samples", png.data, png.size, png.height, png.width, &err) == VKD_OK, "%s", err.what);
+  unsigned char *data = load(e, &p, &size);
+  CHECK(events_next(&p, data + size, &got) && got.has_image && got.step == 9 && !strcmp(got.tag, "samples"),
+        "no image");
+  event_check_png(&got, H, T * W);
+  CHECK(got.png_size == png.size && !memcmp(got.png, png.data, png.size), "other bytes");
+  free(png.data);
+  free(data);
 }
 
 int main(void) {
+  struct tfevents *none = NULL;
+  struct vkd_error err = {0};
   test_crc();
-  test_records();
+  test_scalars();
+  test_histograms();
+  test_images();
+  CHECK(tfevents_open(&none, "no/such/folder", &err) == VKD_ERR_IO && !none, "a folder that is not there: %s",
+        err.what);
+  CHECK(tfevents_close(&none, NULL) == VKD_OK, "closing nothing");
   return check_done();
 }

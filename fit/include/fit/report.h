@@ -80,6 +80,9 @@ enum fit_status fit_plot_write(const char *path, enum fit_plot plot, const struc
 // The report.  Written whole or not at all.
 enum fit_status fit_report_write(const char *path, const struct fit_report *r, struct fit_error *err);
 
+// The style of the report's page, and of the plots in it, for other pages.
+extern const char fit_page_style[], fit_plot_style[];
+
 // Escapes text for HTML; NULL without memory.  The caller frees it.
 char *fit_html_escape(const char *text);
 

@@ -78,6 +78,10 @@ struct config {
     int64_t every; // steps; 0: only at the end
     int keep;      // the newest ones; 0: all
   } checkpoint;
+  struct {
+    int64_t histograms, samples;    // steps; 0: none
+    int sample_count, sample_steps; // sample_steps 0: the sampler's default
+  } log;
 };
 
 // Every field at its default: a small model, and no data and no length, so it does not pass config_check().

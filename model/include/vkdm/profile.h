@@ -23,6 +23,24 @@ struct profile_row {
   double ns;              // of one run, median; 0: not measured
   uint32_t dispatches;    // 0: not measured, or done by another node
   int repeats;            // runs per step
+  enum vkd_dtype dtype;   // of the result; of the first input where an op has none
+  struct vkd_shape shape;
+  struct vkd_shape in[2]; // of the first inputs; rank 0: none
+};
+
+// What the host did, in seconds from the profile's begin.
+struct profile_phase {
+  const char *name;
+  double begin, seconds;
+};
+enum { PROFILE_PHASES = 8 };
+
+// One of the timed runs whose medians the rows hold; seconds from the profile's begin.
+struct profile_run {
+  uint32_t first, count;         // rows
+  int number;                    // from 1, of its part of the step
+  double begin, submitted, done; // of the host, which waits up to `done`
+  double *ns;                    // [count], of the device, op after op between begin and done
 };
 
 // arenas, and what the programs take beside them
@@ -75,6 +93,11 @@ struct profile {
   const struct vkd_graph
       *graph;      // of the pass: forward, or forward and backward (with the update where one makes a step)
   char forms[240]; // what its nodes take, as vkd_plan_info.forms
+  double begin;    // clock_seconds()
+  struct profile_phase phases[PROFILE_PHASES];
+  int phase_count;
+  struct profile_run *timed; // [timed_count], part by part
+  int timed_count;
   struct profile_graphs *graphs; // what the rows' names live in
 };
 
