@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hash.h"
+#include "vkd/hash.h"
 #include "vkd/log.h"
 #include "vkdm/ckpt.h"
 #include "vkdm/derive.h"

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "hash.h"
+#include "vkd/hash.h"
 #include "vkd/log.h"
 #include "vkdm/derive.h"
 #include "vkdm/fileio.h"

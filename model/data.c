@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hash.h"
+#include "vkd/hash.h"
 
 enum vkd_status data_read(const struct dataset *dataset, uint32_t clip, float *latent, float *text,
                           struct vkd_error *err) {

@@ -9,8 +9,8 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#include "bytes.h"
-#include "hash.h"
+#include "vkd/bytes.h"
+#include "vkd/hash.h"
 #include "vkd_format.h"
 
 struct dataset {

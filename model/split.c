@@ -2,7 +2,7 @@
 
 #include <stdbool.h>
 
-#include "hash.h"
+#include "vkd/hash.h"
 #include "vkdm/dataset.h"
 
 // Clips of one source go to one side together where they overlap (start less than `span` apart) and start within `run`

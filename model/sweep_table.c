@@ -188,8 +188,10 @@ static enum vkd_status read_axes(struct table *t, const char *grid, struct vkd_e
 static void add_name(char *name, const char *part) {
   size_t n = strlen(name);
   if (n && n + 1 < SWEEP_NAME_MAX) name[n++] = '-';
-  for (; *part && n + 1 < SWEEP_NAME_MAX; part++)
-    name[n++] = isalnum((unsigned char)*part) || strchr("._+-", *part) ? *part : *part == ',' ? 'x' : '_';
+  for (; *part && n + 1 < SWEEP_NAME_MAX; part++) {
+    bool plain = isalnum((unsigned char)*part) || strchr(n ? "._+-" : "_+-", *part); // ".." is another folder
+    name[n++] = plain ? *part : *part == ',' ? 'x' : '_';
+  }
   name[n] = 0;
 }
 

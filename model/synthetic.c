@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdbool.h>
 
-#include "hash.h"
+#include "vkd/hash.h"
 
 enum { SHAPES = 3, SUBSAMPLES = 4 };
 static const double directions[4][2] = {{1, 0}, {0, 1}, {-1, 0}, {0, -1}}; // x, y: of a class

@@ -1,7 +1,7 @@
 #include "vkd_format.h"
 
-#include "bytes.h"
-#include "hash.h"
+#include "vkd/bytes.h"
+#include "vkd/hash.h"
 
 // As PNG's: a high bit, CR LF, ^Z and LF show a file that went through a text conversion.
 static const uint8_t magic[VKD_MAGIC_BYTES] = {0x93, 'V', 'K', 'D', '\r', '\n', 0x1a, '\n'};

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <zstd.h>
 
-#include "bytes.h"
-#include "hash.h"
 #include "split.h"
+#include "vkd/bytes.h"
+#include "vkd/hash.h"
 #include "vkd_format.h"
 #include "vkdm/fileio.h"
 

@@ -15,7 +15,7 @@ struct vkd_pipeline {
   VkPipeline handle;
 };
 
-enum { CACHE_LIMIT = 256 << 20 };
+enum { CACHE_LIMIT = 48 << 20 }; // some hundred kernels; what a file may make us take
 
 const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_kernel_id id) {
   const struct vkd_kernel_blob *blob = &vkd_kernel_blobs[id];
@@ -39,7 +39,9 @@ const char *vkd__kernel_unusable(const struct vkd_device_caps *caps, enum vkd_ke
 
 static void write_cache(struct vkd_device *dev) {
   size_t size = 0;
-  if (!*dev->cache_path || vkGetPipelineCacheData(dev->handle, dev->cache, &size, NULL) != VK_SUCCESS || !size) return;
+  if (!*dev->cache_path || vkGetPipelineCacheData(dev->handle, dev->cache, &size, NULL) != VK_SUCCESS || !size ||
+      size > CACHE_LIMIT)
+    return;
   void *data = malloc(size);
   if (data && vkGetPipelineCacheData(dev->handle, dev->cache, &size, data) == VK_SUCCESS &&
       !vkd__cache_write(dev->cache_path, data, size))
@@ -50,11 +52,18 @@ static void write_cache(struct vkd_device *dev) {
 enum vkd_status vkd__kernels_open(struct vkd_device *dev, const char *cache_dir, struct vkd_error *err) {
   vkd__cache_path(&dev->caps, cache_dir, "pipelines", "bin", dev->cache_path);
   size_t size;
-  void *data = vkd__cache_read(dev->cache_path, CACHE_LIMIT, &size);
+  const void *data;
+  void *file = vkd__cache_read(dev->cache_path, CACHE_LIMIT, &data, &size);
+  const char *wrong = file ? vkd__cache_check_pipelines(data, size, &dev->caps) : NULL;
+  if (wrong) vkd_log(VKD_LOG_WARN, "%s is not used and made anew: %s", dev->cache_path, wrong);
   VkPipelineCacheCreateInfo info = {
-      .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = size, .pInitialData = data};
+      .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = wrong ? 0 : size, .pInitialData = data};
   VkResult r = vkCreatePipelineCache(dev->handle, &info, NULL, &dev->cache);
-  free(data);
+  if (r != VK_SUCCESS && info.initialDataSize) { // it went wrong for a reason of the driver's own
+    info.initialDataSize = 0;
+    r = vkCreatePipelineCache(dev->handle, &info, NULL, &dev->cache);
+  }
+  free(file);
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "a pipeline cache");
   VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = 128};
   VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,

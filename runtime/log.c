@@ -20,5 +20,6 @@ void vkd_log(enum vkd_log_level level, const char *fmt, ...) {
   va_start(ap, fmt);
   vsnprintf(message, sizeof message, fmt, ap);
   va_end(ap);
+  vkd_make_plain(message);
   sink.fn(sink.user, level, message);
 }

@@ -13,6 +13,11 @@ static const struct {
 #undef X
 };
 
+void vkd_make_plain(char *text) {
+  for (char *p = text; *p; p++)
+    if ((unsigned char)*p < ' ' || *p == 0x7f) *p = '?';
+}
+
 enum vkd_status vkd_fail(struct vkd_error *err, enum vkd_status status, const char *fmt, ...) {
   if (!err || err->status != VKD_OK) return status;
   err->status = status;
@@ -20,6 +25,7 @@ enum vkd_status vkd_fail(struct vkd_error *err, enum vkd_status status, const ch
   va_start(ap, fmt);
   vsnprintf(err->what, sizeof err->what, fmt, ap);
   va_end(ap);
+  vkd_make_plain(err->what);
   return status;
 }
 
@@ -32,6 +38,7 @@ enum vkd_status vkd_error_prefix(struct vkd_error *err, const char *fmt, ...) {
   snprintf(text, sizeof text, "%s: %s", prefix, err->what);
   memcpy(err->what, text, sizeof err->what - 1);
   err->what[sizeof err->what - 1] = 0;
+  vkd_make_plain(err->what);
   return err->status;
 }
 

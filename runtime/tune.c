@@ -119,13 +119,14 @@ enum vkd_status vkd_tune_load(struct vkd_tune **out, const struct vkd_device_cap
   if (!tune) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a table of forms");
   vkd__cache_path(caps, cache_dir, "tune", "txt", tune->path);
   size_t size;
-  char *text = vkd__cache_read(tune->path, VKD_TUNE_BYTES, &size);
-  const char *wrong = text ? vkd__tune_parse(tune, caps, text, size) : NULL;
+  const void *text;
+  void *file = vkd__cache_read(tune->path, VKD_TUNE_BYTES, &text, &size);
+  const char *wrong = file ? vkd__tune_parse(tune, caps, text, size) : NULL;
   if (wrong)
     vkd_log(VKD_LOG_WARN, "%s is not used: %s; vkdit tune makes a new one", tune->path, wrong);
   else if (tune->count)
     vkd_log(VKD_LOG_DEBUG, "tune table %s: %u entries", tune->path, tune->count);
-  free(text);
+  free(file);
   return VKD_OK;
 }
 

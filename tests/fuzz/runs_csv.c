@@ -4,29 +4,22 @@
 
 #include "../fit/synthetic.h"
 #include "check.h"
+#include "targets/targets.h"
 
 static const char good[] = "params,tokens,loss,flops,run,diverged,excluded,note\n"
                            "1e6,1e9,2.5,6e15,a,0,0,\"x, \"\"y\"\"\"\n"
                            "2e6,1e9,2.4,12e15,b,0,0,\n"
                            "2e6,2e9,nan,,b,1,,\"two\nlines\"\r\n";
 
+static int taken, refused;
+
 static void feed(const char *text, size_t size) {
   // an exact-size heap copy: the sanitizers see a read past its end
   char *copy = malloc(size ? size : 1);
-  struct fit_runs runs;
-  struct fit_error err = {{0}};
   if (!copy) abort();
   memcpy(copy, text, size);
-  enum fit_status status = fit_runs_parse(copy, size, "fuzz.csv", &runs, &err);
+  *(target_runs((const uint8_t *)copy, size) ? &taken : &refused) += 1;
   free(copy);
-  CHECK(status == FIT_OK || status == FIT_ERR_INPUT, "status %d: %s", status, err.what);
-  CHECK(status == FIT_OK ? runs.rows > 0 : !runs.row && err.what[0] && !strchr(err.what, '\n'), "status %d: %s", status,
-        err.what);
-  for (size_t i = 0; i < runs.count; i++)
-    CHECK(runs.row[i].params > 0 && runs.row[i].tokens > 0 && runs.row[i].loss > 0 && runs.row[i].loss < INFINITY &&
-              runs.row[i].run >= 0 && runs.row[i].run < runs.clusters,
-          "row %zu is not fit for a fit", i);
-  fit_runs_free(&runs);
 }
 
 int main(void) {
@@ -62,5 +55,6 @@ int main(void) {
   memset(commas, '\n', 100000);
   feed(commas, 100000);
   free(commas);
+  CHECK(taken > 1000 && refused > 1000, "%d taken, %d refused: the edits try too little", taken, refused);
   return check_done();
 }

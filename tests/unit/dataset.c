@@ -5,9 +5,9 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#include "../../model/hash.h"
 #include "check.h"
 #include "temp.h"
+#include "vkd/hash.h"
 #include "vkdm/data.h"
 #include "vkdm/data_build.h"
 #include "vkdm/safetensors.h"

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../model/hash.h"
 #include "../../model/split.h"
 #include "check.h"
+#include "vkd/hash.h"
 #include "vkdm/dataset.h"
 
 static struct vkd_clip clips[2000], other[2000];

@@ -1,4 +1,5 @@
 // Measured forms: keys, which form a table makes a node take, and what a table on disk has to be.
+#include "cache.h"
 #include "check.h"
 #include "form.h"
 #include "graph_internal.h"
@@ -106,8 +107,7 @@ static void test_choice(void) {
 
 // ---- files ---------------------------------------------------------------------------------------------------------
 static void write_file(const char *path, const char *text, size_t size) {
-  FILE *f = fopen(path, "wb");
-  CHECK(f && fwrite(text, 1, size, f) == size && fclose(f) == 0, "%s: not written", path);
+  CHECK(vkd__cache_write(path, text, size), "%s: not written", path);
 }
 
 static uint32_t entries_of(const struct vkd_device_caps *caps, const char *dir) {
@@ -137,10 +137,12 @@ static void test_files(void) {
             strcmp(table->entries[0].form, "tile") == 0 && !table->entries[0].fresh,
         "%s: read otherwise than written", path);
   vkd_tune_destroy(&table);
-  FILE *f = fopen(path, "rb");
-  size_t size = f ? fread(text, 1, sizeof text - 64, f) : 0;
-  if (f) fclose(f);
+  size_t size;
+  const void *written;
+  void *file = vkd__cache_read(path, sizeof text - 64, &written, &size);
+  memcpy(text, written ? written : "", size);
   text[size] = 0;
+  free(file);
   CHECK(strncmp(text, "vkdit tune 1\ta GPU\td\t1.2\t0\nmatmul", 33) == 0, "%s", text);
   static const char *const damage[] = {"matmul/x tile 1",
                                        "matmul/x tile\n",

@@ -45,6 +45,10 @@ enum vkd_status vkd_fail(struct vkd_error *err, enum vkd_status status, const ch
 // Puts "prefix: " before the message already in *err, and returns its status.
 enum vkd_status vkd_error_prefix(struct vkd_error *err, const char *fmt, ...) VKD_PRINTF(2, 3);
 
+// Control characters become '?': what stands in a file must neither break a message's line nor speak to a terminal. The
+// functions above do so by themselves.
+void vkd_make_plain(char *text);
+
 const char *vkd_status_name(enum vkd_status status);
 const char *vkd_status_message(enum vkd_status status);
 int vkd_status_exit_code(enum vkd_status status);

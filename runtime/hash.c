@@ -1,5 +1,6 @@
-#include "hash.h"
-#include "bytes.h"
+#include "vkd/hash.h"
+
+#include "vkd/bytes.h"
 
 static const uint64_t P1 = 0x9e3779b185ebca87u, P2 = 0xc2b2ae3d27d4eb4fu, P3 = 0x165667b19e3779f9u,
                       P4 = 0x85ebca77c2b2ae63u, P5 = 0x27d4eb2f165667c5u;

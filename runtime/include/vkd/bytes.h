@@ -1,6 +1,6 @@
 // Little-endian numbers in byte buffers.
-#ifndef VKDM_BYTES_H
-#define VKDM_BYTES_H
+#ifndef VKD_BYTES_H
+#define VKD_BYTES_H
 
 #include <stdint.h>
 #include <string.h>

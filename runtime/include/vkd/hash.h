@@ -1,7 +1,7 @@
 // XXH64 and the small mixing functions around it.  Source: Collet, xxHash specification 0.1.1; Steele et al. 2014
 // (splitmix64).
-#ifndef VKDM_HASH_H
-#define VKDM_HASH_H
+#ifndef VKD_HASH_H
+#define VKD_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>

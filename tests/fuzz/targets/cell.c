@@ -1,0 +1,34 @@
+// The record of a sweep's run is taken, and its rows of runs.csv are a table that reads; or the run is not done.
+#include <string.h>
+
+#include "../../../model/sweep_internal.h"
+#include "fit/runs.h"
+#include "targets.h"
+#include "vkdm/fileio.h"
+
+bool target_cell(const uint8_t *data, size_t size) {
+  static struct sweep_cell cell = {.name = "."}; // runs/./cell.json
+  static struct sweep sweep = {.cells = &cell, .count = 1};
+  struct sweep_outcome *outcome = calloc(1, sizeof *outcome);
+  const struct sweep_params params = {.sweep = &sweep, .folder = target_folder()};
+  struct sweep_job job = {.p = &params, .sweep = &sweep, .outcomes = outcome, .fingerprint = 1};
+  struct vkd_error err = {0};
+  struct fit_error bad = {{0}};
+  struct fit_runs runs = {0};
+  config_default(&cell.config);
+  cell.params = 1000;
+  char *folder = fileio_join(target_folder(), "runs"), *table = fileio_join(target_folder(), "runs.csv");
+  HOLDS(outcome && folder && table && fileio_make_dirs(folder, &err) == VKD_OK, "%s", err.what);
+  target_write("runs/cell.json", data, size);
+  enum vkd_status st = sweep__finish_cell(&job, 0, NULL, &err);
+  HOLDS(st == VKD_OK ? outcome->done : st == VKD_ERR_IO && !outcome->result.points, "%s", err.what);
+  if (st == VKD_OK) {
+    enum fit_status read = fit_runs_read(table, &runs, &bad);
+    HOLDS(read == FIT_OK || strstr(bad.what, "no rows"), "%s", bad.what);
+  }
+  fit_runs_free(&runs);
+  sweep_outcomes_free(outcome, 1);
+  free(folder);
+  free(table);
+  return st == VKD_OK;
+}
