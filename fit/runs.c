@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define MAX_FIELDS 256         // columns of a table
-#define MAX_BYTES (1ull << 30) // size of a table
+#define MAX_BYTES (1ull << 26) // size of a table
+#define MAX_ROWS (1u << 18)    // kept; in memory a short one takes 20 times its size
 #define MAX_NUMBER 64          // characters of a number
 
 enum column { PARAMS, TOKENS, LOSS, FLOPS, BATCH_TOKENS, LR, SEED, STEPS, DIVERGED, EXCLUDED, RUN, COLUMNS };
@@ -228,6 +229,10 @@ enum fit_status fit_runs_parse(const char *text, size_t size, const char *name, 
   for (;;) {
     if ((status = read_row(&r))) goto fail;
     if (!r.fields) break;
+    if (out->count == MAX_ROWS) {
+      status = fit_fail(err, FIT_ERR_INPUT, "%s:%ld: more than %u rows; leave some out", name, r.row_line, MAX_ROWS);
+      goto fail;
+    }
     if (out->count == room) {
       room = room ? room * 2 : 256;
       struct fit_run *row = realloc(out->row, room * sizeof *row);
@@ -278,7 +283,7 @@ enum fit_status fit_runs_read(const char *path, struct fit_runs *out, struct fit
       room = room ? room * 2 : 1 << 16;
       char *more = room <= MAX_BYTES ? realloc(text, room) : NULL;
       if (!more) {
-        status = room > MAX_BYTES ? fit_fail(err, FIT_ERR_INPUT, "%s: larger than 1 GiB; split the table", path)
+        status = room > MAX_BYTES ? fit_fail(err, FIT_ERR_INPUT, "%s: larger than 64 MiB; split the table", path)
                                   : fit_fail(err, FIT_ERR_FAILED, "%s: no memory for %zu bytes", path, room);
         goto fail;
       }

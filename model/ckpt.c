@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "json_in.h"
 #include "vkd/hash.h"
 #include "vkd/log.h"
 #include "vkdm/derive.h"
@@ -44,15 +45,15 @@ static enum vkd_status make_path(char *out, const char *folder, const char *name
 
 static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_error *err) {
   errno = 0;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a FIFO would hang us
   struct stat info;
   void *map = MAP_FAILED;
-  if (fd >= 0 && fstat(fd, &info) == 0 && info.st_size > 0)
+  if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0)
     map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
   int why = errno;
   if (fd >= 0) close(fd);
   if (map == MAP_FAILED)
-    return vkd_fail(err, VKD_ERR_INPUT, "%s: cannot be read: %s", path, why ? strerror(why) : "it is empty");
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: cannot be read: %s", path, why ? strerror(why) : "it is empty or no file");
   snprintf(hex, 17, "%016" PRIx64, hash_xxh64(map, (size_t)info.st_size, 0));
   munmap(map, (size_t)info.st_size);
   return VKD_OK;
@@ -224,12 +225,13 @@ static enum vkd_status parse_state(const json_t *root, const char *folder, struc
 
 enum vkd_status ckpt_open(const char *folder, struct ckpt_state *s, struct vkd_error *err) {
   char path[PATH_SIZE], *text = NULL;
+  size_t size = 0;
   json_error_t where;
   *s = (struct ckpt_state){0};
   enum vkd_status st = make_path(path, folder, "state.json", err);
-  if (st == VKD_OK) st = fileio_read_whole(path, STATE_LIMIT, &text, NULL, err);
+  if (st == VKD_OK) st = fileio_read_whole(path, STATE_LIMIT, &text, &size, err);
   if (st != VKD_OK) return st;
-  json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+  json_t *root = json_in(text, size, JSON_IN_VALUES, &where);
   free(text);
   if (!root) return vkd_fail(err, VKD_ERR_INPUT, "%s:%d: not JSON: %s", path, where.line, where.text);
   if ((st = parse_state(root, folder, s, err)) != VKD_OK) vkd_error_prefix(err, "%s", path);

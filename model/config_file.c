@@ -7,7 +7,7 @@
 #include "config_yaml.h"
 #include "vkdm/fileio.h"
 
-enum { FILE_LIMIT = 1 << 20 };
+enum { FILE_LIMIT = 1 << 18 }; // parsed, a text takes up to 100 times its size
 
 struct reader {
   const char *name; // of the file
@@ -133,6 +133,8 @@ enum vkd_status config__parse_yaml(const char *name, const char *text, size_t si
   enum vkd_status status = VKD_OK;
   yaml_parser_t parser;
   yaml_document_t document, second;
+  if (size > FILE_LIMIT)
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: larger than %d bytes, the most accepted here", name, FILE_LIMIT);
   if (!yaml_parser_initialize(&parser)) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", name);
   yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
   if (!yaml_parser_load(&parser, &document)) {

@@ -5,6 +5,7 @@
 
 #include "build.h"
 #include "vkd/log.h"
+#include "vkd_format.h"
 #include "vkdm/image.h"
 #include "vkdm/synthetic.h"
 #include "vkdm/video.h"
@@ -42,6 +43,8 @@ static enum vkd_status text_for(struct build *b, const char *stem, int32_t label
     float *rows = malloc((size_t)tensor->numel * sizeof *rows);
     if (!rows) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory for tensor %s", b->p.text, tensor->name);
     enum vkd_status status = st_read_f32(tensor, rows, err);
+    if (status == VKD_OK && !vkd_all_finite(rows, (size_t)tensor->numel))
+      status = vkd_fail(err, VKD_ERR_INPUT, "%s: tensor %s holds numbers that are not finite", b->p.text, tensor->name);
     if (status == VKD_OK)
       status = vkd_writer_add_text(b->writer, rows, (uint32_t)tensor->shape[0], (uint32_t)tensor->shape[1], err);
     free(rows);

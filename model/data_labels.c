@@ -80,7 +80,7 @@ static char *take_field(char **at) {
 static enum vkd_status parse_csv(const char *path, char *text, struct row **rows, uint32_t *count,
                                  struct vkd_error *err) {
   uint32_t lines = 1, number = 0;
-  for (const char *p = text; *p; p++) lines += *p == '\n';
+  for (const char *p = text; *p; p++) lines += p[0] == '\n' && !strchr("\r\n", p[1]); // blank ones are none
   *count = 0;
   if (!(*rows = calloc(lines, sizeof **rows)))
     return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory for its rows", path);

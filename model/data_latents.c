@@ -115,12 +115,11 @@ enum vkd_status build_add_latents(struct build *b, uint32_t index, struct vkd_er
   const uint64_t count = latent_count(k);
   for (uint64_t i = 0; i < n && !(b->p.max_clips && i >= b->p.max_clips); i++) {
     if ((status = st_read_f32_part(tensor, i * count, count, (float *)b->clip, err)) != VKD_OK) goto done;
-    for (uint64_t j = 0; j < count; j++)
-      if (!(((float *)b->clip)[j] - ((float *)b->clip)[j] == 0)) {
-        status = vkd_fail(err, VKD_ERR_INPUT, "%s: latent %llu holds numbers that are not finite", s->path,
-                          (unsigned long long)i);
-        goto done;
-      }
+    if (!vkd_all_finite((float *)b->clip, count)) {
+      status = vkd_fail(err, VKD_ERR_INPUT, "%s: latent %llu holds numbers that are not finite", s->path,
+                        (unsigned long long)i);
+      goto done;
+    }
     status = build_add_clip(b, b->clip, s->name, s->stem, index, (uint32_t)i, labels ? labels[i] : s->label, err);
     if (status != VKD_OK) goto done;
     s->clips++;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "json_in.h"
 #include "vkd/bytes.h"
 #include "vkd/hash.h"
 #include "vkd_format.h"
@@ -118,7 +120,7 @@ static enum vkd_status read_texts(struct dataset *d, const uint8_t *p, struct vk
 }
 
 static enum vkd_status read_meta(struct dataset *d, const char *p, struct vkd_error *err) {
-  d->meta = json_loadb(p, d->header.meta_bytes, JSON_REJECT_DUPLICATES, NULL);
+  d->meta = json_in(p, d->header.meta_bytes, JSON_IN_VALUES + 8 * (size_t)d->header.clips, NULL);
   if (!json_is_object(d->meta)) return corrupt(d, "its metadata is no JSON object", err);
   const json_t *names = json_object_get(d->meta, "classes");
   if (json_array_size(names) != d->header.classes) return corrupt(d, "its class names do not fit the count", err);
@@ -152,7 +154,10 @@ static enum vkd_status read_tables(struct dataset *d, struct vkd_error *err) {
   for (uint32_t c = 0; c < k->channels; c++) {
     k->mean[c] = get_f32(p + 4 * c);
     k->scale[c] = get_f32(p + 4 * (k->channels + c));
-    if (!isfinite(k->mean[c]) || !isfinite(k->scale[c]) || !(k->scale[c] > 0)) {
+    // blocks of pixels from -1 to 1, in an orthonormal basis: what becomes of them has to be finite
+    const double most = k->kind == LATENT_RAW ? 0 : exp2(0.5 * k->levels_t + k->levels_s);
+    if (!isfinite(k->mean[c]) || !isfinite(k->scale[c]) || !(k->scale[c] > 0) ||
+        !((most + fabs((double)k->mean[c])) / (double)k->scale[c] < (double)FLT_MAX / 2)) {
       status = corrupt(d, "a channel's mean or scale is no usable number", err);
       goto done;
     }
@@ -236,26 +241,46 @@ uint32_t dataset_split_clip(const struct dataset *d, enum data_split split, uint
   return d->by_split[split][k];
 }
 
-static enum vkd_status read_blob(const struct dataset *d, const struct vkd_blob *b, const char *kind, uint32_t number,
-                                 void *out, struct vkd_error *err) {
-  enum vkd_status status = VKD_OK;
-  uint8_t *stored = malloc((size_t)b->stored_bytes);
+// The compressed bytes, to be freed.
+static enum vkd_status read_stored(const struct dataset *d, const struct vkd_blob *b, const char *kind, uint32_t number,
+                                   uint8_t **out, struct vkd_error *err) {
+  uint8_t *stored = *out = malloc((size_t)b->stored_bytes);
   if (!stored)
     return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory for %s %u (%llu bytes)", d->path, kind, number,
                     (unsigned long long)b->stored_bytes);
-  if ((status = read_at(d, b->offset, stored, (size_t)b->stored_bytes, err)) != VKD_OK) goto done;
-  if (hash_xxh64(stored, (size_t)b->stored_bytes, 0) != b->stored_hash) {
+  enum vkd_status status = read_at(d, b->offset, stored, (size_t)b->stored_bytes, err);
+  if (status == VKD_OK && hash_xxh64(stored, (size_t)b->stored_bytes, 0) != b->stored_hash)
     status = vkd_fail(err, VKD_ERR_INPUT, "%s: corrupt: %s %u does not match its checksum; build it anew", d->path,
                       kind, number);
-    goto done;
+  return status;
+}
+
+// n: bytes it unpacks to, or zstd's error
+static enum vkd_status fail_unpack(const struct dataset *d, const char *kind, uint32_t number, size_t n,
+                                   struct vkd_error *err) {
+  return vkd_fail(err, VKD_ERR_INPUT, "%s: corrupt: %s %u does not unpack (%s); build it anew", d->path, kind, number,
+                  ZSTD_isError(n) ? ZSTD_getErrorName(n) : "wrong size");
+}
+
+static enum vkd_status read_blob(const struct dataset *d, const struct vkd_blob *b, const char *kind, uint32_t number,
+                                 void *out, struct vkd_error *err) {
+  uint8_t *stored;
+  enum vkd_status status = read_stored(d, b, kind, number, &stored, err);
+  if (status == VKD_OK) {
+    size_t n = ZSTD_decompress(out, (size_t)b->raw_bytes, stored, (size_t)b->stored_bytes);
+    if (n != b->raw_bytes) status = fail_unpack(d, kind, number, n, err);
   }
-  size_t n = ZSTD_decompress(out, (size_t)b->raw_bytes, stored, (size_t)b->stored_bytes);
-  if (n != b->raw_bytes)
-    status = vkd_fail(err, VKD_ERR_INPUT, "%s: corrupt: %s %u does not unpack (%s); build it anew", d->path, kind,
-                      number, ZSTD_isError(n) ? ZSTD_getErrorName(n) : "wrong size");
-done:
   free(stored);
   return status;
+}
+
+static enum vkd_status fail_content(const struct dataset *d, uint32_t clip, struct vkd_error *err) {
+  return vkd_fail(err, VKD_ERR_INPUT, "%s: corrupt: clip %u unpacks to other data than was stored; build it anew",
+                  d->path, clip);
+}
+
+static enum vkd_status fail_finite(const struct dataset *d, const char *kind, uint32_t number, struct vkd_error *err) {
+  return vkd_fail(err, VKD_ERR_INPUT, "%s: %s %u holds numbers that are not finite", d->path, kind, number);
 }
 
 enum vkd_status dataset_read_raw(const struct dataset *d, uint32_t clip, void *out, struct vkd_error *err) {
@@ -264,18 +289,15 @@ enum vkd_status dataset_read_raw(const struct dataset *d, uint32_t clip, void *o
   const struct vkd_clip *c = &d->clips[clip];
   enum vkd_status status = read_blob(d, &c->blob, "clip", clip, out, err);
   if (status == VKD_OK && hash_xxh64(out, (size_t)c->blob.raw_bytes, 0) != c->content)
-    status = vkd_fail(err, VKD_ERR_INPUT, "%s: corrupt: clip %u unpacks to other data than was stored; build it anew",
-                      d->path, clip);
+    return fail_content(d, clip, err);
   return status;
 }
 
 static enum vkd_status read_text(const struct dataset *d, uint32_t text, float *out, struct vkd_error *err) {
   const struct vkd_text *t = &d->texts[text];
   enum vkd_status status = read_blob(d, &t->blob, "text", text, out, err);
-  const size_t n = (size_t)t->rows * d->header.text_dim;
-  for (size_t i = 0; status == VKD_OK && i < n; i++)
-    if (!isfinite(out[i]))
-      status = vkd_fail(err, VKD_ERR_INPUT, "%s: text %u holds numbers that are not finite", d->path, text);
+  if (status == VKD_OK && !vkd_all_finite(out, (size_t)t->rows * d->header.text_dim))
+    return fail_finite(d, "text", text, err);
   return status;
 }
 
@@ -287,33 +309,62 @@ enum vkd_status dataset_read_text(const struct dataset *d, uint32_t clip, float 
   return d->clips[clip].text < 0 ? VKD_OK : read_text(d, (uint32_t)d->clips[clip].text, out, err);
 }
 
+// ---- verifying -----------------------------------------------------------------------------------------------------
+// Few bytes unpack to a clip of a gigabyte: what is only looked at is looked at piece by piece.
+enum { PIECE = 1 << 16, WINDOW_LOG = 24 }; // the window of zstd's level 19
+
+struct checker {
+  ZSTD_DCtx *zstd;
+  float piece[PIECE / sizeof(float)];
+};
+
+// Unpacks a blob and finds its hash; floats: that they are finite.
+static enum vkd_status check_blob(struct checker *c, const struct dataset *d, const struct vkd_blob *b,
+                                  const char *kind, uint32_t number, bool floats, uint64_t *content,
+                                  struct vkd_error *err) {
+  uint8_t *stored;
+  struct hash_stream hash;
+  uint64_t size = 0;
+  size_t left = 1; // of the frame: 0 at its end
+  enum vkd_status status = read_stored(d, b, kind, number, &stored, err);
+  ZSTD_inBuffer in = {stored, (size_t)b->stored_bytes, 0};
+  hash_begin(&hash, 0);
+  ZSTD_DCtx_reset(c->zstd, ZSTD_reset_session_only);
+  while (status == VKD_OK && left) {
+    ZSTD_outBuffer out = {c->piece, PIECE, 0};
+    size_t stuck;
+    do {
+      stuck = in.pos + out.pos;
+      left = ZSTD_decompressStream(c->zstd, &out, &in);
+    } while (left && !ZSTD_isError(left) && out.pos < out.size && in.pos + out.pos > stuck);
+    hash_add(&hash, c->piece, out.pos);
+    size += out.pos;
+    if (ZSTD_isError(left) || (left && out.pos < out.size) || size > b->raw_bytes)
+      status = fail_unpack(d, kind, number, left, err);
+    else if (floats && !vkd_all_finite(c->piece, out.pos / sizeof(float)))
+      status = fail_finite(d, kind, number, err);
+  }
+  if (status == VKD_OK && (size != b->raw_bytes || in.pos != in.size)) status = fail_unpack(d, kind, number, 0, err);
+  *content = hash_end(&hash);
+  free(stored);
+  return status;
+}
+
 enum vkd_status dataset_verify(const struct dataset *d, struct vkd_error *err) {
   enum vkd_status status = VKD_OK;
-  const struct latent_codec *k = &d->info.codec;
-  const size_t text_numbers = (size_t)d->header.text_len * d->header.text_dim;
-  void *raw = malloc((size_t)vkd_clip_raw_bytes(k));
-  float *latent = malloc(latent_count(k) * sizeof *latent);
-  float *text = malloc((text_numbers + 1) * sizeof *text);
-  if (!raw || !latent || !text) {
-    status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory for one clip", d->path);
-    goto done;
+  uint64_t content;
+  struct checker *c = calloc(1, sizeof *c);
+  if (c) c->zstd = ZSTD_createDCtx();
+  if (!c || !c->zstd || ZSTD_isError(ZSTD_DCtx_setParameter(c->zstd, ZSTD_d_windowLogMax, WINDOW_LOG)))
+    status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: no memory to unpack it", d->path);
+  const bool floats = d->info.codec.kind == LATENT_RAW;
+  for (uint32_t i = 0; i < d->header.clips && status == VKD_OK; i++) {
+    status = check_blob(c, d, &d->clips[i].blob, "clip", i, floats, &content, err);
+    if (status == VKD_OK && content != d->clips[i].content) status = fail_content(d, i, err);
   }
-  for (uint32_t i = 0; i < d->header.clips; i++) {
-    if ((status = dataset_read_raw(d, i, raw, err)) != VKD_OK) goto done;
-    if (k->kind == LATENT_RAW)
-      memcpy(latent, raw, (size_t)vkd_clip_raw_bytes(k));
-    else if ((status = latent_encode(k, raw, latent, err)) != VKD_OK)
-      goto done;
-    for (size_t j = 0; j < latent_count(k); j++)
-      if (!isfinite(latent[j])) {
-        status = vkd_fail(err, VKD_ERR_INPUT, "%s: clip %u holds numbers that are not finite", d->path, i);
-        goto done;
-      }
-  }
-  for (uint32_t i = 0; i < d->header.texts && status == VKD_OK; i++) status = read_text(d, i, text, err);
-done:
-  free(raw);
-  free(latent);
-  free(text);
+  for (uint32_t i = 0; i < d->header.texts && status == VKD_OK; i++)
+    status = check_blob(c, d, &d->texts[i].blob, "text", i, true, &content, err);
+  if (c) ZSTD_freeDCtx(c->zstd);
+  free(c);
   return status;
 }

@@ -1,10 +1,10 @@
 #include "derive_json.h"
 
-#include <jansson.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_in.h"
 #include "vkd/log.h"
 #include "vkdm/fileio.h"
 
@@ -173,7 +173,7 @@ enum vkd_status derive_read_json(const struct weights *w, struct derived *d, str
   enum vkd_status st = path ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
   if (st != VKD_OK || !fileio_is_file(path)) goto fail;
   if ((st = fileio_read_whole(path, JSON_LIMIT, &text, &size, err)) != VKD_OK) goto fail;
-  if (!(root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why))) {
+  if (!(root = json_in(text, size, JSON_IN_VALUES, &why))) {
     st = vkd_fail(err, VKD_ERR_INPUT, "%s:%d: not JSON: %s", path, why.line, why.text);
     goto fail;
   }

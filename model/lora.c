@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
+#include "json_in.h"
 #include "lora_internal.h"
 #include "vkdm/fileio.h"
 
@@ -137,7 +136,7 @@ static enum vkd_status take_metadata(struct reader *r, json_t **root, struct vkd
   static const char *const keys[] = {"lora_alpha", "transformer.lora_alpha", "ss_network_alpha"};
   const char *text = st_metadata(r->file, "lora_adapter_metadata"), *path = st_path(r->file);
   if (text) {
-    if (!(*root = json_loads(text, 0, NULL)) || !json_is_object(*root))
+    if (!(*root = json_in(text, strlen(text), JSON_IN_VALUES, NULL)) || !json_is_object(*root))
       return vkd_fail(err, VKD_ERR_INPUT, "%s: metadata lora_adapter_metadata is not a JSON object", path);
     return take_peft(r, *root, json_object_get(*root, "transformer.lora_alpha") ? "transformer." : "", path, err);
   }
@@ -155,10 +154,11 @@ static enum vkd_status take_neighbour(struct reader *r, json_t **root, struct vk
   const char *file = st_path(r->file), *slash = strrchr(file, '/');
   char *folder = slash ? strndup(file, (size_t)(slash - file) + (slash == file)) : strdup("."), *text = NULL;
   char *path = folder ? fileio_join(folder, "adapter_config.json") : NULL;
+  size_t size = 0;
   enum vkd_status st = path ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
   if (st == VKD_OK && fileio_is_file(path)) {
-    st = fileio_read_whole(path, CONFIG_LIMIT, &text, NULL, err);
-    if (st == VKD_OK && (!(*root = json_loads(text, JSON_REJECT_DUPLICATES, NULL)) || !json_is_object(*root)))
+    st = fileio_read_whole(path, CONFIG_LIMIT, &text, &size, err);
+    if (st == VKD_OK && (!(*root = json_in(text, size, JSON_IN_VALUES, NULL)) || !json_is_object(*root)))
       st = vkd_fail(err, VKD_ERR_INPUT, "%s: not a JSON object", path);
     if (st == VKD_OK) st = take_peft(r, *root, "", path, err);
   }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "json_in.h"
 #include "vkdm/fileio.h"
 
 enum { LIMIT = 1 << 30, PATH_SIZE = 4096 };
@@ -28,7 +29,7 @@ static enum vkd_status keep_lines(const char *path, int64_t keep, void (*kept)(v
   if (keep > 0 && fileio_is_file(path)) st = fileio_read_whole(path, LIMIT, &text, NULL, err);
   for (char *line = text, *end; st == VKD_OK && line && *line && (end = strchr(line, '\n')); line = end + 1) {
     *end = 0;
-    json_t *o = json_loads(line, 0, NULL);
+    json_t *o = json_in(line, (size_t)(end - line), JSON_IN_VALUES, NULL);
     const json_t *step = json_object_get(o, "step");
     if (json_is_integer(step) && json_integer_value(step) <= keep) {
       *end = '\n';

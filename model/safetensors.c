@@ -12,11 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "json_in.h"
 #include "vkd/nearest.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file's bytes are used as they are");
 
-enum { HEADER_LIMIT = 100 * 1000 * 1000 }; // as the format's own reader
+enum { HEADER_LIMIT = 16 << 20 }; // of some 100 bytes a tensor; the format's own reader takes 100 MB
 
 struct st_file {
   char *path;
@@ -138,7 +139,8 @@ static enum vkd_status check_coverage(const struct st_file *f, const unsigned ch
 
 static enum vkd_status map_file(struct st_file *f, struct vkd_error *err) {
   struct stat st;
-  int fd = open(f->path, O_RDONLY | O_CLOEXEC);
+  // not blocking, lest a FIFO of that name hangs us
+  int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return vkd_fail(err, VKD_ERR_INPUT, "%s: cannot open it: %s", f->path, strerror(errno));
   enum vkd_status status = VKD_OK;
   if (fstat(fd, &st))
@@ -167,7 +169,7 @@ static enum vkd_status parse_header(struct st_file *f, struct vkd_error *err) {
     return vkd_fail(err, VKD_ERR_INPUT, "%s: no .safetensors file (its header would be %" PRIu64 " bytes)", f->path,
                     length);
   json_error_t where;
-  f->header = json_loadb((const char *)f->map + 8, (size_t)length, JSON_REJECT_DUPLICATES, &where);
+  f->header = json_in((const char *)f->map + 8, (size_t)length, JSON_IN_VALUES, &where);
   if (!f->header) return vkd_fail(err, VKD_ERR_INPUT, "%s: header byte %d: %s", f->path, where.position, where.text);
   f->tensors = calloc(json_object_size(f->header) + 1, sizeof *f->tensors);
   if (!f->tensors) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", f->path);

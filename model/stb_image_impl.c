@@ -1,6 +1,7 @@
 // stb_image, compiled once, with an allocator that keeps to a limit.  Its own warnings are not ours.
 #include "stb_image_memory.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 // Before each block, its size.
@@ -12,7 +13,7 @@ union block {
 static _Thread_local struct {
   size_t used, limit;
   bool hit;
-} memory;
+} memory = {.limit = SIZE_MAX};
 
 void stb_image_limit(size_t bytes) {
   memory.limit = bytes;

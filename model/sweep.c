@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_in.h"
 #include "sweep_internal.h"
 #include "vkdm/fileio.h"
 
@@ -99,7 +100,7 @@ static bool read_cell(const struct sweep_job *job, int i, struct train_result *r
   bool good = false;
   *r = (struct train_result){0};
   if (!path || !fileio_is_file(path) || fileio_read_whole(path, CELL_LIMIT, &text, &size, NULL)) goto done;
-  root = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+  root = json_in(text, size, JSON_IN_VALUES, NULL);
   const char *config_was = json_string_value(json_object_get(root, "config"));
   const char *data_was = json_string_value(json_object_get(root, "data"));
   if (json_integer_value(json_object_get(root, "version")) != CELL_VERSION || !config_was ||

@@ -175,7 +175,7 @@ static enum vkd_status read_axes(struct table *t, const char *grid, struct vkd_e
       return vkd_fail(err, VKD_ERR_USAGE, "command line: %s is an axis of %s's %s; change it there", name,
                       t->source->name, grid);
     cells *= count;
-    if (cells > SWEEP_MAX_CELLS) return fail_at(t, key, "the grid has more than 100000 cells", grid, err);
+    if (cells > SWEEP_MAX_CELLS) return fail_at(t, key, "the grid has more than 10000 cells", grid, err);
     t->axes[t->axis_count].key = key;
     t->axes[t->axis_count].name = name;
     t->axes[t->axis_count].values = values;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_in.h"
 #include "vkdm/fileio.h"
 
 enum { MAX_BYTES = 16 << 20, BIG = 1 << 16 };
@@ -237,7 +238,7 @@ enum vkd_status verify_case_read(struct verify_case *c, const char *path, struct
   enum vkd_status st = fileio_read_whole(path, MAX_BYTES, &text, &size, err);
   if (st != VKD_OK) return st;
   json_error_t why;
-  c->root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
+  c->root = json_in(text, size, JSON_IN_VALUES, &why);
   free(text);
   if (!c->root) return vkd_fail(err, VKD_ERR_INPUT, "%s:%d: %s", path, why.line, why.text);
   struct reader r = {.path = path, .err = err};

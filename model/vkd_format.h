@@ -2,6 +2,9 @@
 #ifndef VKDM_VKD_FORMAT_H
 #define VKDM_VKD_FORMAT_H
 
+#include <math.h>
+#include <stdbool.h>
+
 #include "vkdm/latent.h"
 
 enum {
@@ -10,7 +13,7 @@ enum {
   VKD_HEADER_BYTES = 128,
   VKD_CLIP_BYTES = 64,
   VKD_TEXT_BYTES = 40,
-  VKD_MAX_CLASSES = 1 << 20,
+  VKD_MAX_CLASSES = 1 << 16,
   VKD_MAX_TEXT = 1 << 16,       // rows, and numbers in a row
   VKD_MAX_CLIP_BYTES = 1 << 30, // of one clip or text before compression
 };
@@ -47,6 +50,12 @@ void vkd_clip_put(const struct vkd_clip *clip, uint8_t out[VKD_CLIP_BYTES]);
 void vkd_clip_get(const uint8_t in[VKD_CLIP_BYTES], struct vkd_clip *clip);
 void vkd_text_put(const struct vkd_text *text, uint8_t out[VKD_TEXT_BYTES]);
 void vkd_text_get(const uint8_t in[VKD_TEXT_BYTES], struct vkd_text *text);
+
+static inline bool vkd_all_finite(const float *x, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (!isfinite(x[i])) return false;
+  return true;
+}
 
 // Bytes of one uncompressed clip.
 uint64_t vkd_clip_raw_bytes(const struct latent_codec *codec);

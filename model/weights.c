@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_in.h"
 #include "vkdm/fileio.h"
 
 enum { INDEX_LIMIT = 16 << 20, MAX_SHARDS = 4096 };
@@ -114,7 +115,7 @@ static enum vkd_status open_index(struct weights *w, struct vkd_error *err) {
   json_error_t why;
   enum vkd_status st = fileio_read_whole(w->path, INDEX_LIMIT, &text, &size, err);
   if (st != VKD_OK) return st;
-  w->index = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
+  w->index = json_in(text, size, JSON_IN_VALUES, &why);
   free(text);
   if (!w->index) return vkd_fail(err, VKD_ERR_INPUT, "%s:%d: not JSON: %s", w->path, why.line, why.text);
   const json_t *map = json_object_get(w->index, "weight_map");

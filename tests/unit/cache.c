@@ -53,7 +53,7 @@ static void test_files(const char *folder) {
       damage_write(path, data, cut);
       CHECK(!taken(100, &size), "cut to %zu bytes", cut);
     }
-    for (size_t bit = 0; bit < 8 * whole; bit++) { // damaged
+    for (size_t bit = k; bit < 8 * whole; bit += 7) { // damaged
       memcpy(bad, data, whole);
       bad[bit / 8] = (char)(bad[bit / 8] ^ 1 << bit % 8);
       damage_write(path, bad, whole);

@@ -5,7 +5,7 @@
 
 #include "vkdm/train.h"
 
-enum { SWEEP_NAME_MAX = 128, SWEEP_MAX_CELLS = 100000, SWEEP_MAX_WORKERS = 64 };
+enum { SWEEP_NAME_MAX = 128, SWEEP_MAX_CELLS = 10000, SWEEP_MAX_WORKERS = 64 };
 
 struct sweep_cell {
   char name[SWEEP_NAME_MAX]; // of its folder below runs/

@@ -8,6 +8,15 @@
 
 uint64_t hash_xxh64(const void *data, size_t size, uint64_t seed);
 
+// The same of data that come in pieces.
+struct hash_stream {
+  uint64_t lanes[4], size;
+  uint8_t left[32]; // [size % 32]
+};
+void hash_begin(struct hash_stream *h, uint64_t seed);
+void hash_add(struct hash_stream *h, const void *data, size_t size);
+uint64_t hash_end(const struct hash_stream *h);
+
 // splitmix64's output function: a bijection of 64-bit words.
 static inline uint64_t hash_mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15u;
