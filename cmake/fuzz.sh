@@ -31,9 +31,9 @@ fuzz() {
   local name=$1 here=$out/$1 found status=0
   mkdir -p "$here/corpus"
   dictionary "$name" > "$here/words"
-  # a reader may take no more than 64 MiB at once, nor 10 seconds
+  # a reader may take no more than 64 MiB at once, nor a minute (a busy machine stretches seconds)
   UBSAN_OPTIONS=print_stacktrace=1 "$fuzzers/$name" "$here/corpus" "$root/tests/fuzz/corpus/$name" -dict="$here/words" \
-    -max_total_time="$seconds" -timeout=10 -malloc_limit_mb=64 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 \
+    -max_total_time="$seconds" -timeout=60 -malloc_limit_mb=64 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 \
     -artifact_prefix="$here/" > "$here/log.txt" 2>&1 || status=$?
   found=$(sed -n 's/.*Test unit written to //p' "$here/log.txt" | tail -n 1)
   printf '%-12s %10s runs  coverage %5s  corpus %5s  %s\n' "$name" \

@@ -93,18 +93,20 @@ enum vkd_status video_count_frames(const char *path, uint64_t *frames, struct vk
   // "-progress" prints blocks of key=value lines; the last "frame=" counts.
   char *const argv[] = {"ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-progress", "pipe:1", "-i", name,
                         "-map",   "0:v:0",    "-c",           "copy",      "-f",    "null",      "-",      NULL};
-  char line[128];
-  size_t used = 0, got = 0;
+  char line[128], buffer[1024];
+  size_t used = 0, got;
   if ((status = process_start(&child, argv, PROCESS_STDOUT, err)) != VKD_OK) goto done;
   do {
-    char c;
-    if ((status = process_read(&child, &c, 1, &got, err)) != VKD_OK) goto done;
-    if (got && c != '\n' && used < sizeof line - 1) line[used++] = c;
-    if (got && c != '\n') continue;
-    line[used] = 0;
-    used = 0;
-    if (!strncmp(line, "frame=", 6)) *frames = strtoull(line + 6, NULL, 10);
-  } while (got);
+    if ((status = process_read(&child, buffer, sizeof buffer - 1, &got, err)) != VKD_OK) goto done;
+    if (got < sizeof buffer - 1) buffer[got++] = '\n'; // the last line may have no end
+    for (size_t i = 0; i < got; i++) {
+      if (buffer[i] != '\n' && used < sizeof line - 1) line[used++] = buffer[i];
+      if (buffer[i] != '\n') continue;
+      line[used] = 0;
+      used = 0;
+      if (!strncmp(line, "frame=", 6)) *frames = strtoull(line + 6, NULL, 10);
+    }
+  } while (got == sizeof buffer - 1);
   status = finish(&child, path, *frames, err);
 done:
   process_kill(&child);

@@ -33,7 +33,7 @@ static double gif_error(const uint8_t *frames, uint32_t t, uint32_t h, uint32_t 
   for (size_t i = 0; back && i < bytes; i++) sum += pow((double)back[i] - frames[i], 2);
   if (delays) CHECK(delays[0] == (int)(100 / fps + 0.5) * 10, "delay %d ms", delays[0]);
   stbi_image_free(back);
-  free(delays);
+  stbi_image_free(delays);
   free(file);
   return back ? sum / (double)bytes : INFINITY;
 }
