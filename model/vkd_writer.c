@@ -32,6 +32,8 @@ enum vkd_status vkd_writer_open(const struct vkd_writer_params *params, struct v
     return vkd_fail(err, VKD_ERR_USAGE,
                     "a clip would take %llu bytes, but at most %d are possible; lower frames or size",
                     (unsigned long long)raw_bytes, VKD_MAX_CLIP_BYTES);
+  if (params->classes > VKD_MAX_CLASSES)
+    return vkd_fail(err, VKD_ERR_INPUT, "%u classes, at most %d are possible", params->classes, VKD_MAX_CLASSES);
   enum vkd_status status = VKD_OK;
   struct vkd_writer *w = calloc(1, sizeof *w);
   if (!w) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a dataset writer");
