@@ -74,7 +74,7 @@ open(path, "wb").write(b"vkdit cache 1 %016x %016x\n" % (len(body), xxh64(body))
 X
 }
 if command -v python3 >"$folder/none"; then
-  edit ' [a-z]+ ' ' tile '
+  edit ' [a-z0-9_]+ ' ' tile '
   note $? "the table cannot be edited"
   printed "forms: matmul tile x" profile "$folder/model.yaml" --runs 1 -v
   printed "tune table $file: $entries entries" profile "$folder/model.yaml" --runs 1 -v
@@ -82,7 +82,7 @@ if command -v python3 >"$folder/none"; then
   edit ' tile ' ' nosuch '
   printed "forms: matmul " profile "$folder/model.yaml" --runs 1
   hasnt "$(cat "$folder/out")" "nosuch"
-  edit '$' 'matmul/x'
+  edit '\Z' 'matmul/x'
   printed "warning: $file is not used: a line that is not" profile "$folder/model.yaml" --runs 1
 fi
 sed -i '3s/[0-9]$/x/' "$file"
