@@ -13,6 +13,8 @@
 enum { MAX_IMAGE_SIDE = 32768, MAX_IMAGE_PIXELS = 1 << 28, MAX_IMAGE_FILE = 1 << 30 };
 // Memory to decode a file: an image that is worth its pixels stays far below, whatever it was packed with.
 enum { IMAGE_MEMORY = 48 << 20, IMAGE_MEMORY_PER_BYTE = 128 };
+// Eight pixels to a byte, and 1032 of them packed into one: no format holds more.
+enum { PIXELS_PER_BYTE = 8 * 1032 };
 
 bool image_has_name(const char *path) {
   static const char *const extensions[] = {"png", "jpg", "jpeg", "bmp", "tga", "ppm", "pgm", "pnm", "psd"};
@@ -140,6 +142,10 @@ enum vkd_status image_load(const char *path, uint32_t width, uint32_t height, ui
   }
   if (w < 1 || h < 1 || w > MAX_IMAGE_SIDE || h > MAX_IMAGE_SIDE || (int64_t)w * h > MAX_IMAGE_PIXELS) {
     status = vkd_fail(err, VKD_ERR_INPUT, "%s: %dx%d pixels; at most %d are read", path, h, w, MAX_IMAGE_PIXELS);
+    goto done;
+  }
+  if ((uint64_t)w * (uint64_t)h > (uint64_t)size * PIXELS_PER_BYTE) {
+    status = vkd_fail(err, VKD_ERR_INPUT, "%s: %dx%d pixels do not fit into %zu bytes; damaged", path, h, w, size);
     goto done;
   }
   if (!(pixels = stbi_load_from_memory((const stbi_uc *)file, (int)size, &w, &h, &n, 3))) {

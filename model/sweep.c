@@ -295,7 +295,9 @@ enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcom
   struct sweep_job job = {.p = params, .sweep = params->sweep, .outcomes = outcomes, .lock = -1};
   int count = 0, *todo = calloc((size_t)params->sweep->count, sizeof *todo);
   enum vkd_status status = todo ? fileio_make_dirs(params->folder, err) : no_memory(params->folder, err);
-  if (status || (status = fileio_lock(params->folder, &job.lock, err)) || (status = open_data(&job, err))) goto done;
+  if (status || (status = fileio_lock(params->folder, &job.lock, err))) goto done;
+  fileio_remove_temps(params->folder); // of a sweep that was killed
+  if ((status = open_data(&job, err))) goto done;
   for (int i = 0; i < params->sweep->count; i++) {
     outcomes[i].done = outcomes[i].kept = read_cell(&job, i, &outcomes[i].result);
     if (!outcomes[i].done) todo[count++] = i;
