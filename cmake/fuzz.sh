@@ -28,16 +28,17 @@ dictionary() {
 
 # fuzz TARGET: its line; status 1 where something was found
 fuzz() {
-  local name=$1 here=$out/$1 found status=0
+  local name=$1 here=$out/$1 found runs status=0
   mkdir -p "$here/corpus"
   dictionary "$name" > "$here/words"
   # a reader may take no more than 64 MiB at once, nor a minute (a busy machine stretches seconds)
   UBSAN_OPTIONS=print_stacktrace=1 "$fuzzers/$name" "$here/corpus" "$root/tests/fuzz/corpus/$name" -dict="$here/words" \
     -max_total_time="$seconds" -timeout=60 -malloc_limit_mb=64 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 \
     -artifact_prefix="$here/" > "$here/log.txt" 2>&1 || status=$?
+  runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$here/log.txt")
+  [ -n "$runs" ] || [ $status != 0 ] || status=1 # it ended for a reason that it did not tell
   found=$(sed -n 's/.*Test unit written to //p' "$here/log.txt" | tail -n 1)
-  printf '%-12s %10s runs  coverage %5s  corpus %5s  %s\n' "$name" \
-    "$(sed -n 's/^stat::number_of_executed_units: *//p' "$here/log.txt")" \
+  printf '%-12s %10s runs  coverage %5s  corpus %5s  %s\n' "$name" "$runs" \
     "$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$here/log.txt" | tail -n 1)" \
     "$(sed -n 's/.* corp: \([0-9]*\)[^0-9].*/\1/p' "$here/log.txt" | tail -n 1)" \
     "$([ $status = 0 ] && echo nothing found || echo "FOUND ${found:-$here/log.txt} (status $status)")"

@@ -40,7 +40,8 @@ bool target_cell(const uint8_t *data, size_t size) {
   struct vkd_error err = {0};
   struct fit_error bad = {{0}};
   struct fit_runs runs = {0};
-  config_default(&cell.config);
+  static const char config[] = "train: {steps: 30}\ndata: {synthetic: true}\n";
+  HOLDS(config_from_string("c", config, sizeof config - 1, NULL, 0, &cell.config, &err) == VKD_OK, "%s", err.what);
   cell.params = 1000;
   char *folder = fileio_join(target_folder(), "runs"), *table = fileio_join(target_folder(), "runs.csv");
   HOLDS(outcome && folder && table && fileio_make_dirs(folder, &err) == VKD_OK, "%s", err.what);
