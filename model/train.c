@@ -384,6 +384,8 @@ static enum vkd_status measure(struct run *r, int64_t step, struct vkd_error *er
   r->last_heldout = r->result->heldout = h.loss;
   r->result->heldout_zero = h.zero;
   r->result->diverged |= !isfinite(h.loss);
+  vkd_log(VKD_LOG_DEBUG, "step %" PRId64 ": %" PRIu64 " bytes of device memory", step,
+          vkd_device_allocated(r->p->device, NULL));
   const struct metric values[] = {{"heldout_loss", h.loss},
                                   {"heldout_zero", h.zero},
                                   {"tokens", (double)step * (double)r->result->tokens_per_step}};
