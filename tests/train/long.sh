@@ -20,7 +20,7 @@ YAML
 LP_NUM_THREADS=1 "$vkdit" -v train long.yaml -o run > out 2> err &
 pid=$!
 steps() { grep -c '"loss"' run/metrics.jsonl; }
-ready() { [ "$(steps 2> /dev/null || echo 0)" -ge 100 ]; } # what comes once is over
+ready() { [ -e run/metrics.jsonl ] && [ "$(steps)" -ge 100 ]; } # what comes once is over
 until ready || ! kill -0 $pid 2> /dev/null; do sleep 0.1; done
 if ! kill -0 $pid 2> /dev/null; then
   skip_without_device err
