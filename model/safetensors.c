@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "vkd/nearest.h"
+#include "vkdm/fileio.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file's bytes are used as they are");
 
@@ -139,7 +140,7 @@ static enum vkd_status check_coverage(const struct st_file *f, const unsigned ch
 static enum vkd_status map_file(struct st_file *f, struct vkd_error *err) {
   struct stat st;
   int fd = open(f->path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return vkd_fail(err, VKD_ERR_INPUT, "%s: cannot open it: %s", f->path, strerror(errno));
+  if (fd < 0) return fileio_fail("open it", f->path, err);
   enum vkd_status status = VKD_OK;
   if (fstat(fd, &st))
     status = vkd_fail(err, VKD_ERR_IO, "%s: cannot read it: %s", f->path, strerror(errno));

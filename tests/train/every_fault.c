@@ -9,6 +9,7 @@
 #include "device.h"
 #include "faults.h"
 #include "temp.h"
+#include "vkd/log.h"
 #include "vkdm/fileio.h"
 #include "vkdm/train.h"
 
@@ -27,6 +28,7 @@ static char folder[TEMP_SIZE], run[PATH], reference[PATH];
 static struct config config;
 static struct vkd_device *dev;
 static int injected, refused, through, turn;
+static bool resumed; // the run under way told so
 
 static void path_in(char *out, const char *where, const char *name) {
   int n = snprintf(out, PATH, "%s/%s", where, name);
@@ -46,10 +48,16 @@ static void start_from(const char *base) {
   if (base) shell("cp -a %s %s", base, run);
 }
 
+static void on_log(void *user, enum vkd_log_level level, const char *message) {
+  (void)user, (void)level;
+  resumed |= strncmp(message, "resuming from", 13) == 0;
+}
+
 static enum vkd_status train(const char *into, struct vkd_error *err) {
   struct train_result result;
   struct train_params params = {.device = dev, .config = &config, .run = into, .resume = true};
   *err = (struct vkd_error){0};
+  resumed = false;
   enum vkd_status st = train_run(&params, &result, err);
   train_result_free(&result);
   return st;
@@ -114,6 +122,7 @@ static void inject(const char *name, const char *base, const char *kind, long at
   if (st == VKD_OK) {
     const char *differs = difference();
     through++;
+    CHECK(resumed || !base, "%s, %s at call %ld: began anew", name, kind, at);
     CHECK(!differs, "%s, %s at call %ld: a success that is none: %s", name, kind, at, differs);
   } else {
     refused++;
@@ -122,6 +131,7 @@ static void inject(const char *name, const char *base, const char *kind, long at
   }
   st = train(run, &err);
   CHECK(st == VKD_OK, "%s, %s at call %ld: going on: %s", name, kind, at, err.what);
+  CHECK(resumed || !base, "%s, %s at call %ld: going on began anew", name, kind, at);
   const char *differs = difference(), *left = leftover();
   CHECK(!differs, "%s, %s at call %ld: after going on differs: %s", name, kind, at, differs);
   CHECK(!left, "%s, %s at call %ld: after going on there is: %s", name, kind, at, left);
@@ -150,6 +160,7 @@ static void scenario(const char *name, const char *base) {
 int main(void) {
   struct vkd_error err = {0};
   char half[PATH], damaged[PATH], weights[PATH];
+  vkd_log_set(on_log, NULL);
   dev = device_or_skip(false);
   temp_folder(folder);
   path_in(run, folder, "run");
