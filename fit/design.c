@@ -372,8 +372,9 @@ static void tell(const struct fit_design_problem *p, const struct belief *b, con
     int best = -1;
     double least = INFINITY;
     for (int i = 0; i < s->count; i++) {
-      double v = used[i] ? INFINITY : variance(b, a, s->pick[i]);
-      if (v < least) {
+      if (used[i]) continue;
+      double v = variance(b, a, s->pick[i]);
+      if (best < 0 || v < least) { // one is taken even where no variance is a number
         least = v;
         best = i;
       }

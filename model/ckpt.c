@@ -1,5 +1,6 @@
 #include "vkdm/ckpt.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -391,10 +392,11 @@ enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const str
 
 // Of "step-N" and "step-N.old".
 static int64_t step_of(const char *name) {
-  int64_t step;
-  int end = 0;
-  if (sscanf(name, "step-%" SCNd64 "%n", &step, &end) != 1) return -1;
-  return strcmp(name + end, "") == 0 || strcmp(name + end, ".old") == 0 ? step : -1;
+  if (strncmp(name, "step-", 5) != 0 || !isdigit((unsigned char)name[5])) return -1;
+  char *end;
+  errno = 0;
+  int64_t step = strtoll(name + 5, &end, 10);
+  return errno == 0 && (strcmp(end, "") == 0 || strcmp(end, ".old") == 0) ? step : -1;
 }
 
 static int by_step(const struct dirent **a, const struct dirent **b) {

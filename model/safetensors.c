@@ -163,7 +163,7 @@ static enum vkd_status map_file(struct st_file *f, struct vkd_error *err) {
 
 static enum vkd_status parse_header(struct st_file *f, struct vkd_error *err) {
   uint64_t length;
-  memcpy(&length, f->map, sizeof length);
+  memcpy(&length, f->map, sizeof length); // NOLINT(clang-analyzer-core.NonNullParamChecker): mapped before
   if (length > f->map_size - 8 || length > HEADER_LIMIT || length < 2 || f->map[8] != '{')
     return vkd_fail(err, VKD_ERR_INPUT, "%s: no .safetensors file (its header would be %" PRIu64 " bytes)", f->path,
                     length);

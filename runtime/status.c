@@ -13,7 +13,7 @@ static const struct {
 #undef X
 };
 
-enum vkd_status vkd_fail(struct vkd_error *err, enum vkd_status status, const char *fmt, ...) {
+enum vkd_status(vkd_fail)(struct vkd_error *err, enum vkd_status status, const char *fmt, ...) {
   if (!err || err->status != VKD_OK) return status;
   err->status = status;
   va_list ap;
