@@ -207,7 +207,7 @@ static int by_label(const void *pa, const void *pb) {
 
 // Equal labels become one cluster; an empty label is a run of its own.
 static void number_clusters(struct fit_runs *runs, struct label *label) {
-  if (runs->count) qsort(label, runs->count, sizeof *label, by_label);
+  if (runs->count) qsort(label, runs->count, sizeof *label, by_label); // NOLINT(*NonNullParamChecker): has so many
   for (size_t i = 0; i < runs->count; i++) {
     bool same = i && label[i].run.size && label[i].run.size == label[i - 1].run.size &&
                 !memcmp(label[i].run.text, label[i - 1].run.text, label[i].run.size);

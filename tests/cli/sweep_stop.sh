@@ -39,10 +39,11 @@ saved() {
     if [ -n "$last" ] && ! [ -e "$run/checkpoints/step-$(printf %09d "$last")/state.json" ]; then return 1; fi
   done
 }
-none_left() { # of the group of $pid
-  for _ in $(seq 200); do
+# No process of the group of $pid.  Mesa's cache thread runs when nothing else wants to, and so it dies: on a busy machine that takes a while.
+none_left() {
+  for _ in $(seq 1000); do
     if ! kill -0 -- "-$pid" 2> /dev/null; then return; fi
-    sleep 0.02
+    sleep 0.1
   done
   return 1
 }
