@@ -28,7 +28,7 @@ static void *work(void *arg) {
   int *times = malloc((size_t)clusters * sizeof *times);
   double *weight = malloc(p->count * sizeof *weight);
   if (!times || !weight) atomic_store(&job->no_memory, true);
-  while (!atomic_load(&job->no_memory)) {
+  while (times && weight && !atomic_load(&job->no_memory)) {
     int rep = atomic_fetch_add(&job->next, 1);
     if (rep >= job->replicates) break;
     uint64_t state = fit__random_stream(job->seed, (uint64_t)rep);

@@ -369,9 +369,10 @@ static void tell(const struct fit_design_problem *p, const struct belief *b, con
   *out = (struct fit_design){.count = s->count, .before = sqrt(variance(b, a, -1))};
   out->after = out->before;
   for (int k = 0; k < s->count; k++) {
-    int best = -1;
-    double least = INFINITY;
-    for (int i = 0; i < s->count; i++) {
+    int best = 0;
+    while (used[best]) best++; // one is taken even where no variance is a number
+    double least = variance(b, a, s->pick[best]);
+    for (int i = best + 1; i < s->count; i++) {
       double v = used[i] ? INFINITY : variance(b, a, s->pick[i]);
       if (v < least) {
         least = v;

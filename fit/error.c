@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum fit_status fit_fail(struct fit_error *err, enum fit_status status, const char *fmt, ...) {
+enum fit_status(fit_fail)(struct fit_error *err, enum fit_status status, const char *fmt, ...) {
   if (err) {
     va_list args;
     va_start(args, fmt);

@@ -119,7 +119,7 @@ static void draw_budget(struct svg_plot *p, const struct fit_report *r, int k) {
 
 static void isoflop_legend(struct svg_legend *l, const struct fit_report *r) {
   const struct fit_isoflop *iso = r->isoflop;
-  int step = 1 + (iso->budgets - 1) / 12;
+  int step = 1 + (iso->budgets - 1) / 12; // NOLINT(clang-analyzer-core.NullDereference): where there is a plot of it
   bool refused = false; // with a parabola to show
   for (int k = 0; k < iso->budgets; k++)
     refused = refused || (iso->budget[k].status && iso->budget[k].sizes > 2 && isfinite(iso->budget[k].curvature));

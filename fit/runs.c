@@ -119,7 +119,7 @@ static enum fit_status not_a(const struct reader *r, enum column c, const char *
   const struct field *f = &r->field[r->where[c]];
   char shown[41];
   size_t size = f->size < sizeof shown - 1 ? f->size : sizeof shown - 1;
-  for (size_t i = 0; i < size; i++) shown[i] = f->text[i] >= ' ' && f->text[i] < 127 ? f->text[i] : '?';
+  for (size_t i = 0; i < size; i++) shown[i] = (char)(f->text[i] >= ' ' && f->text[i] < 127 ? f->text[i] : '?');
   shown[size] = 0;
   return fit_fail(r->err, FIT_ERR_INPUT, "%s:%ld: column %s: \"%s\" is not %s", r->name, r->row_line, column_name[c],
                   shown, what);
@@ -208,7 +208,7 @@ static int by_label(const void *pa, const void *pb) {
 
 // Equal labels become one cluster; an empty label is a run of its own.
 static void number_clusters(struct fit_runs *runs, struct label *label) {
-  qsort(label, runs->count, sizeof *label, by_label);
+  if (runs->count) qsort(label, runs->count, sizeof *label, by_label); // NOLINT(*NonNullParamChecker): has so many
   for (size_t i = 0; i < runs->count; i++) {
     bool same = i && label[i].run.size && label[i].run.size == label[i - 1].run.size &&
                 !memcmp(label[i].run.text, label[i - 1].run.text, label[i].run.size);

@@ -60,10 +60,10 @@ void fit__text_free(struct fit_text *t) {
 enum fit_status fit__file_write(const char *path, const struct fit_text *t, struct fit_error *err) {
   static const char suffix[] = ".tmp";
   if (t->failed) return fit_fail(err, FIT_ERR_FAILED, "%s: no memory", path);
-  char *beside = malloc(strlen(path) + sizeof suffix);
+  size_t size = strlen(path) + sizeof suffix;
+  char *beside = malloc(size);
   if (!beside) return fit_fail(err, FIT_ERR_FAILED, "%s: no memory", path);
-  strcpy(beside, path);
-  strcat(beside, suffix);
+  snprintf(beside, size, "%s%s", path, suffix);
   enum fit_status status = FIT_OK;
   FILE *file = fopen(beside, "wb");
   if (!file) {

@@ -1,5 +1,6 @@
 #include "vkdm/ckpt.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -52,8 +53,9 @@ static enum vkd_status hash_file(const char *path, char hex[17], struct vkd_erro
     map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
   int why = errno;
   if (fd >= 0) close(fd);
+  errno = why;
   if (map == MAP_FAILED)
-    return vkd_fail(err, VKD_ERR_INPUT, "%s: cannot be read: %s", path, why ? strerror(why) : "it is empty or no file");
+    return why ? fileio_fail("read it", path, err) : vkd_fail(err, VKD_ERR_INPUT, "%s: it is empty or no file", path);
   snprintf(hex, 17, "%016" PRIx64, hash_xxh64(map, (size_t)info.st_size, 0));
   munmap(map, (size_t)info.st_size);
   return VKD_OK;
@@ -392,10 +394,11 @@ enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const str
 
 // Of "step-N" and "step-N.old".
 static int64_t step_of(const char *name) {
-  int64_t step;
-  int end = 0;
-  if (sscanf(name, "step-%" SCNd64 "%n", &step, &end) != 1) return -1;
-  return strcmp(name + end, "") == 0 || strcmp(name + end, ".old") == 0 ? step : -1;
+  if (strncmp(name, "step-", 5) != 0 || !isdigit((unsigned char)name[5])) return -1;
+  char *end;
+  errno = 0;
+  int64_t step = strtoll(name + 5, &end, 10);
+  return errno == 0 && (strcmp(end, "") == 0 || strcmp(end, ".old") == 0) ? step : -1;
 }
 
 static int by_step(const struct dirent **a, const struct dirent **b) {
@@ -407,7 +410,18 @@ static int is_step(const struct dirent *e) { return step_of(e->d_name) >= 0; }
 
 static void free_list(struct dirent **list, int n) {
   for (int i = 0; i < n; i++) free(list[i]);
-  if (n >= 0) free(list);
+  free(list);
+}
+
+// The checkpoints below `parent`, oldest first; none where it is missing.  A folder that cannot be read is an error,
+// lest a run that has some starts anew.
+static enum vkd_status list_steps(const char *parent, struct dirent ***list, int *n, struct vkd_error *err) {
+  *list = NULL;
+  *n = scandir(parent, list, is_step, by_step);
+  if (*n >= 0) return VKD_OK;
+  *n = 0;
+  *list = NULL;
+  return errno == ENOENT || errno == ENOTDIR ? VKD_OK : fileio_fail("read the folder", parent, err);
 }
 
 enum vkd_status ckpt_newest(const char *run, char **path, struct vkd_error *err) {
@@ -415,8 +429,8 @@ enum vkd_status ckpt_newest(const char *run, char **path, struct vkd_error *err)
   struct dirent **list = NULL;
   *path = NULL;
   enum vkd_status st = make_path(parent, run, "checkpoints", err);
-  if (st != VKD_OK) return st;
-  int n = scandir(parent, &list, is_step, by_step);
+  int n = 0;
+  if (st == VKD_OK) st = list_steps(parent, &list, &n, err);
   if (n > 0 && !(*path = fileio_join(parent, list[n - 1]->d_name)))
     st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
   free_list(list, n);
@@ -450,8 +464,9 @@ enum vkd_status ckpt_find(const char *path, char **folder, struct ckpt_state *s,
   if (st == VKD_OK) st = make_path(state, path, "state.json", err);
   if (st != VKD_OK) return st;
   if (!fileio_is_file(state)) {
-    int n = scandir(parent, &list, is_step, by_step);
-    st = open_newest(parent, list, n, folder, s, err);
+    int n;
+    st = list_steps(parent, &list, &n, err);
+    if (st == VKD_OK) st = open_newest(parent, list, n, folder, s, err);
     free_list(list, n);
   } else if ((st = ckpt_open(path, s, err)) == VKD_OK && !(*folder = strdup(path))) {
     ckpt_state_free(s);
@@ -464,10 +479,12 @@ enum vkd_status ckpt_find(const char *path, char **folder, struct ckpt_state *s,
 static enum vkd_status remove_oldest(const char *run, int keep, int64_t step, struct vkd_error *err) {
   char parent[PATH_SIZE];
   struct dirent **list = NULL;
+  int n = 0;
   enum vkd_status st = make_path(parent, run, "checkpoints", err);
   if (st != VKD_OK) return st;
   remove_partial(parent);
-  int n = scandir(parent, &list, is_step, by_step), known = n;
+  st = list_steps(parent, &list, &n, err);
+  int known = n;
   while (known > 0 && step_of(list[known - 1]->d_name) > step) known--;
   for (int i = 0; known - i > keep && st == VKD_OK; i++) st = remove_checkpoint(parent, list[i]->d_name, err);
   free_list(list, n);
@@ -475,7 +492,11 @@ static enum vkd_status remove_oldest(const char *run, int keep, int64_t step, st
 }
 
 enum vkd_status ckpt_prune(const char *run, int keep, int64_t step, struct vkd_error *err) {
-  return remove_oldest(run, keep > 0 ? keep : INT_MAX, step, err);
+  char parent[PATH_SIZE], name[64];
+  snprintf(name, sizeof name, "step-%09" PRId64 ".old", step);
+  enum vkd_status st = make_path(parent, run, "checkpoints", err);
+  if (st == VKD_OK) st = remove_checkpoint(parent, name, err);
+  return st != VKD_OK ? st : remove_oldest(run, keep > 0 ? keep : INT_MAX, step, err);
 }
 enum vkd_status ckpt_remove_all(const char *run, struct vkd_error *err) {
   return remove_oldest(run, 0, INT64_MAX, err);

@@ -433,7 +433,7 @@ enum vkd_status derive_model(const struct weights *w, const struct derive_option
   if (!(c->eps > 0)) c->eps = 1e-6f;
   if (c->family == DIT_CROSS && !c->text_len) c->text_len = TEXT_LEN;
   if (!d->latent_known) memcpy(c->latent, c->patch, sizeof c->latent);
-  if ((st = dit_config_check(c, err)) != VKD_OK)
+  if (dit_config_check(c, err) != VKD_OK)
     return *d->heads_from ? vkd_error_prefix(err, "%s (heads by %s)", weights_path(w), d->heads_from)
                           : vkd_error_prefix(err, "%s", weights_path(w));
   if (c->family == DIT_CLASS && !s.tokens && dit_tokens(c) > MAX_TABLE)

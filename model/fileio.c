@@ -16,7 +16,7 @@
 static atomic_uint temp_counter;
 
 // What the user can mend (a wrong path, a right that is missing) is bad input; a full or broken disk is not.
-static enum vkd_status fail_errno(const char *doing, const char *path, struct vkd_error *err) {
+enum vkd_status fileio_fail(const char *doing, const char *path, struct vkd_error *err) {
   int code = errno;
   bool input = code == ENOENT || code == ENOTDIR || code == EISDIR || code == EACCES || code == ENAMETOOLONG ||
                code == ELOOP || code == EROFS || code == EPERM || code == EEXIST;
@@ -25,7 +25,7 @@ static enum vkd_status fail_errno(const char *doing, const char *path, struct vk
 
 // The folder that holds `path`, malloc'd.
 static char *parent_of(const char *path) {
-  const char *slash = strrchr(path, '/');
+  const char *slash = strrchr(path, '/'); // NOLINT(clang-analyzer-core.NonNullParamChecker): begun before
   if (!slash) return strdup(".");
   return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
@@ -52,7 +52,7 @@ enum vkd_status fileio_begin(struct fileio *f, const char *path, struct vkd_erro
   }
   if (fd >= 0) f->stream = fdopen(fd, "w+b");
   if (f->stream) return VKD_OK;
-  enum vkd_status status = fail_errno("create it", path, err);
+  enum vkd_status status = fileio_fail("create it", path, err);
   if (fd >= 0) {
     close(fd);
     unlink(f->temp);
@@ -64,7 +64,7 @@ enum vkd_status fileio_begin(struct fileio *f, const char *path, struct vkd_erro
 }
 
 enum vkd_status fileio_write(struct fileio *f, const void *data, size_t size, struct vkd_error *err) {
-  if (size && fwrite(data, 1, size, f->stream) != size) return fail_errno("write it", f->path, err);
+  if (size && fwrite(data, 1, size, f->stream) != size) return fileio_fail("write it", f->path, err);
   f->size += size;
   return VKD_OK;
 }
@@ -76,7 +76,7 @@ enum vkd_status fileio_write_at(struct fileio *f, uint64_t offset, const void *d
                     (unsigned long long)offset, (unsigned long long)f->size);
   if (fseeko(f->stream, (off_t)offset, SEEK_SET) || (size && fwrite(data, 1, size, f->stream) != size) ||
       fseeko(f->stream, 0, SEEK_END))
-    return fail_errno("write it", f->path, err);
+    return fileio_fail("write it", f->path, err);
   return VKD_OK;
 }
 
@@ -86,11 +86,11 @@ enum vkd_status fileio_commit(struct fileio *f, struct vkd_error *err) {
   if (!folder)
     status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", f->path);
   else if (fflush(f->stream) || ferror(f->stream) || fsync(fileno(f->stream)))
-    status = fail_errno("write it", f->path, err);
+    status = fileio_fail("write it", f->path, err);
   if (!status) {
     int closed = fclose(f->stream);
     f->stream = NULL;
-    if (closed || rename(f->temp, f->path)) status = fail_errno("write it", f->path, err);
+    if (closed || rename(f->temp, f->path)) status = fileio_fail("write it", f->path, err);
   }
   if (!status) {
     free(f->temp);
@@ -125,7 +125,7 @@ enum vkd_status fileio_read_whole(const char *path, size_t limit, char **data, s
   size_t used = 0, room = 0;
   *data = NULL;
   FILE *stream = fopen(path, "rb");
-  if (!stream) return fail_errno("open it", path, err);
+  if (!stream) return fileio_fail("open it", path, err);
   // Grown as it is read, since a pipe has no size.
   for (;;) {
     if (used == room) {
@@ -145,7 +145,7 @@ enum vkd_status fileio_read_whole(const char *path, size_t limit, char **data, s
     }
     if (got) continue;
     if (!ferror(stream)) break;
-    status = fail_errno("read it", path, err);
+    status = fileio_fail("read it", path, err);
     goto fail;
   }
   buffer[used] = 0;
@@ -182,7 +182,7 @@ enum vkd_status fileio_make_dirs(const char *path, struct vkd_error *err) {
       int why = errno;
       bool there = fileio_is_dir(copy);
       errno = why;
-      if (!there) status = fail_errno("create the folder", copy, err);
+      if (!there) status = fileio_fail("create the folder", copy, err);
     }
     *p = c;
     if (!c || status) break;
@@ -193,10 +193,10 @@ enum vkd_status fileio_make_dirs(const char *path, struct vkd_error *err) {
 
 enum vkd_status fileio_sync_dir(const char *path, struct vkd_error *err) {
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return fail_errno("open the folder", path, err);
+  if (fd < 0) return fileio_fail("open the folder", path, err);
   // Some file systems cannot sync a folder and answer EINVAL; there is nothing more to do then.
   int failed = fsync(fd) && errno != EINVAL && errno != ENOTSUP;
-  enum vkd_status status = failed ? fail_errno("sync the folder", path, err) : VKD_OK;
+  enum vkd_status status = failed ? fileio_fail("sync the folder", path, err) : VKD_OK;
   close(fd);
   return status;
 }
@@ -237,7 +237,7 @@ enum vkd_status fileio_lock(const char *folder, int *lock, struct vkd_error *err
   enum vkd_status status = VKD_OK;
   int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0666);
   if (fd < 0) {
-    status = fail_errno("open it", path, err);
+    status = fileio_fail("open it", path, err);
   } else if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     // for the messages of others alone: a full disk may take the lock
@@ -270,6 +270,11 @@ bool fileio_is_dir(const char *path) {
 bool fileio_is_file(const char *path) {
   struct stat st;
   return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool fileio_is_missing(const char *path) {
+  struct stat st;
+  return stat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
 bool fileio_is_same(const char *a, const char *b) {

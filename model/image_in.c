@@ -74,7 +74,8 @@ static enum vkd_status resize_cover(const char *path, const uint8_t *pixels, int
       for (int c = 0; c < 3; c++) {
         float sum = 0;
         for (int i = 0; i < taps[x].count; i++)
-          sum += taps[x].weights[i] * pixels[((size_t)y * (size_t)w + (size_t)(taps[x].first + i)) * 3 + (size_t)c];
+          sum +=
+              taps[x].weights[i] * (float)pixels[((size_t)y * (size_t)w + (size_t)(taps[x].first + i)) * 3 + (size_t)c];
         rows[((size_t)(y - first) * width + x) * 3 + (size_t)c] = sum;
       }
   for (uint32_t y = 0; y < height; y++) {

@@ -26,7 +26,7 @@ static enum vkd_status keep_lines(const char *path, int64_t keep, void (*kept)(v
   struct fileio out = {0};
   enum vkd_status st = fileio_begin(&out, path, err);
   if (st != VKD_OK) return st;
-  if (keep > 0 && fileio_is_file(path)) st = fileio_read_whole(path, LIMIT, &text, NULL, err);
+  if (keep > 0 && !fileio_is_missing(path)) st = fileio_read_whole(path, LIMIT, &text, NULL, err);
   for (char *line = text, *end; st == VKD_OK && line && *line && (end = strchr(line, '\n')); line = end + 1) {
     *end = 0;
     json_t *o = json_in(line, (size_t)(end - line), JSON_IN_VALUES, NULL);

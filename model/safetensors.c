@@ -14,6 +14,7 @@
 
 #include "json_in.h"
 #include "vkd/nearest.h"
+#include "vkdm/fileio.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file's bytes are used as they are");
 
@@ -141,7 +142,7 @@ static enum vkd_status map_file(struct st_file *f, struct vkd_error *err) {
   struct stat st;
   // not blocking, lest a FIFO of that name hangs us
   int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return vkd_fail(err, VKD_ERR_INPUT, "%s: cannot open it: %s", f->path, strerror(errno));
+  if (fd < 0) return fileio_fail("open it", f->path, err);
   enum vkd_status status = VKD_OK;
   if (fstat(fd, &st))
     status = vkd_fail(err, VKD_ERR_IO, "%s: cannot read it: %s", f->path, strerror(errno));
@@ -164,7 +165,7 @@ static enum vkd_status map_file(struct st_file *f, struct vkd_error *err) {
 
 static enum vkd_status parse_header(struct st_file *f, struct vkd_error *err) {
   uint64_t length;
-  memcpy(&length, f->map, sizeof length);
+  memcpy(&length, f->map, sizeof length); // NOLINT(clang-analyzer-core.NonNullParamChecker): mapped before
   if (length > f->map_size - 8 || length > HEADER_LIMIT || length < 2 || f->map[8] != '{')
     return vkd_fail(err, VKD_ERR_INPUT, "%s: no .safetensors file (its header would be %" PRIu64 " bytes)", f->path,
                     length);

@@ -99,7 +99,7 @@ enum vkd_status sampler_grid(const struct sampler *s, int steps, double shift, d
   enum vkd_status st = sampler_steps(s, &plan, &step, err);
   if (st != VKD_OK) return st;
   for (int i = 0; i < steps; i++) {
-    levels[i] = step[i].level;
+    levels[i] = step[i].level; // NOLINT(clang-analyzer-core.NullDereference): set where st is VKD_OK
     timesteps[i] = step[i].timestep;
   }
   levels[steps] = 0;

@@ -62,10 +62,13 @@ void skips_explain(const struct skips *s, struct step *step, const struct step_r
     describe(&found, where, sizeof where);
   else
     snprintf(where, sizeof where, "which tensor was first is not known: %.240s", failed.what);
-  if (run) ckpt_newest(run, &newest, NULL);
+  bool unread = run && ckpt_newest(run, &newest, NULL) != VKD_OK;
   const char *number = newest ? strrchr(newest, '-') : NULL;
   bool same = number && s->in_row && strtoll(number + 1, NULL, 10) >= s->first - 1; // nothing has changed since
-  snprintf(why, size, "%s; %s; %s%.200s%s", what, where, newest ? "last checkpoint: " : "no checkpoint was written",
+  snprintf(why, size, "%s; %s; %s%.200s%s", what, where,
+           newest   ? "last checkpoint: "
+           : unread ? "the checkpoints cannot be read"
+                    : "no checkpoint was written",
            newest ? newest : "",
            same ? ", which has these very weights: without it, --resume takes an earlier one" : "");
   free(newest);

@@ -9,7 +9,7 @@
 #include "sweep_internal.h"
 #include "vkdm/fileio.h"
 
-enum { CELL_LIMIT = 64 << 20, CELL_VERSION = 1 };
+enum { CELL_LIMIT = 64 << 20, CELLS_LIMIT = 64 << 20, CELL_VERSION = 1 };
 
 static enum vkd_status no_memory(const char *what, struct vkd_error *err) {
   return vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", what);
@@ -184,14 +184,15 @@ static enum vkd_status write_csv(const struct sweep_job *job, struct vkd_error *
 
 // ---- one cell ------------------------------------------------------------------------------------------------------
 enum vkd_status sweep__run_cell(const struct sweep_job *job, int i, struct vkd_device *device,
-                                void (*progress)(void *user, const struct train_progress *progress), void *user,
-                                struct vkd_error *err) {
+                                void (*progress)(void *user, const struct train_progress *progress),
+                                bool (*stop)(void *user), void *user, bool *stopped, struct vkd_error *err) {
   const struct sweep_cell *cell = &job->sweep->cells[i];
   struct train_result result = {0};
   struct vkd_error first = {0};
   struct config config = cell->config;
   char *run = cell_path(job, i, NULL);
   enum vkd_status status = VKD_OK;
+  *stopped = false;
   if (!run) return no_memory(cell->name, err);
   if (job->data && strlen(job->data) >= sizeof config.data.path) {
     status = vkd_fail(err, VKD_ERR_INPUT, "%s: the path is too long", job->data);
@@ -204,6 +205,7 @@ enum vkd_status sweep__run_cell(const struct sweep_job *job, int i, struct vkd_d
                                .resume = true,
                                .no_checkpoints = job->p->no_checkpoints,
                                .progress = progress,
+                               .stop = stop,
                                .user = user};
   status = train_run(&train, &result, &first);
   if (status == VKD_ERR_INPUT) { // a checkpoint of another configuration, or a damaged one: the run starts anew
@@ -214,7 +216,8 @@ enum vkd_status sweep__run_cell(const struct sweep_job *job, int i, struct vkd_d
   } else if (status && err) {
     *err = first;
   }
-  if (!status) status = write_cell(job, i, &result, err);
+  *stopped = result.stopped;
+  if (!status && !*stopped) status = write_cell(job, i, &result, err);
 done:
   train_result_free(&result);
   free(run);
@@ -254,14 +257,56 @@ static void on_step(void *user, const struct train_progress *progress) {
   if (local->job->p->progress) local->job->p->progress(local->job->p->user, &report);
 }
 
+static bool is_stopped(void *user) {
+  const struct local *local = user;
+  return sweep__is_stopped(local->job);
+}
+
 static enum vkd_status run_local(struct sweep_job *job, const int *todo, int count, struct vkd_error *err) {
   enum vkd_status status = VKD_OK;
-  for (int k = 0; k < count && !status; k++) {
+  for (int k = 0; k < count && !status && !sweep__is_stopped(job); k++) {
     struct vkd_error failed = {0};
     struct local local = {.job = job, .cell = todo[k]};
-    bool bad = sweep__run_cell(job, todo[k], job->p->device, on_step, &local, &failed) != VKD_OK;
+    bool stopped, bad = sweep__run_cell(job, todo[k], job->p->device, on_step, is_stopped, &local, &stopped, &failed);
+    if (stopped) break;
     status = sweep__finish_cell(job, todo[k], bad ? &failed : NULL, err);
   }
+  return status;
+}
+
+// ---- cells.yaml ----------------------------------------------------------------------------------------------------
+static char *describe(const struct sweep *sweep) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  if (!out) return NULL;
+  for (int i = 0; i < sweep->count; i++) {
+    char *config = config_to_string(&sweep->cells[i].config);
+    fprintf(out, "# cell %s\n%s---\n", sweep->cells[i].name, config ? config : "");
+    free(config);
+  }
+  if (fclose(out)) {
+    free(text);
+    return NULL;
+  }
+  return text;
+}
+
+// Another sweep is not mixed in unless asked for.
+static enum vkd_status claim(const struct sweep_params *p, struct vkd_error *err) {
+  if (p->claim == SWEEP_CLAIM_NONE) return VKD_OK;
+  char *path = fileio_join(p->folder, "cells.yaml"), *text = describe(p->sweep), *was = NULL;
+  enum vkd_status status = path && text ? VKD_OK : no_memory(p->folder, err);
+  if (!status && !fileio_is_missing(path)) status = fileio_read_whole(path, CELLS_LIMIT, &was, NULL, err);
+  bool same = was && text && strcmp(was, text) == 0;
+  if (!status && was && !same && p->claim == SWEEP_CLAIM_SAME)
+    status =
+        vkd_fail(err, VKD_ERR_USAGE,
+                 "%s holds another sweep; choose another folder, or --resume to go on there with this one", p->folder);
+  if (!status && !same) status = fileio_write_whole(path, text, strlen(text), err);
+  free(was);
+  free(text);
+  free(path);
   return status;
 }
 
@@ -295,7 +340,7 @@ enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcom
   struct sweep_job job = {.p = params, .sweep = params->sweep, .outcomes = outcomes, .lock = -1};
   int count = 0, *todo = calloc((size_t)params->sweep->count, sizeof *todo);
   enum vkd_status status = todo ? fileio_make_dirs(params->folder, err) : no_memory(params->folder, err);
-  if (status || (status = fileio_lock(params->folder, &job.lock, err))) goto done;
+  if (status || (status = fileio_lock(params->folder, &job.lock, err)) || (status = claim(params, err))) goto done;
   fileio_remove_temps(params->folder); // of a sweep that was killed
   if ((status = open_data(&job, err))) goto done;
   for (int i = 0; i < params->sweep->count; i++) {

@@ -14,10 +14,13 @@ struct sweep_job {
   int lock;             // file descriptor
 };
 
-// Trains cell `i` in its folder and writes its cell.json.
+// Whether the caller wants it to end.
+static inline bool sweep__is_stopped(const struct sweep_job *job) { return job->p->stop && job->p->stop(job->p->user); }
+
+// Trains cell `i` in its folder and writes its cell.json, unless stop(user) ended it (*stopped).
 enum vkd_status sweep__run_cell(const struct sweep_job *job, int i, struct vkd_device *device,
-                                void (*progress)(void *user, const struct train_progress *progress), void *user,
-                                struct vkd_error *err);
+                                void (*progress)(void *user, const struct train_progress *progress),
+                                bool (*stop)(void *user), void *user, bool *stopped, struct vkd_error *err);
 
 // A cell has ended: reads its cell.json (where `failed` is NULL) and rewrites runs.csv.
 enum vkd_status sweep__finish_cell(struct sweep_job *job, int i, const struct vkd_error *failed, struct vkd_error *err);

@@ -1,18 +1,22 @@
 // Worker processes of a sweep.  The parent hands out cells over one pipe per worker and hears of them over another; it
-// touches no device, since a device does not survive a fork.
+// touches no device, since a device does not survive a fork.  It closes the first pipe where there is nothing more to
+// do: a worker that is amid a run then saves and ends.
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "sweep_internal.h"
 #include "vkd/log.h"
 
-enum kind { PROGRESS, FINISHED, FAILED, NO_DEVICE };
+enum kind { PROGRESS, FINISHED, FAILED, STOPPED, NO_DEVICE };
 
 struct message {
   enum kind kind;
@@ -49,9 +53,31 @@ static bool write_all(int fd, const void *data, size_t size) {
 }
 
 // ---- in the worker -------------------------------------------------------------------------------------------------
+struct pipes {
+  int in, out;
+};
+
 static void tell_progress(void *user, const struct train_progress *progress) {
+  const struct pipes *pipes = user;
   struct message m = {.kind = PROGRESS, .train = *progress};
-  if (!write_all(*(int *)user, &m, sizeof m)) _exit(1); // the parent is gone
+  if (!write_all(pipes->out, &m, sizeof m)) _exit(1); // the parent is gone
+}
+
+static bool is_closed(void *user) {
+  const struct pipes *pipes = user;
+  struct pollfd in = {.fd = pipes->in};
+  return poll(&in, 1, 0) > 0 && (in.revents & POLLHUP);
+}
+
+// A terminal's signals reach every process of the group: the parent answers them.
+static void leave_signals_to_parent(pid_t parent) {
+  const struct sigaction ignore = {.sa_handler = SIG_IGN};
+  sigaction(SIGINT, &ignore, NULL);
+  sigaction(SIGTERM, &ignore, NULL);
+#ifdef __linux__
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+  if (getppid() != parent) _exit(1); // it has died meanwhile
 }
 
 static enum vkd_status open_device(const struct sweep_params *p, int worker, struct vkd_device **device,
@@ -84,18 +110,21 @@ static enum vkd_status open_device(const struct sweep_params *p, int worker, str
   return status;
 }
 
-static _Noreturn void work(const struct sweep_job *job, int worker, int in, int out) {
+static _Noreturn void work(const struct sweep_job *job, int worker, struct pipes pipes, pid_t parent) {
   struct vkd_device *device = NULL;
   struct message m = {.kind = NO_DEVICE};
+  bool stopped;
   int cell;
+  leave_signals_to_parent(parent);
   if (open_device(job->p, worker, &device, &m.error)) {
-    write_all(out, &m, sizeof m);
+    write_all(pipes.out, &m, sizeof m);
     _exit(1);
   }
-  while (read_all(in, &cell, sizeof cell)) {
+  while (read_all(pipes.in, &cell, sizeof cell)) {
     m = (struct message){.kind = FINISHED};
-    if (sweep__run_cell(job, cell, device, tell_progress, &out, &m.error)) m.kind = FAILED;
-    if (!write_all(out, &m, sizeof m)) break;
+    if (sweep__run_cell(job, cell, device, tell_progress, is_closed, &pipes, &stopped, &m.error)) m.kind = FAILED;
+    if (stopped) m.kind = STOPPED;
+    if (!write_all(pipes.out, &m, sizeof m)) break;
   }
   vkd_device_destroy(&device);
   _exit(0);
@@ -117,7 +146,7 @@ static enum vkd_status start(struct sweep_job *job, struct worker *workers, int 
     return vkd_fail(err, VKD_ERR_IO, "a pipe to a worker: %s", strerror(errno));
   }
   fflush(NULL);
-  pid_t pid = fork();
+  pid_t parent = getpid(), pid = fork();
   if (!pid) {
     for (int other = 0; other < w; other++) {
       close_end(&workers[other].to);
@@ -125,7 +154,7 @@ static enum vkd_status start(struct sweep_job *job, struct worker *workers, int 
     }
     close(down[1]);
     close(up[0]);
-    work(job, w, down[0], up[1]);
+    work(job, w, (struct pipes){down[0], up[1]}, parent);
   }
   close(down[0]);
   close(up[1]);
@@ -134,7 +163,7 @@ static enum vkd_status start(struct sweep_job *job, struct worker *workers, int 
 }
 
 static void hand_out(struct worker *w, const int *todo, int count, int *next) {
-  w->cell = *next < count ? todo[(*next)++] : -1;
+  w->cell = w->to >= 0 && *next < count ? todo[(*next)++] : -1;
   if (w->cell < 0)
     close_end(&w->to); // nothing is left: the worker ends
   else
@@ -164,6 +193,10 @@ static enum vkd_status hear(struct sweep_job *job, struct worker *w, const int *
     if (job->p->progress) job->p->progress(job->p->user, &report);
     return VKD_OK;
   }
+  if (m.kind == STOPPED) {
+    w->cell = -1;
+    return VKD_OK;
+  }
   status = sweep__finish_cell(job, w->cell, m.kind == FAILED ? &m.error : NULL, err);
   hand_out(w, todo, count, next);
   return status;
@@ -185,19 +218,20 @@ enum vkd_status sweep__run_workers(struct sweep_job *job, const int *todo, int c
       living += workers[w].from >= 0;
     }
     if (status || !living) break;
+    for (int w = 0; w < started && sweep__is_stopped(job); w++) close_end(&workers[w].to);
     if (poll(polls, (nfds_t)started, -1) < 0 && errno != EINTR)
       status = vkd_fail(err, VKD_ERR_IO, "poll: %s", strerror(errno));
     for (int w = 0; w < started && !status; w++)
       if (polls[w].fd >= 0 && polls[w].revents) status = hear(job, &workers[w], todo, count, &next, err);
   } while (!status);
   for (int w = 0; w < started; w++) {
-    if (status && workers[w].pid > 0) kill(workers[w].pid, SIGTERM);
+    if (status && workers[w].pid > 0) kill(workers[w].pid, SIGKILL);
     close_end(&workers[w].to);
     close_end(&workers[w].from);
     if (workers[w].pid > 0) waitpid(workers[w].pid, NULL, 0);
   }
   sigaction(SIGPIPE, &before, NULL);
-  if (!status && next < count)
+  if (!status && next < count && !sweep__is_stopped(job))
     status = vkd_fail(err, VKD_ERR_INTERNAL, "all worker processes ended before the sweep did");
   return status;
 }

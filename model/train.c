@@ -248,8 +248,9 @@ static enum vkd_status start_or_resume(struct run *r, struct vkd_error *err) {
   enum vkd_status st = r->p->resume ? ckpt_find(r->p->run, &found, &state, err) : VKD_OK;
   if (st == VKD_OK && found) {
     st = restore(r, found, &state, err);
-    // what the last process was ended at
-    if (st == VKD_OK) st = ckpt_prune(r->p->run, r->config.checkpoint.keep, state.step, err);
+    // What the last process was ended at.  A step-N.old was found beside a damaged step-N: both stay.
+    bool old = strcmp(found + strlen(found) - 4, ".old") == 0;
+    if (st == VKD_OK && !old) st = ckpt_prune(r->p->run, r->config.checkpoint.keep, state.step, err);
     if (st == VKD_OK) vkd_log(VKD_LOG_INFO, "resuming from %s", found);
   } else if (st == VKD_OK) {
     st = start(r, err);
@@ -268,7 +269,7 @@ static enum vkd_status claim(struct run *r, struct vkd_error *err) {
 }
 
 static enum vkd_status check_folder(const struct train_params *p, const char *config_path, struct vkd_error *err) {
-  if (fileio_is_file(config_path) && !p->resume && !p->overwrite)
+  if (!fileio_is_missing(config_path) && !p->resume && !p->overwrite)
     return vkd_fail(err, VKD_ERR_USAGE, "%s holds a run already: --resume goes on with it, --overwrite starts anew",
                     p->run);
   // Checkpoints of a run that is replaced must not be taken for this one's.
@@ -280,7 +281,7 @@ static enum vkd_status drop_old_data(const struct train_params *p, const char *c
                                      struct vkd_error *err) {
   char *newest = NULL;
   enum vkd_status st = p->resume ? ckpt_newest(p->run, &newest, err) : VKD_OK;
-  bool anew = p->resume ? !newest : p->overwrite || !fileio_is_file(config_path);
+  bool anew = p->resume ? !newest : p->overwrite || fileio_is_missing(config_path);
   if (st == VKD_OK && anew) unlink(data_path);
   free(newest);
   return st;
@@ -384,6 +385,8 @@ static enum vkd_status measure(struct run *r, int64_t step, struct vkd_error *er
   r->last_heldout = r->result->heldout = h.loss;
   r->result->heldout_zero = h.zero;
   r->result->diverged |= !isfinite(h.loss);
+  vkd_log(VKD_LOG_DEBUG, "step %" PRId64 ": %" PRIu64 " bytes of device memory", step,
+          vkd_device_allocated(r->p->device, NULL));
   const struct metric values[] = {{"heldout_loss", h.loss},
                                   {"heldout_zero", h.zero},
                                   {"tokens", (double)step * (double)r->result->tokens_per_step}};
@@ -521,8 +524,10 @@ static enum vkd_status tell_checkpoint(const char *run, struct vkd_error *err) {
   char *newest = NULL;
   struct vkd_error lost = *err;
   *err = (struct vkd_error){.vk_result = lost.vk_result};
-  ckpt_newest(run, &newest, NULL);
-  if (newest)
+  if (ckpt_newest(run, &newest, NULL) != VKD_OK)
+    vkd_fail(err, lost.status, "%.700s; %.200s/checkpoints cannot be read now: once it can, --resume goes on",
+             lost.what, run);
+  else if (newest)
     vkd_fail(err, lost.status, "%.700s; the last checkpoint is safe: %s (--resume goes on from it)", lost.what, newest);
   else
     vkd_fail(err, lost.status, "%.700s; no checkpoint was written yet (checkpoint.every)", lost.what);

@@ -18,7 +18,7 @@ void vkd_make_plain(char *text) {
     if ((unsigned char)*p < ' ' || *p == 0x7f) *p = '?';
 }
 
-enum vkd_status vkd_fail(struct vkd_error *err, enum vkd_status status, const char *fmt, ...) {
+enum vkd_status(vkd_fail)(struct vkd_error *err, enum vkd_status status, const char *fmt, ...) {
   if (!err || err->status != VKD_OK) return status;
   err->status = status;
   va_list ap;

@@ -1,12 +1,18 @@
-// A library to preload: of the calls that touch files below a folder, the k-th fails, tears what it writes, or is the
-// process's last.  VKD_FAULT_ROOT: the folder, as the program names it.  VKD_FAULT_LOG: a file that gets a line per
-// call. VKD_FAULT_AT: k, from 1.  VKD_FAULT_KIND:
+// To preload, or part of a program: of the calls that touch files below a folder, the k-th fails, tears what it writes,
+// or is the process's last.  VKD_FAULT_ROOT: the folder, as the program names it.  VKD_FAULT_LOG: a file that gets a
+// line per call. VKD_FAULT_AT: k, from 1.  VKD_FAULT_KIND:
 //   eio    the call fails with EIO, later ones do not
 //   full   it and all later ones that take room fail with ENOSPC
 //   tear   as full, but of a write half of the bytes get through
+//   gone   it and all later ones fail with ESTALE, as where a network drive is gone: what lies there then is what a
+//          process leaves that ends instead of the call
+//   cut    as gone, but of a write half of the bytes get through
 //   exit   the process ends instead of the call
 //   torn   it ends after the call, of a write after half of the bytes
 #define _GNU_SOURCE
+#include "faults.h"
+
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,13 +23,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum { ENDED = 99, STREAMS = 64 };
-enum kind { NONE, EIO_ONCE, FULL, TEAR, EXIT, TORN };
+enum kind { NONE, EIO_ONCE, FULL, TEAR, GONE, CUT, EXIT, TORN };
 enum takes { TAKES_ROOM, TAKES_NONE };
 
 static const char *root;
@@ -46,14 +53,28 @@ static int raw_open(const char *path, int flags, mode_t mode) {
   return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
-__attribute__((constructor)) static void begin(void) {
-  static const char *const names[] = {"none", "eio", "full", "tear", "exit", "torn"};
-  const char *wanted = getenv("VKD_FAULT_KIND"), *number = getenv("VKD_FAULT_AT"), *log = getenv("VKD_FAULT_LOG");
+void faults_begin(const char *folder, const char *wanted, long call, const char *log) {
+  static const char *const names[] = {"none", "eio", "full", "tear", "gone", "cut", "exit", "torn"};
+  kind = NONE;
   for (int i = 0; wanted && i <= TORN; i++)
     if (strcmp(wanted, names[i]) == 0) kind = (enum kind)i;
-  at = number ? atol(number) : 0;
+  at = call;
+  atomic_store(&calls, 0);
   if (log) log_fd = raw_open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  root = getenv("VKD_FAULT_ROOT");
+  root = folder;
+}
+
+long faults_end(void) {
+  root = NULL;
+  kind = NONE;
+  if (log_fd >= 0) syscall(SYS_close, log_fd);
+  log_fd = -1;
+  return atomic_load(&calls);
+}
+
+__attribute__((constructor)) static void begin(void) {
+  const char *number = getenv("VKD_FAULT_AT");
+  faults_begin(getenv("VKD_FAULT_ROOT"), getenv("VKD_FAULT_KIND"), number ? atol(number) : 0, getenv("VKD_FAULT_LOG"));
 }
 
 static bool is_below(const char *path) {
@@ -80,6 +101,7 @@ static int judge(const char *name, const char *path, enum takes takes, bool *las
   if (log_fd >= 0) syscall(SYS_write, log_fd, line, (size_t)n);
   *last = false;
   if ((kind == FULL || kind == TEAR) && k >= at && takes == TAKES_ROOM) return ENOSPC;
+  if ((kind == GONE || kind == CUT) && k >= at) return ESTALE;
   if (k != at) return 0;
   if (kind == EXIT) _exit(ENDED);
   *last = kind == TORN;
@@ -106,7 +128,7 @@ static ssize_t checked_write(int fd, const void *data, size_t size, off_t offset
   char path[4096];
   bool last = false;
   int code = path_of(fd, path) ? judge("write", path, TAKES_ROOM, &last) : 0;
-  bool torn = last || (code && kind == TEAR && atomic_load(&calls) == at);
+  bool torn = last || (code && (kind == TEAR || kind == CUT) && atomic_load(&calls) == at);
   size_t part = torn ? size / 2 : size;
   ssize_t n = -1;
   if (!code || torn)
@@ -121,25 +143,55 @@ ssize_t write(int fd, const void *data, size_t size) { return checked_write(fd, 
 ssize_t pwrite(int fd, const void *data, size_t size, off_t offset) { return checked_write(fd, data, size, offset); }
 ssize_t pwrite64(int fd, const void *data, size_t size, off_t offset) { return checked_write(fd, data, size, offset); }
 
-int fsync(int fd) {
-  char path[4096];
-  bool last = false;
-  int code = path_of(fd, path) ? judge("fsync", path, TAKES_NONE, &last) : 0;
-  if (code) {
-    errno = code;
-    return -1;
+// As FAULT, of an open file.
+#define FAULT_FD(name, fd, failed)                                                                                     \
+  char path[4096];                                                                                                     \
+  bool last = false;                                                                                                   \
+  int code = path_of(fd, path) ? judge(name, path, TAKES_NONE, &last) : 0;                                             \
+  if (code) {                                                                                                          \
+    errno = code;                                                                                                      \
+    return failed;                                                                                                     \
   }
+
+ssize_t read(int fd, void *data, size_t size) {
+  FAULT_FD("read", fd, -1)
+  FINISH(syscall(SYS_read, fd, data, size));
+}
+
+ssize_t pread(int fd, void *data, size_t size, off_t offset) {
+  FAULT_FD("read", fd, -1)
+  FINISH(syscall(SYS_pread64, fd, data, size, offset));
+}
+ssize_t pread64(int fd, void *data, size_t size, off_t offset) { return pread(fd, data, size, offset); }
+
+int fsync(int fd) {
+  FAULT_FD("fsync", fd, -1)
   FINISH((int)syscall(SYS_fsync, fd));
 }
 
-void *mmap(void *where, size_t size, int access, int flags, int fd, off_t offset) {
+int ftruncate(int fd, off_t size) {
+  FAULT_FD("ftruncate", fd, -1)
+  FINISH((int)syscall(SYS_ftruncate, fd, size));
+}
+
+int flock(int fd, int operation) {
+  FAULT_FD("flock", fd, -1)
+  FINISH((int)syscall(SYS_flock, fd, operation));
+}
+
+// One that fails has closed the file all the same, as Linux does.
+int close(int fd) {
   char path[4096];
   bool last = false;
-  int code = path_of(fd, path) ? judge("mmap", path, TAKES_NONE, &last) : 0;
-  if (code) {
-    errno = code;
-    return MAP_FAILED;
-  }
+  int code = path_of(fd, path) ? judge("close", path, TAKES_NONE, &last) : 0;
+  int result = (int)syscall(SYS_close, fd);
+  if (last) _exit(ENDED);
+  if (code) errno = code;
+  return code ? -1 : result;
+}
+
+void *mmap(void *where, size_t size, int access, int flags, int fd, off_t offset) {
+  FAULT_FD("mmap", fd, MAP_FAILED)
   FINISH((void *)syscall(SYS_mmap, where, size, access, flags, fd, offset)); // NOLINT: an address
 }
 void *mmap64(void *where, size_t size, int access, int flags, int fd, off_t offset) {
@@ -166,6 +218,26 @@ int mkdir(const char *path, mode_t mode) {
 int rename(const char *from, const char *to) {
   FAULT("rename", to, TAKES_NONE, -1)
   FINISH((int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
+
+int stat(const char *path, struct stat *info) {
+  REAL(int, "stat", const char *, struct stat *);
+  FAULT("stat", path, TAKES_NONE, -1)
+  FINISH(real(path, info));
+}
+
+DIR *opendir(const char *path) {
+  REAL(DIR *, "opendir", const char *);
+  FAULT("opendir", path, TAKES_NONE, NULL)
+  FINISH(real(path));
+}
+
+int scandir(const char *path, struct dirent ***list, int (*wanted)(const struct dirent *),
+            int (*order)(const struct dirent **, const struct dirent **)) {
+  REAL(int, "scandir", const char *, struct dirent ***, int (*)(const struct dirent *),
+       int (*)(const struct dirent **, const struct dirent **));
+  FAULT("scandir", path, TAKES_NONE, -1)
+  FINISH(real(path, list, wanted, order));
 }
 
 int unlink(const char *path) {

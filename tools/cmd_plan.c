@@ -161,10 +161,13 @@ static enum vkd_status usage_of(const struct cmd_args *args, struct vkd_error *e
 
 // "FxHxW", each 1 .. 65536.
 static bool parse_three(const char *text, int out[3]) {
-  int end = 0;
-  if (sscanf(text, "%dx%dx%d%n", &out[0], &out[1], &out[2], &end) != 3 || text[end]) return false;
-  for (int i = 0; i < 3; i++)
-    if (out[i] < 1 || out[i] > 65536) return false;
+  for (int i = 0; i < 3; i++) {
+    char *end;
+    long number = strtol(text, &end, 10);
+    if (end == text || number < 1 || number > 65536 || *end != (i < 2 ? 'x' : 0)) return false;
+    out[i] = (int)number;
+    text = end + 1;
+  }
   return true;
 }
 

@@ -1,12 +1,8 @@
 // vkdit sweep: one training run per cell of a grid.
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "stop.h"
 #include "sweep_job.h"
-#include "vkdm/fileio.h"
-
-enum { COPY_LIMIT = 64 << 20 };
 
 static const struct cmd_opt opts[] = {
     CMD_OPT_OUTPUT("DIR", "folder for runs.csv and runs/"),
@@ -18,57 +14,17 @@ static const struct cmd_opt opts[] = {
     {0},
 };
 
-// The table that DIR is made by, as every cell's name and configuration.
-static char *describe(const struct sweep *sweep) {
-  char *text = NULL;
-  size_t size = 0;
-  FILE *out = open_memstream(&text, &size);
-  if (!out) return NULL;
-  for (int i = 0; i < sweep->count; i++) {
-    char *config = config_to_string(&sweep->cells[i].config);
-    fprintf(out, "# cell %s\n%s---\n", sweep->cells[i].name, config ? config : "");
-    free(config);
-  }
-  if (fclose(out)) {
-    free(text);
-    return NULL;
-  }
-  return text;
-}
-
-// DIR/cells.yaml: what the folder was started with.  Another sweep is not mixed in unless asked for.
-static enum vkd_status claim_folder(const char *folder, const struct sweep *sweep, bool resume, struct vkd_error *err) {
-  char *path = fileio_join(folder, "cells.yaml"), *text = describe(sweep), *was = NULL;
-  enum vkd_status status = VKD_OK;
-  if (!path || !text) {
-    status = vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", folder);
-    goto done;
-  }
-  if ((status = fileio_make_dirs(folder, err))) goto done;
-  if (fileio_is_file(path)) {
-    if ((status = fileio_read_whole(path, COPY_LIMIT, &was, NULL, err))) goto done;
-    if (!strcmp(was, text)) goto done;
-    if (!resume) {
-      status =
-          vkd_fail(err, VKD_ERR_USAGE,
-                   "%s holds another sweep; choose another folder, or --resume to go on there with this one", folder);
-      goto done;
-    }
-  }
-  status = fileio_write_whole(path, text, strlen(text), err);
-done:
-  free(was);
-  free(text);
-  free(path);
-  return status;
-}
-
 static void print_summary(const struct sweep *sweep, const struct sweep_outcome *outcomes, const char *folder) {
-  int kept = 0, diverged = 0, done = 0, best = sweep_best(sweep, outcomes);
+  int kept = 0, diverged = 0, done = 0, failed = 0, best = sweep_best(sweep, outcomes);
   for (int i = 0; i < sweep->count; i++) {
     done += outcomes[i].done;
     kept += outcomes[i].kept;
+    failed += outcomes[i].error.status != VKD_OK;
     diverged += outcomes[i].done && outcomes[i].result.diverged;
+  }
+  if (done + failed < sweep->count) {
+    printf("stopped with %d of %d runs done; the same command goes on\n", done, sweep->count);
+    return;
   }
   printf("%d of %d runs done", done, sweep->count);
   if (kept) printf(" (%d by an earlier sweep)", kept);
@@ -98,10 +54,12 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
     status = vkd_fail(err, VKD_ERR_USAGE, "sweep: -o DIR is needed, or --dry-run");
     goto done;
   }
-  if ((status = claim_folder(folder, &sweep, cmd_has(args, "resume"), err))) goto done;
   if ((status = sweep_devices_open(args, &devices, err))) goto done;
   bar.total = sweep_work(&sweep);
-  status = sweep_job_run(&sweep, folder, NULL, cmd_has(args, "no-checkpoints"), &devices, &bar, &outcomes, err);
+  stop_on_signals();
+  const struct sweep_params wish = {.no_checkpoints = cmd_has(args, "no-checkpoints"),
+                                    .claim = cmd_has(args, "resume") ? SWEEP_CLAIM_CHANGED : SWEEP_CLAIM_SAME};
+  status = sweep_job_run(&sweep, folder, &wish, &devices, &bar, &outcomes, err);
   if (bar.begun) progress_end(&bar.bar, NULL);
   if (status) goto done;
   print_summary(&sweep, outcomes, folder);

@@ -1,12 +1,11 @@
 // vkdit train: one run from a configuration.
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cmd.h"
 #include "config_arg.h"
 #include "progress.h"
+#include "stop.h"
 #include "vkdm/train.h"
 
 static const struct cmd_opt opts[] = {
@@ -26,24 +25,6 @@ static void on_progress(void *user, const struct train_progress *t) {
   else
     snprintf(note, sizeof note, "loss %.4f", t->loss);
   progress_update(bar, (uint64_t)t->step, note);
-}
-
-static volatile sig_atomic_t signalled;
-
-static void on_signal(int number) {
-  if (signalled) _exit(128 + number); // as the shell tells it
-  signalled = number;
-}
-
-static bool is_signalled(void *user) {
-  (void)user;
-  return signalled;
-}
-
-static void stop_on_signals(void) {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
 }
 
 static void print_stop(const char *run, const struct train_result *r) {
@@ -84,7 +65,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                                 .resume = cmd_has(args, "resume"),
                                 .overwrite = cmd_has(args, "overwrite"),
                                 .progress = on_progress,
-                                .stop = is_signalled,
+                                .stop = stop_requested,
                                 .user = &bar};
   stop_on_signals();
   st = train_run(&params, &result, err);

@@ -86,12 +86,11 @@ void reproduce_noise(struct reproduce *r) {
 static double energy_joules(void) {
   double sum = NAN;
   for (int package = 0; package < 8; package++) {
-    char path[96];
-    double microjoules;
+    char path[96], text[32];
     snprintf(path, sizeof path, "/sys/class/powercap/intel-rapl:%d/energy_uj", package);
     FILE *in = fopen(path, "r");
     if (!in) break;
-    if (fscanf(in, "%lf", &microjoules) == 1) sum = (isnan(sum) ? 0 : sum) + microjoules * 1e-6;
+    if (fgets(text, sizeof text, in)) sum = (isnan(sum) ? 0 : sum) + strtod(text, NULL) * 1e-6;
     fclose(in);
   }
   return sum;

@@ -23,8 +23,8 @@ static char *data_uri(const unsigned char *data, size_t size) {
         (unsigned)data[i] << 16 | (left > 1 ? (unsigned)data[i + 1] << 8 : 0) | (left > 2 ? data[i + 2] : 0);
     *p++ = digits[bits >> 18];
     *p++ = digits[bits >> 12 & 63];
-    *p++ = left > 1 ? digits[bits >> 6 & 63] : '=';
-    *p++ = left > 2 ? digits[bits & 63] : '=';
+    *p++ = (char)(left > 1 ? digits[bits >> 6 & 63] : '=');
+    *p++ = (char)(left > 2 ? digits[bits & 63] : '=');
   }
   *p = 0;
   return text;

@@ -121,7 +121,8 @@ enum vkd_status reproduce_run_stage(struct reproduce *r, int stage, struct vkd_e
   if (!folder) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
   // of runs that only their losses are wanted of, and that are short, no checkpoints
   bool losses = stage == STAGE_TUNE || stage == STAGE_SEEDS || stage == STAGE_AROUND;
-  enum vkd_status status = sweep_job_run(&s->sweep, folder, r->folder, losses, &r->devices, &r->bar, &s->outcome, err);
+  const struct sweep_params wish = {.data = r->folder, .no_checkpoints = losses};
+  enum vkd_status status = sweep_job_run(&s->sweep, folder, &wish, &r->devices, &r->bar, &s->outcome, err);
   free(folder);
   return status;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config_arg.h"
+#include "stop.h"
 #include "vkd/log.h"
 #include "vkdm/fileio.h"
 
@@ -141,7 +142,7 @@ static void on_progress(void *user, const struct sweep_progress *p) {
   sweep_bar_show(bar, shown_work(bar), note);
 }
 
-enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, const char *data, bool no_checkpoints,
+enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, const struct sweep_params *wish,
                               const struct sweep_devices *devices, struct sweep_bar *bar,
                               struct sweep_outcome **outcomes, struct vkd_error *err) {
   bar->sweep = sweep;
@@ -151,13 +152,15 @@ enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, con
       bar->share && *outcomes ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "%s: out of memory", folder);
   struct sweep_params params = {.sweep = sweep,
                                 .folder = folder,
-                                .data = data,
-                                .no_checkpoints = no_checkpoints,
+                                .data = wish->data,
+                                .no_checkpoints = wish->no_checkpoints,
+                                .claim = wish->claim,
                                 .device = devices->device,
                                 .workers = devices->workers,
                                 .devices = devices->names,
                                 .device_count = devices->count,
                                 .progress = on_progress,
+                                .stop = stop_requested,
                                 .user = bar};
   if (!status) status = sweep_run(&params, *outcomes, err);
   bar->before += sweep_work(sweep);
@@ -170,7 +173,7 @@ enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, con
 enum vkd_status sweep_failures(const struct sweep *sweep, const struct sweep_outcome *outcomes, struct vkd_error *err) {
   int failed = 0, first = -1;
   for (int i = 0; i < sweep->count; i++) {
-    if (outcomes[i].done) continue;
+    if (!outcomes[i].error.status) continue;
     failed++;
     if (first < 0) first = i;
     vkd_log(VKD_LOG_WARN, "run %s failed: %s", sweep->cells[i].name, outcomes[i].error.what);

@@ -63,9 +63,10 @@ struct sweep_bar {
 double sweep_work(const struct sweep *sweep);
 void sweep_bar_show(struct sweep_bar *bar, double work, const char *note); // work: since `before`
 
-// Runs the sweep, moving bar->before past it.  outcomes: [sweep->count], allocated here.
-// Errors: those of sweep_run(); runs that failed are told by sweep_failures().
-enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, const char *data, bool no_checkpoints,
+// Runs the sweep, moving bar->before past it.  wish: its data, no_checkpoints and claim count.  stop_requested() ends
+// it. outcomes: [sweep->count], allocated here. Errors: those of sweep_run(); runs that failed are told by
+// sweep_failures().
+enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, const struct sweep_params *wish,
                               const struct sweep_devices *devices, struct sweep_bar *bar,
                               struct sweep_outcome **outcomes, struct vkd_error *err);
 

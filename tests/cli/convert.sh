@@ -149,7 +149,7 @@ refused 2 'config.json: "num_layers" is 4, but the shapes of there.safetensors s
 rm config.json
 head -c 5000 wan.safetensors > cut.safetensors
 refused 2 "cut.safetensors" convert cut.safetensors -o x.safetensors --naming wan
-[ ! -e x.safetensors ] && [ -z "$(ls | grep tmp)" ]
+[ ! -e x.safetensors ] && ! compgen -G '*tmp*'
 note $? "a refused conversion left a file"
 
 finish

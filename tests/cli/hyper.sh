@@ -41,7 +41,7 @@ has "$out" '"law": "batch"'
 has "$out" '"law": "lr"'
 has "$out" '"tokens_exp": 0.'
 has "$out" '"refused": "minimum at the smallest batch"'
-[ "$(echo $(ls "$folder/b"))" = "bowls.svg hyper-params.svg hyper-tokens.svg law.json report.html" ]
+[ "$(ls "$folder/b" | paste -sd' ')" = "bowls.svg hyper-params.svg hyper-tokens.svg law.json report.html" ]
 note $? "stray files: $(ls "$folder/b")"
 refused 2 "planning needs a joint law" plan "$folder/b/law.json" --compute 1e20
 

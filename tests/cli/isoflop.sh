@@ -21,7 +21,7 @@ out=$(cat "$folder/a/law.json")
 has "$out" '"law": "isoflop"'
 has "$out" '"accepted": false'
 has "$out" '"sizes"'
-[ "$(echo $(ls "$folder/a"))" = "isoflop.svg law.json optimum.svg report.html" ]
+[ "$(ls "$folder/a" | paste -sd' ')" = "isoflop.svg law.json optimum.svg report.html" ]
 note $? "files: $(ls "$folder/a")"
 
 out=$("$vkdit" fit "$folder/runs.csv" -o "$folder/b" --bootstrap 20)

@@ -84,7 +84,7 @@ before=$(cksum <"$folder/b/runs.csv")
 note $? "nothing was left to do: $(cat "$folder/out")"
 [ "$before" = "$(cksum <"$folder/b/runs.csv")" ]
 note $? "a finished sweep changed its table"
-ls -A "$folder/b" | grep -q tmp- && note 1 "a temporary file is left"
+compgen -G "$folder/b/*tmp-*" && note 1 "a temporary file is left"
 
 "$vkdit" sweep "$micro" -o "$folder/c" -q --workers 2 >"$folder/out" 2>&1
 note $? "workers: $(cat "$folder/out")"

@@ -18,5 +18,8 @@ enum fit_status fit_fail(struct fit_error *err, enum fit_status status, const ch
     __attribute__((format(printf, 3, 4)))
 #endif
     ;
+#ifdef __clang_analyzer__ // which does not see the definition
+#define fit_fail(err, status, ...) ((fit_fail)(err, status, __VA_ARGS__), status)
+#endif
 
 #endif

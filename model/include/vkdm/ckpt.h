@@ -31,20 +31,23 @@ void ckpt_state_free(struct ckpt_state *state);
 enum vkd_status ckpt_save(const char *run, const struct ckpt_state *state, const struct params *params,
                           struct vkd_error *err);
 
-// Removes what killed runs were writing, and all up to `step`, one known to be whole, but the newest `keep` (0: keeps
-// all).  Later ones, damaged else training would have gone on from them, stay until their step is saved again.
+// Removes what killed runs were writing, and all up to `step`, one known to be whole under its own name, but the newest
+// `keep` (0: keeps all); what an earlier save of that step left goes in any case.  Later ones, damaged else training
+// would have gone on from them, stay until their step is saved again.
 enum vkd_status ckpt_prune(const char *run, int keep, int64_t step, struct vkd_error *err);
 
 enum vkd_status ckpt_remove_all(const char *run, struct vkd_error *err);
 
 // Path of the newest checkpoint of a run, unread, malloc'd; NULL where there is none (no error).
+// Errors: VKD_ERR_IO where the folder cannot be read.
 enum vkd_status ckpt_newest(const char *run, char **path, struct vkd_error *err);
 
-// Errors: VKD_ERR_INPUT where a file is missing, damaged, or its hash is not the state's.
+// Errors: VKD_ERR_INPUT where a file is missing, damaged, or its hash is not the state's; VKD_ERR_IO where the disk
+// fails.
 enum vkd_status ckpt_open(const char *path, struct ckpt_state *state, struct vkd_error *err);
 // Opens the checkpoint that `path` is, or the newest whole one of the run that it is; a warning tells what is wrong
 // with a newer one.  *folder: where it lies, malloc'd; NULL where there is none (no error).
-// Errors: ckpt_open()'s for the oldest, where none is whole.
+// Errors: ckpt_open()'s for the oldest, where none is whole; ckpt_newest()'s.
 enum vkd_status ckpt_find(const char *path, char **folder, struct ckpt_state *state, struct vkd_error *err);
 // Name of the file that holds a kind, in a checkpoint's folder.
 const char *ckpt_file(enum params_kind kind);

@@ -52,7 +52,12 @@ void fileio_unlock(int *lock);
 
 bool fileio_is_dir(const char *path);
 bool fileio_is_file(const char *path);
+bool fileio_is_missing(const char *path);          // surely: false where the disk does not tell
 bool fileio_is_same(const char *a, const char *b); // both exist and are one file, under whatever names
+
+// "PATH: cannot DOING it: " and errno's text.  VKD_ERR_INPUT for what the user can mend (a wrong path, a right that is
+// missing), VKD_ERR_IO for disks that are full or broken.
+enum vkd_status fileio_fail(const char *doing, const char *path, struct vkd_error *err);
 
 // "folder/name", malloc'd; NULL: out of memory.
 char *fileio_join(const char *folder, const char *name);

@@ -70,11 +70,16 @@ struct sweep_progress {
   struct train_progress train;
 };
 
+// What DIR/cells.yaml, its cells as it was started with, may say: nothing is looked at | these very cells | others,
+// whose runs are kept where they are the same.
+enum sweep_claim { SWEEP_CLAIM_NONE, SWEEP_CLAIM_SAME, SWEEP_CLAIM_CHANGED };
+
 struct sweep_params {
   const struct sweep *sweep; // planned
   const char *folder;        // DIR; created
   const char *data;          // folder of the shared synthetic set; NULL: DIR
   bool no_checkpoints;       // a cell that was cut off then starts anew
+  enum sweep_claim claim;
   // Runs one after another on `device`; or, where it is NULL, in `workers` forked processes, worker w on the device
   // chosen by devices[w mod device_count] (none: spread over the devices of the best kind).  The caller has touched no
   // device before.
@@ -83,13 +88,17 @@ struct sweep_params {
   const char *const *devices;
   int device_count;
   void (*progress)(void *user, const struct sweep_progress *progress);
+  // Asked before every step, with `user`; true: runs under way save a checkpoint and end, no other begins, and those
+  // left have neither result nor error.  NULL: never.  Workers ignore SIGINT and SIGTERM, and die with the caller.
+  bool (*stop)(void *user);
   void *user;
 };
 
 // Runs every cell that has no cell.json of the same configuration and data, resuming those with a checkpoint, and
 // rewrites runs.csv after each.  A run that diverges is recorded as such; one that fails is told in its outcome, and
 // the others go on. outcomes: [sweep->count], zeroed by the caller, freed by sweep_outcomes_free(). Errors:
-// VKD_ERR_USAGE where another sweep is running in DIR, naming its process; VKD_ERR_IO; not those of single runs.
+// VKD_ERR_USAGE where another sweep is running in DIR, naming its process, or DIR holds another one's cells (claim);
+// VKD_ERR_IO; not those of single runs.
 enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcome *outcomes, struct vkd_error *err);
 void sweep_outcomes_free(struct sweep_outcome *outcomes, int count);
 

@@ -41,6 +41,9 @@ struct vkd_error {
 
 // Fills *err (NULL allowed; the first error stays) and returns `status`.
 enum vkd_status vkd_fail(struct vkd_error *err, enum vkd_status status, const char *fmt, ...) VKD_PRINTF(3, 4);
+#ifdef __clang_analyzer__ // which does not see the definition
+#define vkd_fail(err, status, ...) ((vkd_fail)(err, status, __VA_ARGS__), status)
+#endif
 
 // Puts "prefix: " before the message already in *err, and returns its status.
 enum vkd_status vkd_error_prefix(struct vkd_error *err, const char *fmt, ...) VKD_PRINTF(2, 3);
