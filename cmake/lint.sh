@@ -26,7 +26,7 @@ check() {
   cppcheck --project="$build/compile_commands.json" --cppcheck-build-dir="$build/cppcheck" -j "$jobs" --quiet --error-exitcode=1 --inline-suppr \
     --enable=warning,performance,portability --suppressions-list=cmake/cppcheck.supp -i "$build"
 }
-scripts() { git ls-files -z dev .ci/run '*.sh' '*.bash' | xargs -0 shellcheck --severity=warning; }
+scripts() { git ls-files -z dev .ci/run '*.sh' '*.bash' | xargs -0 -P "$jobs" -n 8 shellcheck --severity=warning; }
 
 part clang-tidy tidy
 part cppcheck check

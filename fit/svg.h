@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "fit/report.h"
 #include "text.h"
 
 // Colours: 0 .. SVG_RAMP-1 in order of size, by rising lightness, so that the order survives colour blindness and
@@ -72,8 +73,7 @@ struct svg_plot {
   double left, right, top, bottom, width, height; // set by svg_begin: the frame, and all
 };
 
-// Style of the classes used here.  A plot that stands alone carries it; a page includes it once.
-extern const char fit_plot_style[]; // also in fit/report.h
+// Style of the classes used here: fit_plot_style.  A plot that stands alone carries it; a page includes it once.
 
 // Ranges grown by a margin, and a degenerate range opened.
 void svg_axis_fit(struct svg_axis *a, double low, double high);
