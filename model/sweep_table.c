@@ -190,7 +190,10 @@ static void add_name(char *name, const char *part) {
   if (n && n + 1 < SWEEP_NAME_MAX) name[n++] = '-';
   for (; *part && n + 1 < SWEEP_NAME_MAX; part++) {
     bool plain = isalnum((unsigned char)*part) || strchr(n ? "._+-" : "_+-", *part); // ".." is another folder
-    name[n++] = plain ? *part : (char)(*part == ',' ? 'x' : '_');
+    name[n] = *part;
+    if (!plain) name[n] = '_';
+    if (*part == ',') name[n] = 'x';
+    n++;
   }
   name[n] = 0;
 }
