@@ -1,5 +1,6 @@
 # For test scripts that open pages in headless Chromium; after cli.bash.  $browser is set, or the script ends as skipped.
 
+# shellcheck disable=SC2154 # $failed, $folder: cli.bash
 for name in chromium chromium-browser google-chrome; do
   browser=$(command -v $name) && break
 done

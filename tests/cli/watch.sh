@@ -167,7 +167,7 @@ awk -v port="$(printf ':%04X' "$port")" '$4 == "0A" && substr($2, length($2) - 4
 [ "$(cat "$folder/bound")" = "0100007F:$(printf %04X "$port")" ]
 note $? "bound to $(cat "$folder/bound")"
 # Clients that say nothing, or a byte and no more, keep nobody else from an answer.
-for i in $(seq 20); do exec {fd}<>"/dev/tcp/127.0.0.1/$port" && printf G >&$fd; idle="${idle:-} $fd"; done
+for _ in $(seq 20); do exec {fd}<>"/dev/tcp/127.0.0.1/$port" && printf G >&$fd; idle="${idle:-} $fd"; done
 begin=$SECONDS
 status 200 "GET / HTTP/1.1\r\n$host\r\n"
 [ $((SECONDS - begin)) -lt 8 ]
