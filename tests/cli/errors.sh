@@ -59,7 +59,7 @@ refused 2 "ema.safetensors is damaged" train tiny.yaml -o run --resume train.ste
 head -c 500 good/ema.safetensors > $newest/ema.safetensors
 refused 2 "ema.safetensors is damaged" eval run --data run/data.vkd
 rm $newest/ema.safetensors
-refused 2 "ema.safetensors: cannot be read: No such file" sample run -o x.gif
+refused 2 "ema.safetensors: cannot read it: No such file" sample run -o x.gif
 cp good/ema.safetensors $newest/
 head -c 99 good/state.json > $newest/state.json
 refused 2 "state.json" sample $newest -o x.gif
