@@ -12,6 +12,7 @@ struct sweep_job {
   char *data;           // of the shared set; NULL: every run has its own
   uint64_t fingerprint; // of the shared set
   int lock;             // file descriptor
+  int processes;        // that train at the same time
 };
 
 // Whether the caller wants it to end.
