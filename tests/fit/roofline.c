@@ -109,7 +109,7 @@ static void test_places(void) {
   char share[32];
   snprintf(share, sizeof share, "%.1f %% without FLOPs", 100 / seconds);
   CHECK(strstr(svg, share), "no '%s'", share);
-  double ridge = pixel(&x, 5), top = pixel(&y, 50), left, right;
+  double ridge = pixel(&x, 5), top = pixel(&y, 50), left = 0, right = 0;
   const char *clip = strstr(svg, "<clipPath");
   CHECK(clip && sscanf(strstr(clip, "x=\""), "x=\"%lf\" y=\"%*f\" width=\"%lf\"", &left, &right) == 2, "no frame");
   right += left;

@@ -114,7 +114,7 @@ static int compared, copied;
 
 static void test_random(uint64_t seed) {
   static struct differentiated plain, again;
-  bool both = differentiate(&plain, seed, false) & differentiate(&again, seed, true);
+  bool first = differentiate(&plain, seed, false), second = differentiate(&again, seed, true), both = first && second;
   CHECK((plain.values == NULL) == (again.values == NULL) && plain.count == again.count, "seed %llu: graphs differ",
         (unsigned long long)seed);
   if (both) {
