@@ -87,6 +87,7 @@ enum vkd_status reproduce_spread(struct reproduce *r, struct vkd_error *err);
 // What is foretold for the hold-out, into DIR/prediction.json, before it runs.
 enum vkd_status reproduce_foretell(struct reproduce *r, const struct fit_job_result *fit, struct vkd_error *err);
 void reproduce_noise(struct reproduce *r);
+double reproduce_loss(const struct stage *s, int i); // held out, of a run; NaN: it failed or diverged
 // Seconds and joules of a sample by every size of the ladder, into DIR/cost.csv.
 enum vkd_status reproduce_cost(struct reproduce *r, struct vkd_device *device, struct vkd_error *err);
 
@@ -103,8 +104,8 @@ enum vkd_status reproduce_sections(struct reproduce *r, struct vkd_error *err);
 void reproduce_print_foretold(FILE *out, const struct reproduce *r);
 void reproduce_print_around(FILE *out, const struct reproduce *r);
 void reproduce_print_cost(FILE *out, const struct reproduce *r);
-// Loss of the run at the pair foretold, over the lowest of the nine, less 1, for the k-th cell of the stage; NaN: a run
-// is missing.
+// Loss of the run at the pair foretold, over the lowest of the nine that did not diverge, less 1, for the k-th cell of
+// the stage; NaN: that run diverged.
 double reproduce_around_excess(const struct reproduce *r, int k);
 
 #endif

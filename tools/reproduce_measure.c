@@ -46,10 +46,11 @@ enum vkd_status reproduce_foretell(struct reproduce *r, const struct fit_job_res
 }
 
 // ---- noise ---------------------------------------------------------------------------------------------------------
-static double log_loss(const struct stage *s, int i) {
-  const struct train_result *t = &s->outcome[i].result;
-  return s->outcome[i].done && !t->diverged ? log(t->heldout) : NAN;
+double reproduce_loss(const struct stage *s, int i) {
+  return s->outcome[i].done && !s->outcome[i].result.diverged ? s->outcome[i].result.heldout : NAN;
 }
+
+static double log_loss(const struct stage *s, int i) { return log(reproduce_loss(s, i)); }
 
 static bool same_but_seed(const struct sweep_cell *a, const struct sweep_cell *b) {
   return a->params == b->params && a->steps == b->steps && a->config.train.batch == b->config.train.batch &&
@@ -121,7 +122,8 @@ static enum vkd_status time_sample(const struct run_model *m, int count, int ste
   }
   out->steps = steps;
   out->seconds = fmax(0, begin[1] - begin[0]) / count;
-  out->joules = (joules[1] - joules[0]) / count;
+  // counters wrap around
+  out->joules = joules[0] >= 0 && joules[1] >= joules[0] ? (joules[1] - joules[0]) / count : NAN;
   free(labels);
   free(latents);
   return status;

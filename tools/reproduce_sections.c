@@ -23,10 +23,10 @@ void reproduce_print_foretold(FILE *out, const struct reproduce *r) {
     else
       fprintf(out, "<td>diverged</td><td></td></tr>\n");
   }
-  fprintf(out,
-          "</tbody></table></div>\n<p class=\"note\">No run of this table, nor any of its size, was seen by the law "
-          "that foretold it. The interval is that of the law, without the noise of one run. The paper: 1.07 B "
-          "parameters at 4 B and 10 B tokens, from sizes up to 0.26 B, within about 0.5 %%.</p>\n");
+  fprintf(out, "</tbody></table></div>\n<p class=\"note\">The law that foretold these runs has seen none of them, "
+               "nor any run around a foretold batch and learning rate. The interval is that of the law, without the "
+               "noise of one run. The paper: 1.07 B "
+               "parameters at 4 B and 10 B tokens, from sizes up to 0.26 B, within about 0.5 %%.</p>\n");
   if (isfinite(r->noise))
     fprintf(out,
             "<p class=\"note\">Noise floor: %.2f %% standard deviation of the loss between seeds, from %d runs.</p>\n",
@@ -36,14 +36,10 @@ void reproduce_print_foretold(FILE *out, const struct reproduce *r) {
 // ---- around --------------------------------------------------------------------------------------------------------
 enum { AROUND = REPRODUCE_AROUND, CENTRE = 4 };
 
-static double loss_of(const struct stage *s, int i) {
-  return s->outcome[i].done && !s->outcome[i].result.diverged ? s->outcome[i].result.heldout : NAN;
-}
-
 double reproduce_around_excess(const struct reproduce *r, int k) {
   const struct stage *s = &r->stage[STAGE_AROUND];
-  double lowest = INFINITY, centre = loss_of(s, k * AROUND + CENTRE);
-  for (int i = 0; i < AROUND; i++) lowest = fmin(lowest, loss_of(s, k * AROUND + i));
+  double lowest = INFINITY, centre = reproduce_loss(s, k * AROUND + CENTRE);
+  for (int i = 0; i < AROUND; i++) lowest = fmin(lowest, reproduce_loss(s, k * AROUND + i));
   return centre / lowest - 1;
 }
 
@@ -55,7 +51,7 @@ void reproduce_print_around(FILE *out, const struct reproduce *r) {
     for (int l = 0; l < 3; l++) fprintf(out, "<th>lr %.4g</th>", c[l].config.train.lr);
     fprintf(out, "</tr></thead><tbody>\n");
     for (int i = 0; i < AROUND; i++) {
-      double loss = loss_of(s, k * AROUND + i);
+      double loss = reproduce_loss(s, k * AROUND + i);
       if (i % 3 == 0) fprintf(out, "<tr><td>%" PRId64 "</td>", c[i].tokens_per_step);
       if (isfinite(loss))
         fprintf(out, i == CENTRE ? "<td><b>%.5f</b></td>" : "<td>%.5f</td>", loss);
@@ -64,8 +60,9 @@ void reproduce_print_around(FILE *out, const struct reproduce *r) {
       if (i % 3 == 2) fprintf(out, "</tr>\n");
     }
     fprintf(out,
-            "</tbody></table></div>\n<p class=\"note\">N = %" PRId64 ", T = %.4g: a size and a budget at which neither "
-            "law was fitted. In bold, what the laws foretold: %.2f %% above the lowest of the nine.</p>\n",
+            "</tbody></table></div>\n<p class=\"note\">N = %" PRId64
+            ", T = %.4g; no law has seen these runs. In bold, the "
+            "pair that was foretold: %.2f %% above the lowest of the nine.</p>\n",
             c->params, sweep_cell_tokens(c), 100 * reproduce_around_excess(r, k));
   }
 }

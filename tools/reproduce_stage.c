@@ -94,7 +94,7 @@ static void give(const struct reproduce *r, struct sweep_cell *c) {
   if (r->has_law) {
     double tokens = sweep_cell_tokens(c),
            batch = fit_hyper_at(&r->hyper.fit.law[FIT_HYPER_BATCH], (double)c->params, tokens);
-    // no less than a sample, no more than a tenth of the run
+    // no less than a sample; and no run of fewer than ten steps, which would be warm-up alone
     batch = fmin(batch, tokens / 10) / per_sample;
     config->train.batch = batch < 1 ? 1 : (int)lround(batch);
     config->train.lr = fit_hyper_at(&r->hyper.fit.law[FIT_HYPER_LR], (double)c->params, tokens);
