@@ -1,5 +1,6 @@
 #include "fit/compare.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,13 @@ static void add_rows(struct tables *t, const struct fit_run *optimal, const stru
   t->fixed.row[t->fixed.count++] = *fixed;
 }
 
+// Of one more cell; the mean is a sum until all are there.
+static void add_excess(struct fit_compare *out, double excess) {
+  out->cells++;
+  out->mean_excess += excess;
+  out->worst_excess = out->cells == 1 ? excess : fmax(out->worst_excess, excess);
+}
+
 static bool fill_tables(const struct fit_runs *runs, const struct fit_cells *cells, const struct fit_hyper *hyper,
                         struct tables *t, struct fit_compare *out) {
   int *group = malloc((size_t)cells->count * sizeof *group), *number = malloc((size_t)cells->count * sizeof *number);
@@ -107,11 +115,9 @@ static bool fill_tables(const struct fit_runs *runs, const struct fit_cells *cel
     struct fit_run best = *run;
     best.loss = bowl->loss;
     if (number[group[i]] < 0) number[group[i]] = t->groups++;
-    t->group[out->cells++] = number[group[i]];
+    t->group[out->cells] = number[group[i]];
     add_rows(t, &best, run);
-    double excess = run->loss / bowl->loss - 1;
-    out->mean_excess += excess;
-    out->worst_excess = out->cells == 1 ? excess : fmax(out->worst_excess, excess);
+    add_excess(out, run->loss / bowl->loss - 1);
   }
   out->mean_excess /= out->cells;
   free(group);
@@ -240,41 +246,78 @@ static enum fit_status check_options(const struct fit_compare_options *o, struct
   return fit_family_check(&o->family, err);
 }
 
+static struct fit_compare begin(const struct fit_compare_options *o) {
+  return (struct fit_compare){.batch = o->batch,
+                              .lr = o->lr,
+                              .replicates = o->replicates,
+                              .level = o->level != 0 ? o->level : 0.9,
+                              .budgets = o->budgets};
+}
+
+// Both laws of the tables' cells, and what follows from them.
+static enum fit_status compare(const struct tables *t, const struct fit_compare_options *o, struct fit_compare *out,
+                               struct fit_error *err) {
+  struct fit_error why;
+  enum fit_status status;
+  out->groups = t->groups;
+  if ((status = fit_solve(&t->optimal, &o->joint, &out->optimal, &why)) ||
+      (status = fit_joint_check(out->optimal.params, &why)))
+    return fit_fail(err, status, "joint law of the %d cells' optima: %s", out->cells, why.what);
+  if ((status = fit_solve(&t->fixed, &o->joint, &out->fixed, &why)) ||
+      (status = fit_joint_check(out->fixed.params, &why)))
+    return fit_fail(err, status, "joint law of the %d runs at batch %g, lr %g: %s", out->cells, out->batch, out->lr,
+                    why.what);
+  out->identified = identified(&out->optimal) && identified(&out->fixed);
+  for (int b = 0; b < o->budgets; b++)
+    answer(out->optimal.params, out->fixed.params, &o->family, o->compute[b], &out->budget[b]);
+  return o->replicates && t->groups >= FIT_MIN_CLUSTERS ? find_intervals(t, o, out, err) : FIT_OK;
+}
+
 enum fit_status fit_compare_fixed(const struct fit_runs *runs, const struct fit_hyper *hyper,
                                   const struct fit_compare_options *options, struct fit_compare *out,
                                   struct fit_error *err) {
   const struct fit_compare_options *o = options;
   struct fit_cells cells = {0};
   struct tables t = {0};
-  struct fit_error why;
-  *out = (struct fit_compare){.batch = o->batch,
-                              .lr = o->lr,
-                              .replicates = o->replicates,
-                              .level = o->level != 0 ? o->level : 0.9,
-                              .budgets = o->budgets};
+  *out = begin(o);
   enum fit_status status = check_options(o, err);
   if (status || (status = fit_cells_make(runs, &cells, err))) return status;
-  if ((!(o->batch > 0) && !choose_pair(runs, &cells, hyper, out)) || !fill_tables(runs, &cells, hyper, &t, out)) {
+  if ((!(o->batch > 0) && !choose_pair(runs, &cells, hyper, out)) || !fill_tables(runs, &cells, hyper, &t, out))
     status = fit_fail(err, FIT_ERR_FAILED, "no memory for %d cells", cells.count);
-    goto fail;
-  }
-  out->groups = t.groups;
-  if ((status = fit_solve(&t.optimal, &o->joint, &out->optimal, &why)) ||
-      (status = fit_joint_check(out->optimal.params, &why))) {
-    fit_fail(err, status, "joint law of the %d cells' optima: %s", out->cells, why.what);
-    goto fail;
-  }
-  if ((status = fit_solve(&t.fixed, &o->joint, &out->fixed, &why)) ||
-      (status = fit_joint_check(out->fixed.params, &why))) {
-    fit_fail(err, status, "joint law of the %d runs at batch %g, lr %g: %s", out->cells, out->batch, out->lr, why.what);
-    goto fail;
-  }
-  out->identified = identified(&out->optimal) && identified(&out->fixed);
-  for (int b = 0; b < o->budgets; b++)
-    answer(out->optimal.params, out->fixed.params, &o->family, o->compute[b], &out->budget[b]);
-  if (o->replicates && t.groups >= FIT_MIN_CLUSTERS) status = find_intervals(&t, o, out, err);
-fail:
+  else
+    status = compare(&t, o, out, err);
   tables_free(&t);
   fit_cells_free(&cells);
+  return status;
+}
+
+enum fit_status fit_compare_pairs(const struct fit_runs *optimal, const struct fit_runs *fixed,
+                                  const struct fit_compare_options *options, struct fit_compare *out,
+                                  struct fit_error *err) {
+  const struct fit_compare_options *o = options;
+  struct tables t = {0};
+  *out = begin(o);
+  out->by_law = true;
+  enum fit_status status = check_options(o, err);
+  if (status) return status;
+  if (optimal->count != fixed->count || optimal->count > INT_MAX)
+    return fit_fail(err, FIT_ERR_INPUT, "%zu runs at the law's pairs, %zu at the fixed one", optimal->count,
+                    fixed->count);
+  if (!(o->batch > 0)) return fit_fail(err, FIT_ERR_INPUT, "no fixed batch and learning rate are named");
+  int count = (int)optimal->count;
+  if (!make_room(&t, count)) status = fit_fail(err, FIT_ERR_FAILED, "no memory for %d cells", count);
+  for (int i = 0; i < count && !status; i++) {
+    const struct fit_run *a = &optimal->row[i], *b = &fixed->row[i];
+    if (a->params != b->params || !(fabs(a->tokens / b->tokens - 1) <= FIT_CELL_TOLERANCE))
+      status = fit_fail(err, FIT_ERR_INPUT, "row %d: N = %g, T = %g beside N = %g, T = %g", i + 1, a->params, a->tokens,
+                        b->params, b->tokens);
+    t.group[i] = i;
+    add_rows(&t, a, b);
+    add_excess(out, b->loss / a->loss - 1);
+  }
+  t.groups = count;
+  out->mean_excess /= out->cells;
+  if (!status) status = compare(&t, o, out, err);
+  tables_free(&t);
   return status;
 }

@@ -137,14 +137,15 @@ void fit__part_compare(struct fit_text *t, const struct fit_report *r) {
   const struct {
     const char *name;
     const double *p;
-  } law[] = {{"best of each cell", c->optimal.params}, {"fixed", c->fixed.params}};
+  } law[] = {{c->by_law ? "by the laws" : "best of each cell", c->optimal.params}, {"fixed", c->fixed.params}};
   fit__text_add(
       t,
-      "<p>Both laws stand on the same %d cells: their best batch and learning rate, and the run at batch %.6g, "
-      "learning rate %.6g%s. The fixed runs lie above their cell's best by %.3f %% on average, %.3f %% at "
+      "<p>Both laws stand on the same %d cells: %s, and the run at batch %.6g, "
+      "learning rate %.6g%s. The fixed runs lie above the others by %.3f %% on average, %.3f %% at "
       "worst.</p>\n",
-      c->cells, c->batch, c->lr, c->chosen ? ", the pair that most cells have" : "", 100 * c->mean_excess,
-      100 * c->worst_excess);
+      c->cells,
+      c->by_law ? "a run at the batch and learning rate foretold there" : "their best batch and learning rate",
+      c->batch, c->lr, c->chosen ? ", the pair that most cells have" : "", 100 * c->mean_excess, 100 * c->worst_excess);
   if (!c->identified)
     fit__text_add(t, "<p class=\"warn\"><b>Not identified.</b> These cells do not determine both laws: take the sizes "
                      "below as guesses.</p>\n");
@@ -155,9 +156,11 @@ void fit__part_compare(struct fit_text *t, const struct fit_report *r) {
     for (int j = 0; j < FIT_JOINT_PARAMS; j++) fit__text_add(t, "<td>%.6g</td>", law[i].p[j]);
     fit__text_add(t, "</tr>\n");
   }
-  fit__text_add(t, "</tbody></table></div>\n<div class=\"wide\"><table class=\"sizes\"><thead><tr><th>FLOPs</th><th>N, "
-                   "best of each cell</th><th>N, fixed</th><th>inference saved</th><th>at equal loss</th></tr></thead>"
-                   "<tbody>\n");
+  fit__text_add(t,
+                "</tbody></table></div>\n<div class=\"wide\"><table class=\"sizes\"><thead><tr><th>FLOPs</th><th>N, "
+                "%s</th><th>N, fixed</th><th>inference saved</th><th>at equal loss</th></tr></thead>"
+                "<tbody>\n",
+                law[0].name);
   for (int k = 0; k < c->budgets; k++) {
     const struct fit_compare_budget *b = &c->budget[k];
     fit__text_add(t, "<tr><td>%.4g</td>", b->compute);

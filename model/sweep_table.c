@@ -10,8 +10,8 @@
 
 enum { MAX_AXES = 16 };
 
-static const char *const own_keys[] = {"base",    "grid",    "tune", "seeds", "around", "rows",
-                                       "holdout", "samples", "next", "bowls", NULL};
+static const char *const own_keys[] = {"base", "grid",    "tune",    "seeds", "fixed", "around",
+                                       "rows", "holdout", "samples", "next",  "bowls", NULL};
 enum { OWN_KEYS = sizeof own_keys / sizeof *own_keys - 1 };
 
 struct table {

@@ -158,6 +158,7 @@ static enum vkd_status test_law(struct reproduce *r, struct vkd_error *err) {
     fit_job_free(&fit);
   }
   if (!status && r->stage[STAGE_AROUND].sweep.count) status = reproduce_spread(r, err);
+  if (!status) status = run_stage(r, STAGE_FIXED, err);
   if (!status) status = run_stage(r, STAGE_AROUND, err);
   return status ? status : run_stage(r, STAGE_HOLDOUT, err);
 }
@@ -207,6 +208,7 @@ static void print_plans(const struct reproduce *r) {
       [STAGE_TUNE] = "batch and learning rate",
       [STAGE_GRID] = "sizes (at the batch and learning rate found above)",
       [STAGE_SEEDS] = "other seeds",
+      [STAGE_FIXED] = "one batch and learning rate for all",
       [STAGE_AROUND] = "a size and budget for batch and learning rate, nine runs each",
       [STAGE_HOLDOUT] = "foretold, then run",
   };

@@ -37,7 +37,8 @@ enum vkd_status hyper_run(const struct fit_runs *runs, const struct hyper_job *j
     compare.replicates = job->bootstrap;
     compare.level = job->level;
     compare.seed = job->seed;
-    status = fit_compare_fixed(runs, &out->fit, &compare, &out->compare, &bad);
+    status = job->optimal ? fit_compare_pairs(job->optimal, job->fixed, &compare, &out->compare, &bad)
+                          : fit_compare_fixed(runs, &out->fit, &compare, &out->compare, &bad);
     out->has_compare = !status;
     if (status) snprintf(out->compare_note, sizeof out->compare_note, "%s", bad.what);
   }
@@ -167,8 +168,8 @@ static void print_compare(const struct fit_compare *c) {
   printf("Fixed against optimal hyperparameters, on the same %d cells (batch %.6g, lr %.6g%s)\n", c->cells, c->batch,
          c->lr, c->chosen ? ": the pair that most cells have" : "");
   if (c->far) printf("  %d accepted cells have no run near that pair and are left out\n", c->far);
-  printf("  the fixed runs lie above their cell's optimum by %.3f %% on average, %.3f %% at worst\n",
-         100 * c->mean_excess, 100 * c->worst_excess);
+  printf("  the fixed runs lie above %s by %.3f %% on average, %.3f %% at worst\n",
+         c->by_law ? "those at the laws' pairs" : "their cell's optimum", 100 * c->mean_excess, 100 * c->worst_excess);
   for (int i = 0; i < 2; i++) {
     const double *p = law[i].s->params;
     printf("  %-8s L(N,T) = %.6g + %.6g*N^-%.6g + %.6g*T^-%.6g\n", law[i].name, p[FIT_E], p[FIT_A], p[FIT_ALPHA],

@@ -12,7 +12,8 @@ struct hyper_job {
   int bootstrap; // replicates; 0: none
   double level;  // of the intervals, 0: 0.9
   unsigned long long seed;
-  struct fit_compare_options compare; // fixed against optimal; its replicates, level and seed are those above
+  struct fit_compare_options compare;     // fixed against optimal; its replicates, level and seed are those above
+  const struct fit_runs *optimal, *fixed; // of fit_compare_pairs(); NULL: the cells' optima, and the runs near a pair
 };
 
 struct hyper_result {

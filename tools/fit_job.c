@@ -66,6 +66,8 @@ static enum vkd_status fit_hyper(const struct fit_job *job, struct fit_job_resul
                             .bootstrap = replicates_of(job, &out->all_runs),
                             .level = job->level,
                             .seed = job->seed,
+                            .optimal = job->by_law,
+                            .fixed = job->fixed,
                             .compare = {.joint = job->options,
                                         .batch = job->fixed_batch,
                                         .lr = job->fixed_lr,
@@ -73,8 +75,9 @@ static enum vkd_status fit_hyper(const struct fit_job *job, struct fit_job_resul
                                         .compute = {job->compute},
                                         .budgets = 1}};
   if (!(job->compute > 0)) {
-    for (size_t i = 0; i < out->all_runs.count; i++)
-      hyper.compare.compute[0] = fmax(hyper.compare.compute[0], fit_run_flops(&out->all_runs.row[i]));
+    const struct fit_runs *runs = job->fixed ? job->fixed : &out->all_runs;
+    for (size_t i = 0; i < runs->count; i++)
+      hyper.compare.compute[0] = fmax(hyper.compare.compute[0], fit_run_flops(&runs->row[i]));
     for (hyper.compare.budgets = 1; hyper.compare.budgets < 3; hyper.compare.budgets++)
       hyper.compare.compute[hyper.compare.budgets] = 10 * hyper.compare.compute[hyper.compare.budgets - 1];
   }

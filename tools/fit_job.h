@@ -24,11 +24,12 @@ struct fit_job {
   // runs at several batches or learning rates and all_rows is not set.
   bool best_per_cell, all_rows;
   double diverged; // factor of fit_runs_drop_diverged before that; 0: 1.5; below 0: no row is dropped
-  struct fit_isoflop_options isoflop; // its family, replicates, level and seed are those of the job
-  struct fit_hyper_options hyper;     // zero: default window
-  double fixed_batch, fixed_lr;       // of the comparison with fixed hyperparameters; 0: chosen
-  int bootstrap;                      // replicates; 0: none; -1: 400, or 100 above 100000 rows
-  double level;                       // of the intervals, 0: 0.9
+  struct fit_isoflop_options isoflop;    // its family, replicates, level and seed are those of the job
+  struct fit_hyper_options hyper;        // zero: default window
+  double fixed_batch, fixed_lr;          // of the comparison with fixed hyperparameters; 0: chosen
+  const struct fit_runs *by_law, *fixed; // runs made for that comparison, as fit_compare_pairs() has them; NULL: none
+  int bootstrap;                         // replicates; 0: none; -1: 400, or 100 above 100000 rows
+  double level;                          // of the intervals, 0: 0.9
   unsigned long long seed;
   bool holdout;
   double holdout_flops; // fit up to here; 0: all but the tenth of the rows with the most FLOPs

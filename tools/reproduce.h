@@ -12,6 +12,7 @@ enum {
   STAGE_GRID,    // the ladder of sizes and budgets
   STAGE_SEEDS,   // cells of the ladder again, with other seeds
   STAGE_NEXT,    // runs that the law so far asks for
+  STAGE_FIXED,   // sizes and budgets of the ladder again, all at the one pair that was best in `tune`
   STAGE_AROUND,  // batches and rates around the one foretold, at a size and budget that no law has seen
   STAGE_HOLDOUT, // foretold, then run
   STAGES

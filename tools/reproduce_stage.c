@@ -15,8 +15,9 @@ enum { BOOTSTRAP = 400 };
 static const struct {
   const char *name, *folder;
 } stages[STAGES] = {
-    [STAGE_TUNE] = {"tune", "tune"}, [STAGE_GRID] = {"grid", "sweep"},      [STAGE_SEEDS] = {"seeds", "seeds"},
-    [STAGE_NEXT] = {"next", "next"}, [STAGE_AROUND] = {"around", "around"}, [STAGE_HOLDOUT] = {"holdout", "holdout"}};
+    [STAGE_TUNE] = {"tune", "tune"},         [STAGE_GRID] = {"grid", "sweep"},   [STAGE_SEEDS] = {"seeds", "seeds"},
+    [STAGE_NEXT] = {"next", "next"},         [STAGE_FIXED] = {"fixed", "fixed"}, [STAGE_AROUND] = {"around", "around"},
+    [STAGE_HOLDOUT] = {"holdout", "holdout"}};
 
 const char *reproduce_stage_name(int stage) { return stages[stage].name; }
 
@@ -87,11 +88,11 @@ enum vkd_status reproduce_learn(struct reproduce *r, struct vkd_error *err) {
 }
 
 // Evaluations stay at the same tokens.
-static void give(const struct reproduce *r, struct sweep_cell *c) {
+static void give(const struct reproduce *r, bool by_law, struct sweep_cell *c) {
   struct config *config = &c->config;
   const struct config *best = &r->stage[STAGE_TUNE].sweep.cells[r->choice].config;
   double per_sample = (double)c->tokens_per_step / config->train.batch, before = config->train.batch;
-  if (r->has_law) {
+  if (by_law) {
     double tokens = sweep_cell_tokens(c),
            batch = fit_hyper_at(&r->hyper.fit.law[FIT_HYPER_BATCH], (double)c->params, tokens);
     // no less than a sample; and no run of fewer than ten steps, which would be warm-up alone
@@ -108,8 +109,12 @@ static void give(const struct reproduce *r, struct sweep_cell *c) {
 
 enum vkd_status reproduce_settle(struct reproduce *r, int stage, struct vkd_error *err) {
   struct sweep *sweep = &r->stage[stage].sweep;
-  if (r->choice < 0) return VKD_OK; // the file has no `tune`
-  for (int i = 0; i < sweep->count; i++) give(r, &sweep->cells[i]);
+  if (r->choice < 0) return VKD_OK;          // the file has no `tune`
+  if (stage == STAGE_FIXED && !r->has_law) { // they would be the ladder's runs
+    sweep_free(sweep);
+    return VKD_OK;
+  }
+  for (int i = 0; i < sweep->count; i++) give(r, r->has_law && stage != STAGE_FIXED, &sweep->cells[i]);
   enum vkd_status status = sweep_plan(sweep, err);
   return status ? vkd_error_prefix(err, "%s: %s", r->name, stages[stage].name) : VKD_OK;
 }
@@ -120,24 +125,58 @@ enum vkd_status reproduce_run_stage(struct reproduce *r, int stage, struct vkd_e
   char *folder = fileio_join(r->folder, stages[stage].folder);
   if (!folder) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
   // of runs that only their losses are wanted of, and that are short, no checkpoints
-  bool losses = stage == STAGE_TUNE || stage == STAGE_SEEDS || stage == STAGE_AROUND;
+  bool losses = stage == STAGE_TUNE || stage == STAGE_SEEDS || stage == STAGE_FIXED || stage == STAGE_AROUND;
   const struct sweep_params wish = {.data = r->folder, .no_checkpoints = losses};
   enum vkd_status status = sweep_job_run(&s->sweep, folder, &wish, &r->devices, &r->bar, &s->outcome, err);
   free(folder);
   return status;
 }
 
+static struct fit_run row_of(const struct stage *s, int i) {
+  const struct sweep_cell *c = &s->sweep.cells[i];
+  return (struct fit_run){.params = (double)c->params,
+                          .tokens = sweep_cell_tokens(c),
+                          .loss = reproduce_loss(s, i),
+                          .flops = c->flops,
+                          .batch_tokens = (double)c->tokens_per_step,
+                          .lr = c->config.train.lr,
+                          .seed = (double)c->config.train.seed,
+                          .steps = (double)c->steps};
+}
+
+// The runs of STAGE_FIXED, and beside each the ladder's of that size and budget.  Those that diverged stand in neither.
+static bool pair_runs(const struct reproduce *r, struct fit_runs *by_law, struct fit_runs *fixed) {
+  const struct stage *grid = &r->stage[STAGE_GRID], *s = &r->stage[STAGE_FIXED];
+  by_law->row = calloc((size_t)s->sweep.count + 1, sizeof *by_law->row);
+  fixed->row = calloc((size_t)s->sweep.count + 1, sizeof *fixed->row);
+  for (int i = 0; by_law->row && fixed->row && i < s->sweep.count; i++)
+    for (int k = 0; k < grid->sweep.count; k++) {
+      struct fit_run a = row_of(grid, k), b = row_of(s, i);
+      if (a.params != b.params || !(fabs(a.tokens / b.tokens - 1) <= FIT_CELL_TOLERANCE)) continue;
+      if (!isfinite(a.loss) || !isfinite(b.loss)) break;
+      a.run = b.run = by_law->clusters++;
+      fixed->clusters++;
+      by_law->row[by_law->count++] = a;
+      fixed->row[fixed->count++] = b;
+      break;
+    }
+  return by_law->row && fixed->row;
+}
+
 // The best of many runs of one cell would be lower by luck than one run of another: the joint law stands on runs at the
 // pairs that the laws say, those laws on the runs of `tune`.
 enum vkd_status reproduce_fit(struct reproduce *r, struct fit_job_result *fit, struct vkd_error *err) {
   struct sweep_part parts[STAGES];
+  struct fit_runs by_law = {0}, fixed = {0};
+  const struct sweep_cell *pair = r->stage[STAGE_FIXED].outcome ? &r->stage[STAGE_FIXED].sweep.cells[0] : NULL;
   int count = 0;
   char *table = fileio_join(r->folder, "runs.csv"), *tuned = fileio_join(r->folder, "tune"), title[128], command[512];
   for (int s = STAGE_GRID; s <= STAGE_NEXT; s++) // what comes after was foretold by these
     if (r->stage[s].outcome)
       parts[count++] = (struct sweep_part){stages[s].name, &r->stage[s].sweep, r->stage[s].outcome};
-  enum vkd_status status = table && tuned ? sweep_write_table(table, parts, count, err)
-                                          : vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
+  enum vkd_status status = table && tuned && (!pair || pair_runs(r, &by_law, &fixed))
+                               ? sweep_write_table(table, parts, count, err)
+                               : vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
   snprintf(title, sizeof title, "Scaling laws for video diffusion transformers, %.60s", r->name);
   snprintf(command, sizeof command, "vkdit reproduce %.200s -o %.200s", r->name, r->folder);
   const struct fit_job job = {.parts = FIT_JOB_JOINT | (r->has_law ? FIT_JOB_HYPER : 0),
@@ -148,12 +187,18 @@ enum vkd_status reproduce_fit(struct reproduce *r, struct fit_job_result *fit, s
                               .bootstrap = BOOTSTRAP,
                               .seed = 1,
                               .family = r->family,
+                              .by_law = pair ? &by_law : NULL,
+                              .fixed = pair ? &fixed : NULL,
+                              .fixed_batch = pair ? (double)pair->tokens_per_step : 0,
+                              .fixed_lr = pair ? pair->config.train.lr : 0,
                               .hyper.window = r->stage[STAGE_GRID].sweep.window,
                               .title = title,
                               .command = command,
                               .after = r->sections,
                               .after_count = r->section_count};
   if (!status) status = fit_job_run(&job, fit, err);
+  fit_runs_free(&by_law);
+  fit_runs_free(&fixed);
   free(tuned);
   free(table);
   return status;

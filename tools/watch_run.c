@@ -11,7 +11,7 @@
 #include "below.h"
 #include "vkdm/dit.h"
 
-enum { CONFIG_LIMIT = 1 << 20, SUMMARY_LIMIT = 16 << 20, PIECE = 1 << 16 };
+enum { CONFIG_LIMIT = 1 << 20, SUMMARY_LIMIT = 1 << 20, PIECE = 1 << 16 };
 #define RATE_SECONDS 120.0
 
 static double seconds_of(const struct stat *s) { return (double)s->st_mtim.tv_sec + 1e-9 * (double)s->st_mtim.tv_nsec; }

@@ -37,6 +37,7 @@ struct fit_compare_budget {
 struct fit_compare {
   double batch, lr;                 // the fixed pair
   bool chosen;                      // not given
+  bool by_law;                      // the optimal runs are at the pairs that a law says, not at their cells' best
   int cells, far;                   // cells used; accepted cells without a run near the pair
   double mean_excess, worst_excess; // loss of the fixed runs over their cells' optima, less 1
   struct fit_solution optimal, fixed;
@@ -55,6 +56,13 @@ struct fit_compare {
 // optimum, and a run near the fixed pair.  Errors: FIT_ERR_INPUT on bad options, or where those cells are too few for a
 // joint law or determine none; FIT_ERR_FAILED without memory or convergence.
 enum fit_status fit_compare_fixed(const struct fit_runs *runs, const struct fit_hyper *hyper,
+                                  const struct fit_compare_options *options, struct fit_compare *out,
+                                  struct fit_error *err);
+
+// The same from runs made for it: row i of both tables is one cell (params and tokens as FIT_CELL_TOLERANCE has it),
+// `optimal` at the batch and learning rate that a law says there, `fixed` at one pair, which options must name.
+// Resamples draw cells one by one.
+enum fit_status fit_compare_pairs(const struct fit_runs *optimal, const struct fit_runs *fixed,
                                   const struct fit_compare_options *options, struct fit_compare *out,
                                   struct fit_error *err);
 
