@@ -215,6 +215,48 @@ static void test_compare(void) {
   fit_runs_free(&runs);
 }
 
+// Two tables of exact laws, whose optima have a closed form: N = (A alpha / (B beta))^(1/(alpha+beta))
+// (C/6)^(beta/(alpha+beta)).
+static double optimum_of(const double *law, double compute) {
+  double a = law[FIT_ALPHA], b = law[FIT_BETA];
+  return pow(law[FIT_A] * a / (law[FIT_B] * b), 1 / (a + b)) * pow(compute / 6, b / (a + b));
+}
+
+static void test_pairs(void) {
+  const double law[2][FIT_JOINT_PARAMS] = {{0.3, 40, 0.31, 90, 0.35}, {0.31, 40, 0.29, 70, 0.33}};
+  struct fit_run row[2][20];
+  struct fit_runs table[2] = {{.row = row[0], .count = 20}, {.row = row[1], .count = 20}};
+  struct fit_compare_options o = {
+      .batch = 512, .lr = 0.01, .compute = {1e15}, .budgets = 1, .replicates = 20, .seed = 3};
+  struct fit_compare c;
+  struct fit_error err;
+  double sum = 0;
+  for (int i = 0; i < 20; i++) {
+    for (int k = 0; k < 2; k++) {
+      double n = 1e5 * pow(3, i / 4), t = 1e7 * pow(3, i % 4) * (1 + 0.002 * k);
+      row[k][i] = (struct fit_run){.params = n, .tokens = t, .loss = fit_joint_loss(law[k], n, t)};
+    }
+    sum += row[1][i].loss / row[0][i].loss - 1;
+  }
+  CHECK(fit_compare_pairs(&table[0], &table[1], &o, &c, &err) == FIT_OK, "%s", err.what);
+  CHECK(c.by_law && c.cells == 20 && c.groups == 20 && !c.chosen && c.identified && c.has_intervals, "%d cells",
+        c.cells);
+  CHECK_NEAR(c.mean_excess, sum / 20, 1e-12);
+  CHECK_NEAR(c.budget[0].optimal.params / optimum_of(law[0], 1e15), 1, 1e-3);
+  CHECK_NEAR(c.budget[0].fixed.params / optimum_of(law[1], 1e15), 1, 1e-3);
+  CHECK_NEAR(c.budget[0].saved, 1 - optimum_of(law[0], 1e15) / optimum_of(law[1], 1e15), 1e-3);
+  row[1][7].params *= 2;
+  CHECK(fit_compare_pairs(&table[0], &table[1], &o, &c, &err) == FIT_ERR_INPUT && strstr(err.what, "row 8"), "%s",
+        err.what);
+  table[1].count = 19;
+  CHECK(fit_compare_pairs(&table[0], &table[1], &o, &c, &err) == FIT_ERR_INPUT && strstr(err.what, "19"), "%s",
+        err.what);
+  o.batch = o.lr = 0;
+  table[1].count = 20;
+  CHECK(fit_compare_pairs(&table[0], &table[1], &o, &c, &err) == FIT_ERR_INPUT && strstr(err.what, "named"), "%s",
+        err.what);
+}
+
 static void test_steplaw(void) {
   struct fit_runs runs;
   struct fit_hyper_bootstrap b;
@@ -267,6 +309,7 @@ int main(void) {
   test_coverage();
   test_resample();
   test_compare();
+  test_pairs();
   if (access(STEPLAW, R_OK))
     puts("no run table at " STEPLAW ": not looked at");
   else
