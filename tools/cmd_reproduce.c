@@ -203,7 +203,29 @@ static enum vkd_status work(struct reproduce *r, const struct cmd_args *args, st
   return report(r, err);
 }
 
-static void print_plans(const struct reproduce *r) {
+// Of everything, before anything starts.  What the law chooses counts with its budget, at the ladder's rate.
+static void print_total(const struct reproduce *r, const struct step_rate *rate, int workers) {
+  const struct sweep *grid = &r->stage[STAGE_GRID].sweep;
+  double flops = grid->next.flops, seconds = grid->next.flops * sweep_seconds(grid, rate) / sweep_flops(grid);
+  int runs = grid->next.runs;
+  char time[32];
+  for (int s = 0; s < STAGES; s++) {
+    const struct sweep *sweep = &r->stage[s].sweep;
+    int times = s == STAGE_AROUND ? REPRODUCE_AROUND : 1;
+    runs += times * sweep->count;
+    flops += times * sweep_flops(sweep);
+    seconds += times * sweep_seconds(sweep, rate);
+  }
+  step_rate_text(seconds / workers, time);
+  printf("%s: at most %d runs, %.4g FLOPs", r->name, runs, flops);
+  if (rate->count)
+    printf("; about %s at the rates measured on %s, %d worker%s, each as fast as one alone\n", time, rate->device,
+           workers, workers > 1 ? "s" : "");
+  else
+    printf("; --bench tells how long that takes here\n");
+}
+
+static void print_plans(const struct reproduce *r, const struct step_rate *rate) {
   static const char *const title[STAGES] = {
       [STAGE_TUNE] = "batch and learning rate",
       [STAGE_GRID] = "sizes (at the batch and learning rate found above)",
@@ -216,7 +238,7 @@ static void print_plans(const struct reproduce *r) {
     if (s == STAGE_NEXT && r->stage[STAGE_GRID].sweep.next.runs)
       printf("chosen by the law: at most %d runs, %.4g FLOPs\n", r->stage[STAGE_GRID].sweep.next.runs,
              r->stage[STAGE_GRID].sweep.next.flops);
-    if (r->stage[s].sweep.count) sweep_print_plan(&r->stage[s].sweep, title[s]);
+    if (r->stage[s].sweep.count) sweep_print_plan(&r->stage[s].sweep, title[s], rate);
   }
 }
 
@@ -245,10 +267,13 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                         .noise = NAN,
                         .overrides = args->pos + named,
                         .override_count = (size_t)args->count - named};
-  enum vkd_status status = load(&r, named ? args->pos[0] : "smoke", err);
-  if (!status && cmd_has(args, "dry-run"))
-    print_plans(&r);
-  else if (!status)
+  struct step_rate rate;
+  enum vkd_status status = step_rate_read(cmd_string(args, "bench"), &rate, err);
+  if (!status) status = load(&r, named ? args->pos[0] : "smoke", err);
+  if (!status && cmd_has(args, "dry-run")) print_plans(&r, &rate);
+  if (!status) print_total(&r, &rate, (int)cmd_int(args, "workers"));
+  fflush(stdout);
+  if (!status && !cmd_has(args, "dry-run"))
     status = r.folder ? work(&r, args, err) : vkd_fail(err, VKD_ERR_USAGE, "reproduce: -o DIR is needed, or --dry-run");
   close_all(&r);
   return status;

@@ -42,12 +42,14 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct sweep sweep = {0};
   struct sweep_devices devices = {0};
   struct sweep_bar bar = {.total = 0};
+  struct step_rate rate;
   struct sweep_outcome *outcomes = NULL;
   enum vkd_status status = sweep_file_load(args->pos[0], &file, err);
+  if (!status) status = step_rate_read(cmd_string(args, "bench"), &rate, err);
   if (!status) status = sweep_file_parse(&file, "grid", args->pos + 1, (size_t)args->count - 1, &sweep, err);
   if (status) goto done;
   if (cmd_has(args, "dry-run")) {
-    sweep_print_plan(&sweep, args->pos[0]);
+    sweep_print_plan(&sweep, args->pos[0], &rate);
     goto done;
   }
   if (!folder) {

@@ -66,15 +66,27 @@ double sweep_flops(const struct sweep *sweep) {
 
 double sweep_cell_tokens(const struct sweep_cell *cell) { return (double)cell->steps * (double)cell->tokens_per_step; }
 
-void sweep_print_plan(const struct sweep *sweep, const char *title) {
-  printf("%s: %d runs, %.4g FLOPs\n", title, sweep->count, sweep_flops(sweep));
-  printf("  %-32s %11s %11s %11s %9s %11s %10s %12s\n", "run", "N (blocks)", "parameters", "tokens/step", "steps",
-         "tokens", "FLOPs", "state memory");
+double sweep_seconds(const struct sweep *sweep, const struct step_rate *rate) {
+  double sum = 0;
+  for (int i = 0; i < sweep->count; i++) sum += step_rate_seconds(rate, &sweep->cells[i]);
+  return sum;
+}
+
+void sweep_print_plan(const struct sweep *sweep, const char *title, const struct step_rate *rate) {
+  char time[32] = "";
+  step_rate_text(sweep_seconds(sweep, rate), time);
+  printf("%s: %d runs, %.4g FLOPs", title, sweep->count, sweep_flops(sweep));
+  if (rate->count) printf(", about %s by one worker", time);
+  printf("\n  %-32s %11s %11s %11s %9s %11s %10s %12s%s\n", "run", "N (blocks)", "parameters", "tokens/step", "steps",
+         "tokens", "FLOPs", "state memory", rate->count ? "       time" : "");
   for (int i = 0; i < sweep->count; i++) {
     const struct sweep_cell *c = &sweep->cells[i];
     double bytes = (double)c->params_all * (STATE_BYTES + (config_accumulation(&c->config) > 1 ? 4 : 0));
-    printf("  %-32s %11" PRId64 " %11" PRId64 " %11" PRId64 " %9" PRId64 " %11.4g %10.4g %8.1f MiB\n", c->name,
-           c->params, c->params_all, c->tokens_per_step, c->steps, sweep_cell_tokens(c), c->flops, bytes / 1048576);
+    printf("  %-32s %11" PRId64 " %11" PRId64 " %11" PRId64 " %9" PRId64 " %11.4g %10.4g %8.1f MiB", c->name, c->params,
+           c->params_all, c->tokens_per_step, c->steps, sweep_cell_tokens(c), c->flops, bytes / 1048576);
+    step_rate_text(step_rate_seconds(rate, c), time);
+    if (rate->count) printf(" %10s", time);
+    printf("\n");
   }
   printf("  FLOPs by the formula of the architecture; state: weights, gradients, moments, EMA, without activations\n");
 }

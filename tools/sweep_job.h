@@ -5,6 +5,7 @@
 
 #include "cmd.h"
 #include "progress.h"
+#include "step_rate.h"
 #include "vkdm/sweep.h"
 
 #define SWEEP_OPTS                                                                                                     \
@@ -19,6 +20,10 @@
        .kind = CMD_STRING,                                                                                             \
        .metavar = "N|NAME,...",                                                                                        \
        .help = "device, or one per worker in turn (default with workers: all of the best kind)"},                      \
+      {.name = "bench",                                                                                                \
+       .kind = CMD_STRING,                                                                                             \
+       .metavar = "FILE",                                                                                              \
+       .help = "what `vkdit bench train --save FILE` measured here: the plan tells times too"},                        \
   {                                                                                                                    \
     .name = "dry-run", .kind = CMD_FLAG, .help = "print the plan and end: runs, parameters, FLOPs, memory"             \
   }
@@ -38,9 +43,11 @@ void sweep_file_free(struct sweep_file *file);
 enum vkd_status sweep_file_parse(const struct sweep_file *file, const char *grid, const char *const *overrides,
                                  size_t count, struct sweep *out, struct vkd_error *err);
 
-void sweep_print_plan(const struct sweep *sweep, const char *title);
-double sweep_flops(const struct sweep *sweep);           // of all cells, planned
-double sweep_cell_tokens(const struct sweep_cell *cell); // of the whole run
+// rate: for times; count 0: none are told
+void sweep_print_plan(const struct sweep *sweep, const char *title, const struct step_rate *rate);
+double sweep_seconds(const struct sweep *sweep, const struct step_rate *rate); // by one worker; NaN: not known
+double sweep_flops(const struct sweep *sweep);                                 // of all cells, planned
+double sweep_cell_tokens(const struct sweep_cell *cell);                       // of the whole run
 
 // Devices as --device names them.
 struct sweep_devices {

@@ -8,6 +8,17 @@ for name in smoke small paper; do
 done
 grep -qE '0.26B-seed2 +256901120 ' "$folder/out"
 note $? "the paper's largest ladder size: $(cat "$folder/out")"
+# 8.397e12 FLOPs at 10 GFLOP/s take 14 minutes; sizes at the rate of the row that is nearest
+cat >"$folder/rates.json" <<'X'
+{"device": "some GPU", "rows": [{"params": 80000, "tokens": 128, "gflops": 10}, {"params": 1e9, "tokens": 128, "gflops": 5000}]}
+X
+"$vkdit" reproduce small --dry-run --workers 2 --bench "$folder/rates.json" >"$folder/out" 2>&1 &&
+  grep -q '^batch and learning rate: 96 runs, 8.397e+12 FLOPs, about 14 min by one worker' "$folder/out" &&
+  tail -n 1 "$folder/out" | grep -q 'small: at most 168 runs, .* FLOPs; about 37.7 min at the rates measured on some GPU, 2 workers'
+note $? "times of the plan: $(tail -n 3 "$folder/out")"
+echo '{"rows": [{"params": 1, "tokens": 0, "gflops": 1}]}' >"$folder/bad.json"
+refused 2 "row 1: params, tokens and gflops are needed" reproduce small --dry-run --bench "$folder/bad.json"
+refused 2 "no steps were measured" reproduce small --dry-run --bench <(echo '{}')
 refused 2 "did you mean 'reproduce-smoke'" reproduce smoek --dry-run
 refused 2 "-o DIR is needed" reproduce smoke
 refused 2 "unknown key 'train.lrr'; did you mean 'train.lr'?" reproduce smoke -o "$folder/x" train.lrr=1
