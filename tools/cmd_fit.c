@@ -308,12 +308,13 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   command_text(args, command, sizeof command);
   job.command = command;
   if ((status = fit_job_run(&job, &result, err))) return status;
-  if (cmd_has(args, "json")) {
+  status = fit_job_write(&job, &result, err);
+  if (!status && cmd_has(args, "json")) {
     json_t *root = fit_job_json(&result);
     if (!root || json_dumpf(root, stdout, JSON_INDENT(2))) status = vkd_fail(err, VKD_ERR_IO, "fit: cannot print JSON");
     putchar('\n');
     json_decref(root);
-  } else {
+  } else if (!status) {
     print_summary(&job, &result);
   }
   fit_job_free(&result);

@@ -148,12 +148,12 @@ static enum vkd_status climb(struct reproduce *r, struct vkd_error *err) {
 static enum vkd_status test_law(struct reproduce *r, struct vkd_error *err) {
   struct fit_job_result fit;
   enum vkd_status status = VKD_OK;
-  if (r->stage[STAGE_GRID].sweep.next.runs && !(status = reproduce_fit(r, &fit, err))) {
+  if (r->stage[STAGE_GRID].sweep.next.runs && !(status = reproduce_fit(r, false, &fit, err))) {
     status = reproduce_choose_next(r, &fit, err);
     fit_job_free(&fit);
     if (!status) status = run_stage(r, STAGE_NEXT, err);
   }
-  if (!status && r->stage[STAGE_HOLDOUT].sweep.count && !(status = reproduce_fit(r, &fit, err))) {
+  if (!status && r->stage[STAGE_HOLDOUT].sweep.count && !(status = reproduce_fit(r, false, &fit, err))) {
     status = reproduce_foretell(r, &fit, err);
     fit_job_free(&fit);
   }
@@ -184,23 +184,14 @@ static enum vkd_status use_models(struct reproduce *r, struct vkd_error *err) {
 static enum vkd_status report(struct reproduce *r, struct vkd_error *err) {
   struct fit_job_result fit;
   sweep_bar_show(&r->bar, 0, "law");
-  enum vkd_status status = reproduce_sections(r, err);
-  if (status || (status = reproduce_fit(r, &fit, err))) return status;
+  enum vkd_status status = reproduce_fit(r, true, &fit, err);
+  if (status) return status;
   sweep_bar_show(&r->bar, r->bar.total - r->bar.before, NULL);
   progress_end(&r->bar.bar, NULL);
   r->bar.begun = false;
   print_results(r, &fit);
   fit_job_free(&fit);
   return VKD_OK;
-}
-
-static enum vkd_status work(struct reproduce *r, const struct cmd_args *args, struct vkd_error *err) {
-  enum vkd_status status;
-  if ((status = claim_folder(r, err)) || (status = sweep_devices_open(args, &r->devices, err)) ||
-      (status = tune(r, err)) || (status = climb(r, err)) || (status = test_law(r, err)) ||
-      (status = use_models(r, err)))
-    return status;
-  return report(r, err);
 }
 
 // Of everything, before anything starts.  What the law chooses counts with its budget, at the ladder's rate.
@@ -217,12 +208,24 @@ static void print_total(const struct reproduce *r, const struct step_rate *rate,
     seconds += times * sweep_seconds(sweep, rate);
   }
   step_rate_text(seconds / workers, time);
-  printf("%s: at most %d runs, %.4g FLOPs", r->name, runs, flops);
+  printf("%s: %s%d runs, %.4g FLOPs", r->name, grid->next.runs ? "at most " : "", runs, flops);
   if (rate->count)
     printf("; about %s at the rates measured on %s, %d worker%s, each as fast as one alone\n", time, rate->device,
            workers, workers > 1 ? "s" : "");
   else
     printf("; --bench tells how long that takes here\n");
+}
+
+static enum vkd_status work(struct reproduce *r, const struct cmd_args *args, const struct step_rate *rate,
+                            struct vkd_error *err) {
+  enum vkd_status status;
+  if ((status = claim_folder(r, err)) || (status = sweep_devices_open(args, &r->devices, err))) return status;
+  print_total(r, rate, r->devices.workers);
+  fflush(stdout);
+  if ((status = tune(r, err)) || (status = climb(r, err)) || (status = test_law(r, err)) ||
+      (status = use_models(r, err)))
+    return status;
+  return report(r, err);
 }
 
 static void print_plans(const struct reproduce *r, const struct step_rate *rate) {
@@ -270,11 +273,13 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   struct step_rate rate;
   enum vkd_status status = step_rate_read(cmd_string(args, "bench"), &rate, err);
   if (!status) status = load(&r, named ? args->pos[0] : "smoke", err);
-  if (!status && cmd_has(args, "dry-run")) print_plans(&r, &rate);
-  if (!status) print_total(&r, &rate, (int)cmd_int(args, "workers"));
-  fflush(stdout);
-  if (!status && !cmd_has(args, "dry-run"))
-    status = r.folder ? work(&r, args, err) : vkd_fail(err, VKD_ERR_USAGE, "reproduce: -o DIR is needed, or --dry-run");
+  if (!status && cmd_has(args, "dry-run")) {
+    print_plans(&r, &rate);
+    print_total(&r, &rate, (int)cmd_int(args, "workers"));
+  } else if (!status) {
+    status = r.folder ? work(&r, args, &rate, err)
+                      : vkd_fail(err, VKD_ERR_USAGE, "reproduce: -o DIR is needed, or --dry-run");
+  }
   close_all(&r);
   return status;
 }

@@ -163,7 +163,7 @@ static enum vkd_status write_one(const struct fit_job *job, const char *name, co
   return law_status(status, &bad, err);
 }
 
-static enum vkd_status write_files(const struct fit_job *job, const struct fit_job_result *out, struct vkd_error *err) {
+enum vkd_status fit_job_write(const struct fit_job *job, const struct fit_job_result *out, struct vkd_error *err) {
   enum vkd_status status = fileio_make_dirs(job->out, err);
   if (status) return status;
   char *path = fileio_join(job->out, "law.json");
@@ -212,11 +212,7 @@ enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *ou
                                     .family = &job->family,
                                     .compute = job->compute,
                                     .solution_note = out->joint_note,
-                                    .hyper_note = out->hyper_note,
-                                    .before = job->before,
-                                    .before_count = job->before_count,
-                                    .after = job->after,
-                                    .after_count = job->after_count};
+                                    .hyper_note = out->hyper_note};
   unsigned parts = job->parts ? job->parts : FIT_JOB_JOINT;
   bool several = parts & (parts - 1);
   struct vkd_error first = {0};
@@ -244,7 +240,6 @@ enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *ou
     out->sample = fit_bootstrap_sample(&out->bootstrap);
     out->size_sources.sample = &out->sample;
   }
-  if ((status = write_files(job, out, err))) goto fail;
   return VKD_OK;
 fail:
   fit_job_free(out);

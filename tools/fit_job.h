@@ -1,4 +1,5 @@
-// Fitting as one piece of work: a runs table in, law.json, report.html and the plots of what was fitted out.
+// Fitting as one piece of work: a runs table in; then law.json, report.html and the plots of what was fitted
+// out.
 #ifndef VKDIT_FIT_JOB_H
 #define VKDIT_FIT_JOB_H
 
@@ -36,8 +37,6 @@ struct fit_job {
   struct fit_family family;
   double compute; // of the trade-off table, 0: the table's largest
   const char *title, *command;
-  const struct fit_section *before, *after; // further parts of the report
-  int before_count, after_count;
 };
 
 struct fit_job_result {
@@ -61,6 +60,8 @@ struct fit_job_result {
 
 // Too few runs to resample is no error: report.bootstrap_note says it.
 enum vkd_status fit_job_run(const struct fit_job *job, struct fit_job_result *out, struct vkd_error *err);
+// Writes law.json, the report and the plots; out->report may have been added to.
+enum vkd_status fit_job_write(const struct fit_job *job, const struct fit_job_result *out, struct vkd_error *err);
 json_t *fit_job_json(const struct fit_job_result *r); // law.json; NULL without memory
 void fit_job_free(struct fit_job_result *r);
 

@@ -56,8 +56,9 @@ struct reproduce {
     char *drawn, *small, *real; // GIFs as data URIs
     int64_t step;
   } samples;
-  char *html[8];
-  struct fit_section sections[8];
+  const struct fit_job_result *fit; // for the report's parts
+  char *html[10];
+  struct fit_section sections[10];
   int section_count;
 };
 
@@ -75,8 +76,8 @@ enum vkd_status reproduce_learn(struct reproduce *r, struct vkd_error *err);
 // Gives the cells of a stage the batch and learning rate that were found, and plans them anew.
 enum vkd_status reproduce_settle(struct reproduce *r, int stage, struct vkd_error *err);
 enum vkd_status reproduce_run_stage(struct reproduce *r, int stage, struct vkd_error *err);
-// The law of the runs so far into DIR: runs.csv, law.json, report.html with r->sections.
-enum vkd_status reproduce_fit(struct reproduce *r, struct fit_job_result *fit, struct vkd_error *err);
+// The law of the runs so far into DIR: runs.csv, law.json, report.html; `last`: with the parts of reproduce_sections().
+enum vkd_status reproduce_fit(struct reproduce *r, bool last, struct fit_job_result *fit, struct vkd_error *err);
 
 // ---- reproduce_next.c
 // Fills STAGE_NEXT with the runs that would teach the most about the hold-out, or the largest cell of the ladder.
@@ -99,9 +100,11 @@ enum vkd_status reproduce_open(const struct reproduce *r, int cell, struct vkd_d
 // Draws samples of the best and of the smallest run into DIR, and held-out clips for comparison.
 enum vkd_status reproduce_sample(struct reproduce *r, struct vkd_device *device, struct vkd_error *err);
 
-// ---- reproduce_report.c, reproduce_sections.c
-// The report's own parts: samples, what was foretold, noise, cost, runs, batch and rate, settings.
+// ---- reproduce_report.c, reproduce_sections.c, reproduce_beside.c
+// The report's own parts: the paper's figures beside these, samples, what was foretold, noise, cost, runs, batch and
+// rate, settings.
 enum vkd_status reproduce_sections(struct reproduce *r, struct vkd_error *err);
+void reproduce_print_beside(FILE *out, const struct reproduce *r);
 void reproduce_print_foretold(FILE *out, const struct reproduce *r);
 void reproduce_print_around(FILE *out, const struct reproduce *r);
 void reproduce_print_cost(FILE *out, const struct reproduce *r);

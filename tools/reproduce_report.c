@@ -256,6 +256,7 @@ enum vkd_status reproduce_sections(struct reproduce *r, struct vkd_error *err) {
     const char *title;
     void (*print)(FILE *out, const struct reproduce *r);
   } parts[] = {
+      {r->fit->has_joint, "Beside the paper", reproduce_print_beside},
       {r->stage[STAGE_HOLDOUT].outcome, "Foretold, then run", reproduce_print_foretold},
       {r->stage[STAGE_AROUND].outcome, "Around the batch and learning rate foretold", reproduce_print_around},
       {r->samples.drawn, "Samples", samples},

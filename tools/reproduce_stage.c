@@ -165,7 +165,7 @@ static bool pair_runs(const struct reproduce *r, struct fit_runs *by_law, struct
 
 // The best of many runs of one cell would be lower by luck than one run of another: the joint law stands on runs at the
 // pairs that the laws say, those laws on the runs of `tune`.
-enum vkd_status reproduce_fit(struct reproduce *r, struct fit_job_result *fit, struct vkd_error *err) {
+enum vkd_status reproduce_fit(struct reproduce *r, bool last, struct fit_job_result *fit, struct vkd_error *err) {
   struct sweep_part parts[STAGES];
   struct fit_runs by_law = {0}, fixed = {0};
   const struct sweep_cell *pair = r->stage[STAGE_FIXED].outcome ? &r->stage[STAGE_FIXED].sweep.cells[0] : NULL;
@@ -193,10 +193,20 @@ enum vkd_status reproduce_fit(struct reproduce *r, struct fit_job_result *fit, s
                               .fixed_lr = pair ? pair->config.train.lr : 0,
                               .hyper.window = r->stage[STAGE_GRID].sweep.window,
                               .title = title,
-                              .command = command,
-                              .after = r->sections,
-                              .after_count = r->section_count};
+                              .command = command};
   if (!status) status = fit_job_run(&job, fit, err);
+  if (!status) {
+    r->fit = fit;
+    if (last && !(status = reproduce_sections(r, err))) {
+      fit->report.before_count = fit->has_joint; // the first: the paper's figures
+      fit->report.before = r->sections;
+      fit->report.after = r->sections + fit->report.before_count;
+      fit->report.after_count = r->section_count - fit->report.before_count;
+    }
+    if (!status) status = fit_job_write(&job, fit, err);
+    if (status) fit_job_free(fit);
+    r->fit = NULL;
+  }
   fit_runs_free(&by_law);
   fit_runs_free(&fixed);
   free(tuned);

@@ -58,7 +58,7 @@ for words in "compute-optimal size" "error of the law" "held-out loss" "noise be
   grep -qF "$words" "$folder/out"
   note $? "no '$words' in: $(cat "$folder/out")"
 done
-for words in "Samples" "Foretold, then run" "What a sample costs" "Batch and learning rate" "data:image/gif;base64,R0lGOD" "FLOPs/token"; do
+for words in "Beside the paper" "Samples" "Foretold, then run" "What a sample costs" "Batch and learning rate" "data:image/gif;base64,R0lGOD" "FLOPs/token"; do
   grep -qF "$words" "$folder/a/report.html"
   note $? "no '$words' in the report"
 done
