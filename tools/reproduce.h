@@ -75,6 +75,9 @@ enum vkd_status reproduce_load(struct reproduce *r, struct vkd_error *err);
 enum vkd_status reproduce_learn(struct reproduce *r, struct vkd_error *err);
 // Gives the cells of a stage the batch and learning rate that were found, and plans them anew.
 enum vkd_status reproduce_settle(struct reproduce *r, int stage, struct vkd_error *err);
+// The nearest batch of whole passes, where train.micro_batch says how large those are; a pass is no larger than a
+// batch.
+void reproduce_set_batch(struct config *c, double batch);
 enum vkd_status reproduce_run_stage(struct reproduce *r, int stage, struct vkd_error *err);
 // The law of the runs so far into DIR: runs.csv, law.json, report.html; `last`: with the parts of reproduce_sections().
 enum vkd_status reproduce_fit(struct reproduce *r, bool last, struct fit_job_result *fit, struct vkd_error *err);

@@ -120,10 +120,10 @@ enum vkd_status reproduce_choose_next(struct reproduce *r, const struct fit_job_
 
 // ---- around a pair -------------------------------------------------------------------------------------------------
 // Half and twice of a batch; one has no half, and three times it stands in.
-static int batch_beside(int batch, int which) {
+static double batch_beside(int batch, int which) {
   if (which == 1) return batch;
   if (which == 2) return 2 * batch;
-  return batch > 1 ? (int)lround(batch / 2.0) : 3 * batch;
+  return batch > 1 ? batch / 2.0 : 3 * batch;
 }
 
 enum vkd_status reproduce_spread(struct reproduce *r, struct vkd_error *err) {
@@ -136,7 +136,7 @@ enum vkd_status reproduce_spread(struct reproduce *r, struct vkd_error *err) {
     const struct sweep_cell *centre = &around->cells[i / REPRODUCE_AROUND];
     struct config *config = &cells[i].config;
     cells[i] = *centre;
-    config->train.batch = batch_beside(centre->config.train.batch, i % REPRODUCE_AROUND / 3);
+    reproduce_set_batch(config, batch_beside(centre->config.train.batch, i % REPRODUCE_AROUND / 3));
     config->train.lr = centre->config.train.lr * factor[i % 3];
     snprintf(cells[i].name, sizeof cells[i].name, "%.90s-batch%d-lr%.4g", centre->name, config->train.batch,
              config->train.lr);

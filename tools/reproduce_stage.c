@@ -87,6 +87,13 @@ enum vkd_status reproduce_learn(struct reproduce *r, struct vkd_error *err) {
   return VKD_OK;
 }
 
+void reproduce_set_batch(struct config *c, double batch) {
+  bool passes = c->train.micro_batch > 0;
+  double pass = passes ? fmin(c->train.micro_batch, fmax(1, round(batch))) : 1;
+  c->train.batch = (int)(pass * fmax(1, round(batch / pass)));
+  if (passes) c->train.micro_batch = (int)pass;
+}
+
 // Evaluations stay at the same tokens.
 static void give(const struct reproduce *r, bool by_law, struct sweep_cell *c) {
   struct config *config = &c->config;
@@ -96,8 +103,7 @@ static void give(const struct reproduce *r, bool by_law, struct sweep_cell *c) {
     double tokens = sweep_cell_tokens(c),
            batch = fit_hyper_at(&r->hyper.fit.law[FIT_HYPER_BATCH], (double)c->params, tokens);
     // no less than a sample; and no run of fewer than ten steps, which would be warm-up alone
-    batch = fmin(batch, tokens / 10) / per_sample;
-    config->train.batch = batch < 1 ? 1 : (int)lround(batch);
+    reproduce_set_batch(config, fmin(batch, tokens / 10) / per_sample);
     config->train.lr = fit_hyper_at(&r->hyper.fit.law[FIT_HYPER_LR], (double)c->params, tokens);
   } else {
     config->train.batch = best->train.batch;
