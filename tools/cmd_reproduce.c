@@ -287,10 +287,9 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
 const struct cmd cmd_reproduce = {
     .name = "reproduce",
     .summary = "Runs the paper's pipeline, scaled down: tune, sweep, fit the law, sample, report",
-    .usage = "[smoke|small|paper|FILE.yaml] [key=value ...]",
+    .usage = "[smoke|small|footage|paper|FILE.yaml] [key=value ...]",
     .details = "smoke: minutes on two CPU cores; small: about an hour on two CPU cores with --workers 2; paper: the "
-               "paper's own sizes, "
-               "for data-centre GPUs.\n"
+               "paper's own sizes, for data-centre GPUs; footage: a short ladder on real video (data.path=FILE.vkd).\n"
                "Started again on the same DIR it goes on where it stopped.",
     .min_pos = 0,
     .max_pos = -1,

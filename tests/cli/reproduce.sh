@@ -2,7 +2,7 @@
 # vkdit reproduce: plans of the built-in pipelines, and a micro pipeline from tuning to the report, also when started again.
 . "$(dirname "$0")/../cli.bash"
 
-for name in smoke small paper; do
+for name in smoke small footage paper; do
   "$vkdit" reproduce $name --dry-run >"$folder/out" 2>&1
   note $? "$name: $(cat "$folder/out")"
 done
