@@ -2,7 +2,7 @@
 # fuzz.sh [SECONDS] [TARGET...]: every fuzzer (tests/fuzz/targets/targets.def) for SECONDS (60) each, two at a time, one line each.
 # Run by `./dev fuzz`, which has built build/fuzz.  Inputs that reach something new are kept in out/fuzz/TARGET/corpus and are where the
 # next run begins; what a finding needs to be seen again is out/fuzz/TARGET/{crash,timeout,oom,leak}-*: it belongs into tests/fuzz/corpus/TARGET
-# once it is mended.  VKDIT_FUZZ_JOBS: how many at a time.
+# once it is mended.  VKDIT_FUZZ_JOBS: how many at a time.  VKDIT_FUZZ_SEED: of the inputs' order, else another at every run.
 # Exit status: 0 when nothing was found.
 set -euo pipefail
 
@@ -33,7 +33,7 @@ fuzz() {
   dictionary "$name" > "$here/words"
   # a reader may take no more than 64 MiB at once, nor a minute (a busy machine stretches seconds)
   UBSAN_OPTIONS=print_stacktrace=1 "$fuzzers/$name" "$here/corpus" "$root/tests/fuzz/corpus/$name" -dict="$here/words" \
-    -max_total_time="$seconds" -timeout=60 -malloc_limit_mb=64 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 \
+    -seed="${VKDIT_FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=60 -malloc_limit_mb=64 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 \
     -artifact_prefix="$here/" > "$here/log.txt" 2>&1 || status=$?
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$here/log.txt")
   [ -n "$runs" ] || [ $status != 0 ] || status=1 # it ended for a reason that it did not tell

@@ -46,7 +46,7 @@ enum vkd_status st_read_f32_part(const struct st_tensor *t, uint64_t first, uint
   } else if (t->dtype == ST_F8_E5M2) { // the upper half of an F16
     for (uint64_t i = 0; i < count; i++) dst[i] = vkd_half_value(VKD_F16, (uint16_t)(src[i] << 8));
   } else {
-    return vkd_fail(err, VKD_ERR_DTYPE, "%s: tensor '%s' is %s; F64, F32, F16, BF16 or F8 is needed", st_path(t->file),
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: tensor '%s' is %s; F64, F32, F16, BF16 or F8 is needed", st_path(t->file),
                     t->name, st_dtype_name(t->dtype));
   }
   return VKD_OK;
@@ -70,7 +70,7 @@ enum vkd_status st_read_i32_part(const struct st_tensor *t, uint64_t first, uint
       dst[i] = (int32_t)value;
     }
   } else {
-    return vkd_fail(err, VKD_ERR_DTYPE, "%s: tensor '%s' is %s; I32, I64 or U8 is needed", st_path(t->file), t->name,
+    return vkd_fail(err, VKD_ERR_INPUT, "%s: tensor '%s' is %s; I32, I64 or U8 is needed", st_path(t->file), t->name,
                     st_dtype_name(t->dtype));
   }
   return VKD_OK;

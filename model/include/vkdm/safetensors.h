@@ -59,8 +59,8 @@ enum vkd_status st_require(const struct st_file *file, const char *name, int ndi
                            const struct st_tensor **out, struct vkd_error *err);
 
 // Elements [first, first + count) as f32 from F64 (rounded to nearest), F32, F16, BF16, F8_E4M3 (without infinities) or
-// F8_E5M2, or as i32 from I32, I64 or U8. dst: [count].  Errors: VKD_ERR_DTYPE on another type, VKD_ERR_INPUT on an I64
-// beyond i32 or a finite F64 beyond f32, VKD_ERR_INTERNAL on a range outside the tensor.
+// F8_E5M2, or as i32 from I32, I64 or U8. dst: [count].  Errors: VKD_ERR_INPUT on another type, an I64 beyond
+// i32 or a finite F64 beyond f32; VKD_ERR_INTERNAL on a range outside the tensor.
 enum vkd_status st_read_f32_part(const struct st_tensor *tensor, uint64_t first, uint64_t count, float *dst,
                                  struct vkd_error *err);
 enum vkd_status st_read_i32_part(const struct st_tensor *tensor, uint64_t first, uint64_t count, int32_t *dst,
