@@ -15,8 +15,10 @@
 #define FORETOLD_WITHIN 0.01
 #define AROUND_WITHIN 0.003
 
-static void begin(FILE *out, const char *what) { fprintf(out, "<tr><td>%s</td>", what); }
-static void end(FILE *out, const char *verdict) { fprintf(out, "<td>%s</td></tr>\n", verdict); }
+static void begin(FILE *out, const char *what) { fprintf(out, "<tr><td class=\"why\">%s</td>", what); }
+static void end(FILE *out, const char *verdict) {
+  fprintf(out, "<td class=\"why\" style=\"min-width:0\">%s</td></tr>\n", verdict);
+}
 
 // interval NULL, or of NaN: there is none
 static void exponent(FILE *out, const char *what, double paper, double here, const struct fit_interval *interval) {
