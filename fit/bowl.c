@@ -8,6 +8,7 @@
 #include "stats.h"
 
 #define COEFFICIENTS 6 // 1, u, v, u^2, u*v, v^2 of the centred and scaled ln B, ln lr
+#define OF_RATES 3     // 1, v, v^2
 #define DISTINCT 0.01  // values nearer than this in ln are one
 
 const char *fit_refusal_text(enum fit_refusal refusal) {
@@ -54,7 +55,10 @@ enum fit_status fit_cells_make(const struct fit_runs *runs, struct fit_cells *ou
   qsort(key, count, sizeof *key, by_key);
   struct fit_cell *cell = NULL;
   double first = 0;
+  out->one_batch = true;
   for (size_t i = 0; i < count; i++) {
+    const struct fit_run *a = &runs->row[key[0].row], *b = &runs->row[key[i].row];
+    out->one_batch = out->one_batch && fabs(log(b->batch_tokens / a->batch_tokens)) <= DISTINCT;
     if (!cell || key[i].params != cell->params || key[i].tokens > first * (1 + FIT_CELL_TOLERANCE)) {
       cell = &out->cell[out->count++];
       *cell = (struct fit_cell){.params = key[i].params, .first = i};
@@ -160,7 +164,7 @@ static bool inside_hull(struct point *p, size_t count, struct point *hull, doubl
 
 // The side of the grid on which the minimum lies, FIT_ACCEPTED for none.  b, r: vertex, or NaN, when the best run
 // stands for it.
-static enum fit_refusal side_of(const struct box *grid, double b, double r, const struct point *best) {
+static enum fit_refusal side_of(const struct box *grid, double b, double r, const struct point *best, bool one_batch) {
   bool vertex = isfinite(b) && isfinite(r);
   double at_b = vertex ? b : best->b, at_r = vertex ? r : best->r;
   double worst = vertex ? 0 : -1e-9; // the best run may stand on the edge itself
@@ -172,7 +176,7 @@ static enum fit_refusal side_of(const struct box *grid, double b, double r, cons
               {(grid->r[0] - at_r) / (grid->r[1] - grid->r[0]), FIT_REFUSED_LOWEST_RATE},
               {(at_r - grid->r[1]) / (grid->r[1] - grid->r[0]), FIT_REFUSED_HIGHEST_RATE}};
   enum fit_refusal found = FIT_ACCEPTED;
-  for (int i = 0; i < 4; i++)
+  for (int i = one_batch ? 2 : 0; i < 4; i++)
     if (side[i].beyond > worst) {
       worst = side[i].beyond;
       found = side[i].refusal;
@@ -216,15 +220,37 @@ static bool vertex_of(const double *c, const double *inverse, double variance, c
   return true;
 }
 
+// The same of one batch.
+static bool best_rate_of(const double *c, const double *inverse, double variance, const double centre[2],
+                         const double scale[2], struct fit_bowl *out) {
+  out->hessian[2] = 2 * c[2] / (scale[1] * scale[1]);
+  if (!(c[2] > 0)) return false;
+  double v = -c[1] / (2 * c[2]), vv = 0, ll = 0;
+  const double basis[OF_RATES] = {1, v, v * v}, to_v[OF_RATES] = {0, -1 / (2 * c[2]), -v / c[2]};
+  for (int j = 0; j < OF_RATES; j++)
+    for (int k = 0; k < OF_RATES; k++) {
+      double cov = variance * inverse[j * OF_RATES + k];
+      vv += to_v[j] * cov * to_v[k];
+      ll += basis[j] * cov * basis[k];
+    }
+  out->batch = exp(centre[0]);
+  out->lr = exp(centre[1] + scale[1] * v);
+  out->sd_lr = scale[1] * sqrt(vv);
+  out->loss = out->lowest * exp(c[0] + v * (c[1] + v * c[2]));
+  out->sd_loss = sqrt(ll);
+  return true;
+}
+
 // p: the runs within the window [n]; grid: of the whole cell; work: n * (COEFFICIENTS + 3) numbers; hull: n + 1 points.
 static enum fit_refusal fit_window(struct point *p, size_t n, const struct box *grid, const struct point *best,
-                                   double *work, struct point *hull, struct fit_bowl *out) {
+                                   bool one_batch, double *work, struct point *hull, struct fit_bowl *out) {
+  const int columns = one_batch ? OF_RATES : COEFFICIENTS;
   double total = 0, highest = 0, centre[2] = {0}, scale[2], c[COEFFICIENTS], inverse[COEFFICIENTS * COEFFICIENTS], rss;
   double *x = work, *y = x + n * COEFFICIENTS, *w = y + n, *value = w + n;
   for (size_t i = 0; i < n; i++) total += p[i].w;
-  if (!(total >= FIT_BOWL_MIN_ROWS)) return FIT_REFUSED_FEW_ROWS;
+  if (!(total >= (one_batch ? FIT_RATES_MIN_ROWS : FIT_BOWL_MIN_ROWS))) return FIT_REFUSED_FEW_ROWS;
   for (size_t i = 0; i < n; i++) value[i] = p[i].b;
-  if (distinct(value, n) < 3) return FIT_REFUSED_FEW_BATCHES;
+  if (!one_batch && distinct(value, n) < 3) return FIT_REFUSED_FEW_BATCHES;
   for (size_t i = 0; i < n; i++) value[i] = p[i].r;
   if (distinct(value, n) < 3) return FIT_REFUSED_FEW_RATES;
   struct box used = box_of(p, n);
@@ -232,33 +258,33 @@ static enum fit_refusal fit_window(struct point *p, size_t n, const struct box *
     centre[0] += p[i].w * p[i].b / total;
     centre[1] += p[i].w * p[i].r / total;
   }
-  scale[0] = (used.b[1] - used.b[0]) / 2;
+  scale[0] = one_batch ? 1 : (used.b[1] - used.b[0]) / 2;
   scale[1] = (used.r[1] - used.r[0]) / 2;
   for (size_t i = 0; i < n; i++) {
     double u = (p[i].b - centre[0]) / scale[0], v = (p[i].r - centre[1]) / scale[1];
-    const double row[COEFFICIENTS] = {1, u, v, u * u, u * v, v * v};
-    memcpy(x + i * COEFFICIENTS, row, sizeof row);
+    const double both[COEFFICIENTS] = {1, u, v, u * u, u * v, v * v}, rates[OF_RATES] = {1, v, v * v};
+    memcpy(x + i * (size_t)columns, one_batch ? rates : both, (size_t)columns * sizeof *x);
     y[i] = p[i].y;
     w[i] = p[i].w;
     highest = fmax(highest, y[i]);
   }
   // Plain least squares: the window itself bounds what one run can do.
-  if (!fit__least_squares(x, y, w, n, COEFFICIENTS, c, inverse, &rss)) return FIT_REFUSED_DEGENERATE;
-  double variance = rss / (total - COEFFICIENTS);
+  if (!fit__least_squares(x, y, w, n, columns, c, inverse, &rss)) return FIT_REFUSED_DEGENERATE;
+  double variance = rss / (total - columns);
   out->rms = sqrt(variance);
-  bool minimum = vertex_of(c, inverse, variance, centre, scale, out);
+  bool minimum = (one_batch ? best_rate_of : vertex_of)(c, inverse, variance, centre, scale, out);
   if (!minimum && !(highest > 0)) return FIT_REFUSED_NOT_MINIMUM; // equal losses: no run is the best
   double b = log(out->batch), r = log(out->lr);
-  enum fit_refusal side = side_of(grid, b, r, best);
+  enum fit_refusal side = side_of(grid, b, r, best, one_batch);
   if (side) return side;
   if (!minimum) return FIT_REFUSED_NOT_MINIMUM;
-  if (!inside_hull(p, n, hull, b, r)) return FIT_REFUSED_OUTSIDE;
+  if (one_batch ? !(r > used.r[0] && r < used.r[1]) : !inside_hull(p, n, hull, b, r)) return FIT_REFUSED_OUTSIDE;
   if (!(out->sd_batch < scale[0] && out->sd_lr < scale[1])) return FIT_REFUSED_UNCERTAIN;
   return FIT_ACCEPTED;
 }
 
 bool fit_bowl_fit(const struct fit_runs *runs, const size_t *row, size_t count, const double *weight, double window,
-                  struct fit_bowl *out) {
+                  bool one_batch, struct fit_bowl *out) {
   struct point *p = calloc(2 * count + 1, sizeof *p), best = {0};
   double *work = malloc((count * (COEFFICIENTS + 3) + 1) * sizeof *work);
   size_t rows = 0;
@@ -282,7 +308,7 @@ bool fit_bowl_fit(const struct fit_runs *runs, const size_t *row, size_t count, 
     p[i].y -= log(out->lowest);
     if (p[i].y <= log1p(window != 0 ? window : FIT_DEFAULT_WINDOW)) p[out->used++] = p[i];
   }
-  out->refusal = fit_window(p, out->used, &grid, &best, work, p + count, out);
+  out->refusal = fit_window(p, out->used, &grid, &best, one_batch, work, p + count, out);
   done = true;
 fail:
   free(p);

@@ -55,7 +55,8 @@ static int find_bowls(const struct task *t, double window, struct fit_bowl *bowl
   int accepted = 0;
   for (int i = 0; i < t->cells.count; i++) {
     const struct fit_cell *c = &t->cells.cell[i];
-    if (!fit_bowl_fit(t->runs, t->cells.row + c->first, c->count, NULL, window, &bowl[i])) return -1;
+    if (!fit_bowl_fit(t->runs, t->cells.row + c->first, c->count, NULL, window, t->cells.one_batch, &bowl[i]))
+      return -1;
     accepted += !bowl[i].refusal;
   }
   return accepted;
@@ -153,6 +154,7 @@ enum fit_status fit_hyper_fit(const struct fit_runs *runs, const struct fit_hype
   out->window = t.options->window != 0 ? t.options->window : FIT_DEFAULT_WINDOW;
   out->count = t.cells.count;
   out->without = t.cells.without;
+  out->one_batch = t.cells.one_batch;
   out->cell = calloc((size_t)out->count, sizeof *out->cell);
   bowl = malloc((size_t)out->count * sizeof *bowl);
   t.point = malloc(runs->count * sizeof *t.point);

@@ -131,7 +131,9 @@ static bool redraw_group(struct plan *p, int g, uint64_t *state, int *count) {
     const struct fit_cell *c = &p->cells.cell[p->order[k]];
     struct fit_bowl bowl;
     for (size_t j = 0; j < c->count; j++) p->weight[j] = p->times[row_of(p, c->first + j)->run];
-    if (!fit_bowl_fit(p->runs, p->cells.row + c->first, c->count, p->weight, p->options->window, &bowl)) return false;
+    if (!fit_bowl_fit(p->runs, p->cells.row + c->first, c->count, p->weight, p->options->window, p->cells.one_batch,
+                      &bowl))
+      return false;
     if (!bowl.refusal) p->point[(*count)++] = fit__hyper_point(c, &bowl, 1);
   }
   return true;

@@ -67,6 +67,37 @@ static void draw_runs(struct svg_plot *p, const struct fit_runs *runs, const str
   svg_mark(p, runs->row[b->best].batch_tokens, runs->row[b->best].lr, SVG_INK, SVG_HOLLOW, 6);
 }
 
+// Of one batch: losses over the cell's lowest, in per cent, and their parabola.
+static double excess(const struct fit_bowl *b, double loss) { return 100 * (loss / b->lowest - 1); }
+
+static double parabola_at(const struct fit_bowl *b, double lr) {
+  double off = log(lr / b->lr);
+  return excess(b, b->loss * exp(b->hessian[2] * off * off / 2));
+}
+
+static void draw_rates(struct svg_plot *p, const struct fit_runs *runs, const struct fit_cells *cells,
+                       const struct fit_cell *cell, const struct fit_bowl *b, double window) {
+  double x[RING_POINTS], y[RING_POINTS], reach = sqrt(2 * log1p(2 * window) / b->hessian[2]);
+  for (size_t j = 0; j < cell->count; j++) {
+    const struct fit_run *run = &runs->row[cells->row[cell->first + j]];
+    bool used = excess(b, run->loss) <= 100 * window;
+    svg_point(p, run->lr, excess(b, run->loss), used ? contour_colour(0) : SVG_INK, used ? 4 : 2, !used);
+  }
+  if (!(reach < INFINITY) || !isfinite(b->lr)) return;
+  for (int i = 0; i < RING_POINTS; i++) {
+    x[i] = b->lr * exp(reach * (2.0 * i / (RING_POINTS - 1) - 1));
+    y[i] = parabola_at(b, x[i]);
+  }
+  svg_thin(p, RING_POINTS, x, y, contour_colour(0));
+}
+
+static void draw_best_rate(struct svg_plot *p, const struct fit_bowl *b) {
+  double reach = 1.645 * b->sd_lr; // holds ELLIPSE_LEVEL of a normal error
+  double x[2] = {b->lr * exp(-reach), b->lr * exp(reach)}, y[2] = {excess(b, b->loss), excess(b, b->loss)};
+  svg_line(p, 2, x, y, SVG_ORANGE, SVG_LINE);
+  svg_mark(p, b->lr, y[0], SVG_ORANGE, SVG_CROSS, 4);
+}
+
 static void percent(double share, char text[24]) {
   if (share < 1e-4)
     snprintf(text, 24, "<0.01 %%");
@@ -74,13 +105,15 @@ static void percent(double share, char text[24]) {
     snprintf(text, 24, share < 0.1 ? "%.2g %%" : "%.0f %%", 100 * share);
 }
 
-static void cell_note(const struct fit_bowl *b, char note[NOTE_ROOM]) {
+static void cell_note(const struct fit_bowl *b, bool one_batch, char note[NOTE_ROOM]) {
   char batch[24], sd_batch[24], sd_lr[24];
   svg_count(b->batch, batch);
   percent(b->sd_batch, sd_batch);
   percent(b->sd_lr, sd_lr);
   if (b->refusal)
     snprintf(note, NOTE_ROOM, "refused: %s", fit_refusal_text(b->refusal));
+  else if (one_batch)
+    snprintf(note, NOTE_ROOM, "lr %.3g ±%s", b->lr, sd_lr);
   else
     snprintf(note, NOTE_ROOM, "batch %s ±%s, lr %.3g ±%s", batch, sd_batch, b->lr, sd_lr);
 }
@@ -94,23 +127,28 @@ static void draw_cell(struct svg_grid *g, const struct fit_report *r, const stru
   svg_count(cell->params, n);
   svg_count(cell->tokens, t);
   snprintf(heading, sizeof heading, "N = %s, T = %s", n, t);
-  cell_note(b, note);
+  cell_note(b, h->one_batch, note);
   struct svg_plot p = *axes;
   p.grid = g;
   p.title = p.heading = heading;
   p.note = note;
   snprintf(p.id, sizeof p.id, "clip-bowl-%d", i);
   svg_begin(&p);
-  draw_runs(&p, fit__hyper_runs(r), cells, &cells->cell[i], b, h->window);
-  draw_contours(&p, b, h->window);
-  if (!b->refusal) draw_vertex(&p, b);
-  if (!h->law[FIT_HYPER_BATCH].refusal && !h->law[FIT_HYPER_LR].refusal)
-    svg_mark(&p, fit_hyper_at(&h->law[FIT_HYPER_BATCH], cell->params, cell->tokens),
-             fit_hyper_at(&h->law[FIT_HYPER_LR], cell->params, cell->tokens), SVG_PINK, SVG_DIAMOND, 5);
+  (h->one_batch ? draw_rates : draw_runs)(&p, fit__hyper_runs(r), cells, &cells->cell[i], b, h->window);
+  if (!h->one_batch) draw_contours(&p, b, h->window);
+  if (!b->refusal) (h->one_batch ? draw_best_rate : draw_vertex)(&p, b);
+  if (!h->law[FIT_HYPER_BATCH].refusal && !h->law[FIT_HYPER_LR].refusal) {
+    double batch = fit_hyper_at(&h->law[FIT_HYPER_BATCH], cell->params, cell->tokens),
+           lr = fit_hyper_at(&h->law[FIT_HYPER_LR], cell->params, cell->tokens);
+    if (!h->one_batch)
+      svg_mark(&p, batch, lr, SVG_PINK, SVG_DIAMOND, 5);
+    else if (!b->refusal)
+      svg_mark(&p, lr, parabola_at(b, lr), SVG_PINK, SVG_DIAMOND, 5);
+  }
   svg_end(&p);
 }
 
-static void bowl_axes(struct svg_plot *p, const struct fit_runs *runs, const struct fit_cells *cells) {
+static void bowl_axes(struct svg_plot *p, const struct fit_runs *runs, const struct fit_cells *cells, double window) {
   double b_low = INFINITY, b_high = 0, r_low = INFINITY, r_high = 0;
   for (int i = 0; i < cells->count; i++)
     for (size_t j = 0; j < cells->cell[i].count; j++) {
@@ -120,6 +158,13 @@ static void bowl_axes(struct svg_plot *p, const struct fit_runs *runs, const str
       r_low = fmin(r_low, run->lr);
       r_high = fmax(r_high, run->lr);
     }
+  if (cells->one_batch) {
+    p->x = (struct svg_axis){.log = true, .unit = SVG_POWER, .label = "learning rate"};
+    p->y = (struct svg_axis){.unit = SVG_PLAIN, .label = "loss over the lowest, %"};
+    svg_axis_fit(&p->x, r_low, r_high);
+    svg_axis_fit(&p->y, -20 * window, 200 * window);
+    return;
+  }
   p->x = (struct svg_axis){.log = true, .unit = SVG_COUNT, .label = "batch B, tokens"};
   p->y = (struct svg_axis){.log = true, .unit = SVG_POWER, .label = "learning rate"};
   svg_axis_fit(&p->x, b_low, b_high);
@@ -143,19 +188,24 @@ enum fit_status fit__plot_bowls(struct svg_plot *p, const struct fit_report *r, 
                        .columns = h->count <= 9 ? 3 : 4};
   bool law = !h->law[FIT_HYPER_BATCH].refusal && !h->law[FIT_HYPER_LR].refusal;
   g.count = h->count < FIT_MAX_BOWLS ? h->count : FIT_MAX_BOWLS;
-  g.legend.title = "loss over the cell's lowest";
-  for (int k = 0; k < CONTOURS; k++)
-    svg_legend_add(&g.legend, contour_colour(k), SVG_LINE | SVG_POINT, "up to %.3g %%", 100 * contour[k] * h->window);
-  svg_legend_add(&g.legend, SVG_INK, SVG_HOLLOW, "best run");
+  if (!h->one_batch) {
+    g.legend.title = "loss over the cell's lowest";
+    for (int k = 0; k < CONTOURS; k++)
+      svg_legend_add(&g.legend, contour_colour(k), SVG_LINE | SVG_POINT, "up to %.3g %%", 100 * contour[k] * h->window);
+    svg_legend_add(&g.legend, SVG_INK, SVG_HOLLOW, "best run");
+  } else {
+    g.legend.title = "parabolas in ln lr";
+    svg_legend_add(&g.legend, contour_colour(0), SVG_LINE | SVG_POINT, "up to %.3g %%", 100 * h->window);
+  }
   if (h->accepted) svg_legend_add(&g.legend, SVG_ORANGE, SVG_CROSS, "vertex");
   if (h->accepted) svg_legend_add(&g.legend, SVG_ORANGE, SVG_LINE, "its %.0f %% region", 100 * ELLIPSE_LEVEL);
   if (law) svg_legend_add(&g.legend, SVG_PINK, SVG_DIAMOND, "the law's choice");
   for (int i = 0; i < g.count; i++) {
     char note[NOTE_ROOM];
-    cell_note(&h->cell[i].bowl, note);
+    cell_note(&h->cell[i].bowl, h->one_batch, note);
     g.two_lines = g.two_lines || strlen(note) > SVG_NOTE_WIDTH;
   }
-  bowl_axes(p, fit__hyper_runs(r), &cells);
+  bowl_axes(p, fit__hyper_runs(r), &cells, h->window);
   svg_grid_begin(&g);
   for (int i = 0; i < g.count; i++) draw_cell(&g, r, &cells, i, p);
   svg_grid_end(&g);
@@ -229,6 +279,7 @@ static void law_axes(struct svg_plot *p, const struct fit_hyper *h, const struct
 }
 
 static enum fit_status plot_law(struct svg_plot *p, const struct fit_report *r, bool by_params, struct fit_error *err) {
+  const int first = r->hyper->one_batch ? FIT_HYPER_LR : FIT_HYPER_BATCH; // a batch that was given is no result
   struct fit_groups groups;
   if (!group_cells(r->hyper, !by_params, &groups)) return fit__no_plot_memory(err);
   struct svg_grid g = {.out = p->out,
@@ -236,12 +287,12 @@ static enum fit_status plot_law(struct svg_plot *p, const struct fit_report *r, 
                        .alone = p->alone,
                        .width = LAW_WIDTH,
                        .height = LAW_HEIGHT,
-                       .count = FIT_HYPER_TARGETS,
-                       .columns = FIT_HYPER_TARGETS};
+                       .count = FIT_HYPER_TARGETS - first,
+                       .columns = FIT_HYPER_TARGETS - first};
   g.legend.title = by_params ? "trained tokens T; bars: 1 standard error" : "parameters N; bars: 1 standard error";
   fit__group_legend(&g.legend, &groups, r->hyper->law[FIT_HYPER_BATCH].refusal ? SVG_POINT : SVG_LINE | SVG_POINT);
   svg_grid_begin(&g);
-  for (int t = 0; t < FIT_HYPER_TARGETS; t++) {
+  for (int t = first; t < FIT_HYPER_TARGETS; t++) {
     const struct panel panel = {(enum fit_hyper_target)t, by_params};
     struct svg_plot one = *p;
     one.grid = &g;

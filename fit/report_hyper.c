@@ -8,8 +8,12 @@
 
 static const char *const target_name[FIT_HYPER_TARGETS] = {"B<sub>opt</sub>", "lr<sub>opt</sub>"};
 
-static void add_formula(struct fit_text *t, int target, const struct fit_hyper_law *law) {
-  if (law->refusal)
+static void add_formula(struct fit_text *t, int target, const struct fit_hyper *h) {
+  const struct fit_hyper_law *law = &h->law[target];
+  if (h->one_batch && target == FIT_HYPER_BATCH)
+    fit__text_add(t, "<p>All runs have a batch of %.6g tokens; which one is best, they do not say.</p>\n",
+                  h->cell[0].bowl.batch);
+  else if (law->refusal)
     fit__text_add(t, "<p>%s: no law; %s.</p>\n", target_name[target], fit_hyper_refusal_text(law->refusal));
   else
     fit__text_add(t,
@@ -25,7 +29,7 @@ static void add_params(struct fit_text *t, const struct fit_report *r) {
   fit__text_add(t, "<div class=\"wide\"><table><thead><tr><th></th><th>value</th><th>standard error</th>");
   if (b) fit__text_add(t, "<th>%.0f %% interval</th>", 100 * b->level);
   fit__text_add(t, "<th>simple method</th></tr></thead><tbody>\n");
-  for (int k = 0; k < FIT_HYPER_TARGETS; k++) {
+  for (int k = r->hyper->one_batch ? FIT_HYPER_LR : FIT_HYPER_BATCH; k < FIT_HYPER_TARGETS; k++) {
     const struct fit_hyper_law *law = &r->hyper->law[k], *near = &r->hyper->near[k];
     for (int j = 0; !law->refusal && j < FIT_HYPER_COUNT; j++) {
       fit__text_add(t, "<tr><td>%s, %s</td><td>%.6f</td><td>%.6f</td>", target_name[k], name[j],
@@ -66,7 +70,7 @@ static void add_windows(struct fit_text *t, const struct fit_hyper *h) {
 void fit__part_hyper(struct fit_text *t, const struct fit_report *r) {
   const struct fit_hyper *h = r->hyper;
   const struct fit_hyper_bootstrap *b = r->hyper_bootstrap;
-  for (int k = 0; k < FIT_HYPER_TARGETS; k++) add_formula(t, k, &h->law[k]);
+  for (int k = 0; k < FIT_HYPER_TARGETS; k++) add_formula(t, k, h);
   add_params(t, r);
   fit__text_add(t, "<p class=\"note\">Robust fit to the vertices of %d accepted cells.", h->accepted);
   if (b)
@@ -108,10 +112,10 @@ void fit__part_cells(struct fit_text *t, const struct fit_report *r) {
       fit__text_add(t, "<td>%.3f %%</td></tr>\n", 100 * c->regret);
   }
   fit__text_add(t,
-                "</tbody></table></div>\n<p class=\"note\">A quadratic in (ln B, ln lr) through the runs within "
+                "</tbody></table></div>\n<p class=\"note\">A %s through the runs within "
                 "%.3g %% of the cell's best; errors are 1 standard error. Accepted with a positive definite Hessian "
                 "and a vertex among those runs.",
-                100 * h->window);
+                h->one_batch ? "parabola in ln lr" : "quadratic in (ln B, ln lr)", 100 * h->window);
   if (h->count > FIT_MAX_BOWLS) fit__text_add(t, " The first %d of %d cells are drawn.", FIT_MAX_BOWLS, h->count);
   if (h->count > MAX_CELLS) fit__text_add(t, " The first %d of %d cells are listed.", MAX_CELLS, h->count);
   fit__text_add(t, "</p>\n");

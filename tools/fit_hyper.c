@@ -99,7 +99,9 @@ static void print_laws(const struct hyper_result *r) {
   const struct fit_hyper *h = &r->fit;
   const struct fit_hyper_bootstrap *b = &r->bootstrap;
   printf("Hyperparameter laws of %d accepted cells (SI: tokens, parameters)\n", h->accepted);
-  for (int t = 0; t < FIT_HYPER_TARGETS; t++) {
+  if (h->one_batch)
+    printf("  batch  %.6g tokens in all runs; which one is best, they do not say\n", h->cell[0].bowl.batch);
+  for (int t = h->one_batch ? FIT_HYPER_LR : FIT_HYPER_BATCH; t < FIT_HYPER_TARGETS; t++) {
     const struct fit_hyper_law *law = &h->law[t];
     print_law(fit_hyper_target_name[t], law);
     for (int j = 0; !law->refusal && j < FIT_HYPER_COUNT; j++) {
@@ -126,7 +128,8 @@ static void print_laws(const struct hyper_result *r) {
            100 * h->mean_regret_out, 100 * h->worst_regret_out);
   printf("For comparison, least squares on the %d runs within %.2f %% of their cell's best:\n", h->near[0].points,
          100 * FIT_NEAR_BEST);
-  for (int t = 0; t < FIT_HYPER_TARGETS; t++) print_law(fit_hyper_target_name[t], &h->near[t]);
+  for (int t = h->one_batch ? FIT_HYPER_LR : FIT_HYPER_BATCH; t < FIT_HYPER_TARGETS; t++)
+    print_law(fit_hyper_target_name[t], &h->near[t]);
 }
 
 static void print_windows(const struct fit_hyper *h) {
@@ -228,6 +231,7 @@ static json_t *law_object(const struct hyper_result *r, int t) {
   const struct fit_hyper_law *law = &r->fit.law[t];
   json_t *root = json_object(), *params = json_object();
   json_object_set_new(root, "law", json_string(fit_hyper_target_name[t]));
+  if (r->fit.one_batch && t == FIT_HYPER_BATCH) json_object_set_new(root, "given", json_true());
   for (int j = 0; j < FIT_HYPER_COUNT; j++) json_object_set_new(params, fit_hyper_param_name[j], number(law->param[j]));
   json_object_set_new(root, "params", params);
   if (r->has_bootstrap) {

@@ -46,7 +46,13 @@ static void hyper(FILE *out, const struct reproduce *r, const struct law_file *p
     end(out, "not identified");
     return;
   }
-  for (int t = 0; t < FIT_HYPER_TARGETS; t++)
+  if (h->fit.one_batch) {
+    begin(out, "best batch: exponents of T, N");
+    fprintf(out, "<td>%.4f, %.4f</td><td>one batch tried</td>", paper->hyper[FIT_HYPER_BATCH].param[FIT_HYPER_TOKENS],
+            paper->hyper[FIT_HYPER_BATCH].param[FIT_HYPER_PARAMS]);
+    end(out, "not asked");
+  }
+  for (int t = h->fit.one_batch ? FIT_HYPER_LR : FIT_HYPER_BATCH; t < FIT_HYPER_TARGETS; t++)
     for (int p = FIT_HYPER_TOKENS; p < FIT_HYPER_COUNT; p++)
       if (!h->fit.law[t].refusal)
         exponent(out, what[t][p], paper->hyper[t].param[p], h->fit.law[t].param[p],

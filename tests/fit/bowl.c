@@ -19,7 +19,7 @@ static struct fit_bowl fit_all(struct fit_runs *runs, double window) {
   struct fit_bowl bowl = {.refusal = FIT_REFUSAL_COUNT};
   struct fit_error err;
   CHECK(fit_cells_make(runs, &cells, &err) == FIT_OK && cells.count == 1, "cells");
-  CHECK(fit_bowl_fit(runs, cells.row, cells.cell[0].count, NULL, window, &bowl), "memory");
+  CHECK(fit_bowl_fit(runs, cells.row, cells.cell[0].count, NULL, window, cells.one_batch, &bowl), "memory");
   fit_cells_free(&cells);
   fit_runs_free(runs);
   return bowl;
@@ -122,12 +122,14 @@ static void test_weights(void) {
     weight[i] = (double)(i % 3);
     for (size_t k = 0; k < i % 3; k++) row[count++] = cells.row[i];
   }
-  CHECK(fit_bowl_fit(&runs, cells.row, 64, weight, 0, &weighted) && fit_bowl_fit(&runs, row, count, NULL, 0, &repeated),
+  CHECK(fit_bowl_fit(&runs, cells.row, 64, weight, 0, false, &weighted) &&
+            fit_bowl_fit(&runs, row, count, NULL, 0, false, &repeated),
         "memory");
   CHECK(weighted.refusal == repeated.refusal, "refusal");
   CHECK_NEAR(weighted.batch / repeated.batch, 1, 1e-9); // sums in another order
   CHECK_NEAR(weighted.sd_lr / repeated.sd_lr, 1, 1e-9);
-  CHECK(fit_bowl_fit(&runs, cells.row, 64, NULL, 0, &twice) && fabs(twice.batch / weighted.batch - 1) > 1e-6, "same");
+  CHECK(fit_bowl_fit(&runs, cells.row, 64, NULL, 0, false, &twice) && fabs(twice.batch / weighted.batch - 1) > 1e-6,
+        "same");
   fit_cells_free(&cells);
   fit_runs_free(&runs);
 }
@@ -167,6 +169,37 @@ static void test_coverage(void) {
   CHECK_NEAR(1.0 * in_loss / accepted, 0.9, 0.1);
   CHECK_NEAR(bias_batch / accepted, 0, 0.15);
   CHECK_NEAR(bias_lr / accepted, 0, 0.15);
+}
+
+static struct fit_bowl one_batch(double first_rate, int rates, double noise, struct prng *prng) {
+  struct fit_runs runs = {0};
+  bowl_runs(&runs, &truth, truth.batch, 1, first_rate, rates, STEP, noise, prng);
+  return fit_all(&runs, 0.05);
+}
+
+// All runs at one batch: a parabola of the rates.
+static void test_one_batch(void) {
+  struct prng prng = {5};
+  struct fit_bowl b = one_batch(3e-4, 8, 0, &prng);
+  CHECK(b.refusal == FIT_ACCEPTED && b.used == 8, "%s", fit_refusal_text(b.refusal));
+  CHECK_NEAR(b.batch / truth.batch, 1, 1e-12);
+  CHECK_NEAR(b.lr / truth.lr, 1, 1e-9);
+  CHECK_NEAR(b.loss / truth.loss, 1, 1e-12);
+  CHECK_NEAR(b.hessian[2], truth.h[2], 1e-10);
+  CHECK(b.sd_batch == 0 && b.sd_lr < 1e-9, "errors of an exact parabola: %g", b.sd_lr);
+  expect(FIT_REFUSED_LOWEST_RATE, one_batch(1.1e-3, 8, 0, &prng));
+  expect(FIT_REFUSED_HIGHEST_RATE, one_batch(5e-5, 8, 0, &prng));
+  expect(FIT_REFUSED_FEW_ROWS, one_batch(7e-4, 3, 0, &prng));
+  int accepted = 0, in_lr = 0;
+  for (int i = 0; i < 600; i++) {
+    b = one_batch(3e-4, 8, 1e-3, &prng);
+    if (b.refusal) continue;
+    accepted++;
+    in_lr += fabs(log(b.lr / truth.lr)) <= 2.015 * b.sd_lr; // Student, 5 degrees of freedom
+  }
+  CHECK(accepted > 500, "%d accepted", accepted);
+  CHECK_NEAR(1.0 * in_lr / accepted, 0.9, 0.05);
+  printf("one batch: 90 %% intervals cover %.3f\n", 1.0 * in_lr / accepted);
 }
 
 static void test_cells(void) {
@@ -250,6 +283,7 @@ int main(void) {
   test_refusals();
   test_weights();
   test_coverage();
+  test_one_batch();
   test_cells();
   if (access(HEATMAP, R_OK) || access(STEPLAW, R_OK) || access(STEPLAW_BOWLS, R_OK)) {
     puts("no run tables at ../shared/runs: published grids not looked at");

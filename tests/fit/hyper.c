@@ -222,6 +222,28 @@ static double optimum_of(const double *law, double compute) {
   return pow(law[FIT_A] * a / (law[FIT_B] * b), 1 / (a + b)) * pow(compute / 6, b / (a + b));
 }
 
+// One batch throughout: the law of the rate, and that number.
+static void test_one_batch(void) {
+  const double law[FIT_HYPER_COUNT] = {0.05, -0.3, -0.1};
+  struct prng prng = {9};
+  struct fit_runs runs = {0};
+  for (int i = 0; i < 9; i++) {
+    double n = 1e4 * pow(4, i / 3), t = 1e5 * pow(2.5, i % 3), lr = law[0] * pow(t, law[1]) * pow(n, law[2]);
+    struct bowl_truth b = {n, t, 512, lr, 0.4, {0.01, 0, 0.05}};
+    bowl_runs(&runs, &b, 512, 1, lr * exp(-3.3 * 0.35), 7, 0.35, 0, &prng);
+  }
+  struct fit_hyper h = fit_of(&runs, &(struct fit_hyper_options){.window = 0.05});
+  CHECK(h.one_batch && h.accepted == 9 && !h.law[FIT_HYPER_BATCH].refusal, "%d accepted", h.accepted);
+  CHECK_NEAR(fit_hyper_at(&h.law[FIT_HYPER_BATCH], 7e5, 3e6), 512, 1e-3);
+  for (int j = 0; j < FIT_HYPER_COUNT; j++) CHECK_NEAR(h.law[FIT_HYPER_LR].param[j] / law[j], 1, 1e-4);
+  runs.row[3].batch_tokens = 1024; // two batches: bowls are asked for, and there are none
+  fit_hyper_free(&h);
+  h = fit_of(&runs, &(struct fit_hyper_options){.window = 0.05});
+  CHECK(!h.one_batch && h.accepted == 0, "%d accepted", h.accepted);
+  fit_hyper_free(&h);
+  fit_runs_free(&runs);
+}
+
 static void test_pairs(void) {
   const double law[2][FIT_JOINT_PARAMS] = {{0.3, 40, 0.31, 90, 0.35}, {0.31, 40, 0.29, 70, 0.33}};
   struct fit_run row[2][20];
@@ -309,6 +331,7 @@ int main(void) {
   test_coverage();
   test_resample();
   test_compare();
+  test_one_batch();
   test_pairs();
   if (access(STEPLAW, R_OK))
     puts("no run table at " STEPLAW ": not looked at");

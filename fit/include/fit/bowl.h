@@ -1,5 +1,6 @@
 // The best batch and learning rate of one (N, T) cell: a full quadratic bowl in (ln B, ln lr), fitted to the runs near
-// the cell's minimum, and accepted only where those runs enclose its vertex.
+// the cell's minimum, and accepted only where those runs enclose its vertex.  In a table whose runs all have one batch,
+// a parabola in ln lr: the batch is that one, and no optimum.
 #ifndef FIT_BOWL_H
 #define FIT_BOWL_H
 
@@ -44,6 +45,7 @@ struct fit_cells {
   int count;
   size_t *row;    // indices into fit_runs.row, cell after cell
   size_t without; // rows without a batch or a learning rate above 0: in no cell
+  bool one_batch; // of all rows in cells
 };
 
 // Errors: FIT_ERR_INPUT when no row has both a batch and a learning rate, FIT_ERR_FAILED without memory.
@@ -59,7 +61,8 @@ enum fit_status fit_cells_mixed(const struct fit_runs *runs, int *out, struct fi
 #define FIT_DEFAULT_WINDOW 0.01
 #define FIT_MIN_WINDOW 1e-4
 #define FIT_MAX_WINDOW 0.5
-#define FIT_BOWL_MIN_ROWS 9 // six coefficients and three more, a grid of 3 x 3
+#define FIT_BOWL_MIN_ROWS 9  // six coefficients and three more, a grid of 3 x 3
+#define FIT_RATES_MIN_ROWS 4 // of one batch: three coefficients and one more
 
 struct fit_bowl {
   enum fit_refusal refusal;
@@ -72,13 +75,14 @@ struct fit_bowl {
   double sd_lr;       // of ln lr
   double correlation; // of the two
   double sd_loss;     // relative
-  double hessian[3];  // d2 ln(loss) / d(ln B)2, d(ln B)d(ln lr), d(ln lr)2
-  double rms;         // of the relative residuals, over used - 6 degrees of freedom
+  double hessian[3];  // d2 ln(loss) / d(ln B)2, d(ln B)d(ln lr), d(ln lr)2; of one batch the last alone
+  double rms;         // of the relative residuals, over used - 6 degrees of freedom, of one batch used - 3
 };
 
 // Fits one cell.  row: [count] indices into runs->row, all with a batch and a learning rate; weight: [count] how many
-// times each counts (0: not at all), NULL for once; window: 0 for the default.  False: no memory.
+// times each counts (0: not at all), NULL for once; window: 0 for the default; one_batch: as fit_cells has it.  False:
+// no memory.
 bool fit_bowl_fit(const struct fit_runs *runs, const size_t *row, size_t count, const double *weight, double window,
-                  struct fit_bowl *out);
+                  bool one_batch, struct fit_bowl *out);
 
 #endif

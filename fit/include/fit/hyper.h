@@ -74,6 +74,7 @@ struct fit_hyper {
   int count, accepted; // cells; those whose bowl was accepted
   struct fit_hyper_cell *cell;
   size_t without; // rows without batch or learning rate
+  bool one_batch; // of all runs: the law of the batch is that number, which was chosen and is no optimum
   // Robust (Huber 1.345, iteratively reweighted) log-linear fit to the accepted vertices, each weighted by its variance
   // plus the scatter between cells, which is estimated from the residuals (Paule & Mandel 1982) and is at least half
   // the median vertex error, so that no single error bar owns the fit.
