@@ -176,7 +176,7 @@ static enum vkd_status use_models(struct reproduce *r, struct vkd_error *err) {
            r->devices.workers > 1 ? " (and others, where there are)" : "");
   sweep_bar_show(&r->bar, 0, "samples");
   status = reproduce_sample(r, device, err);
-  if (!status && r->samples.drawn) status = reproduce_cost(r, device, err);
+  if (!status && r->samples.drawn && !(status = reproduce_cost(r, device, err))) status = reproduce_draw_cost(r, err);
   vkd_device_destroy(&own);
   return status;
 }

@@ -111,6 +111,7 @@ void reproduce_print_beside(FILE *out, const struct reproduce *r);
 void reproduce_print_foretold(FILE *out, const struct reproduce *r);
 void reproduce_print_around(FILE *out, const struct reproduce *r);
 void reproduce_print_cost(FILE *out, const struct reproduce *r);
+enum vkd_status reproduce_draw_cost(const struct reproduce *r, struct vkd_error *err); // DIR/cost.svg
 // Loss of the run at the pair foretold, over the lowest of the nine that did not diverge, less 1, for the k-th cell of
 // the stage; NaN: that run diverged.
 double reproduce_around_excess(const struct reproduce *r, int k);

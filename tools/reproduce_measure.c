@@ -12,7 +12,10 @@
 #include "vkdm/fileio.h"
 #include "vkdm/sample.h"
 
-enum { COST_STEPS = 3 }; // a quarter, a half and all of samples.steps
+enum {
+  COST_STEPS = 3, // a quarter, a half and all of samples.steps
+  COST_RUNS = 3   // of each, whose median counts
+};
 
 static enum vkd_status no_memory(struct vkd_error *err) { return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory"); }
 // ---- foresight -----------------------------------------------------------------------------------------------------
@@ -97,6 +100,12 @@ static double energy_joules(void) {
   return sum;
 }
 
+// NaN where one is.
+static double median(const double x[COST_RUNS]) {
+  double low = fmin(x[0], x[1]), high = fmax(x[0], x[1]);
+  return isnan(x[0] + x[1] + x[2]) ? NAN : fmax(low, fmin(high, x[2]));
+}
+
 static enum vkd_status time_sample(const struct run_model *m, int count, int steps, double cfg, struct sample_cost *out,
                                    struct vkd_error *err) {
   float *latents = malloc((size_t)count * latent_count(&m->state.codec) * sizeof *latents);
@@ -112,18 +121,20 @@ static enum vkd_status time_sample(const struct run_model *m, int count, int ste
                             .labels = labels};
   enum vkd_status status = latents && labels ? VKD_OK : no_memory(err);
   for (int i = 0; labels && m->state.model.class_rows < 2 && i < count; i++) labels[i] = -1;
-  double begin[2] = {0}, joules[2] = {0};
-  // what a sampler's plan and pipelines take does not count: a run of few steps is taken off one of all
-  for (int k = 0; k < 3 && !status; k++) {
-    double clock = clock_seconds(), energy = energy_joules();
-    p.steps = k == 2 ? steps + 1 : 1;
+  double seconds[COST_RUNS] = {0}, joules[COST_RUNS] = {0};
+  // what a sampler's plan and pipelines take does not count: a run of one step is taken off one of all
+  p.steps = 1;
+  if (!status) status = sample_run(&p, latents, err);
+  for (int k = 0; k < 2 * COST_RUNS && !status; k++) {
+    double clock = clock_seconds(), energy = energy_joules(), sign = k % 2 ? 1 : -1;
+    p.steps = k % 2 ? steps + 1 : 1;
     status = sample_run(&p, latents, err);
-    if (k) begin[k - 1] = clock_seconds() - clock, joules[k - 1] = energy_joules() - energy;
+    seconds[k / 2] += sign * (clock_seconds() - clock);
+    joules[k / 2] += sign * (energy_joules() - energy);
   }
   out->steps = steps;
-  out->seconds = fmax(0, begin[1] - begin[0]) / count;
-  // counters wrap around
-  out->joules = joules[0] >= 0 && joules[1] >= joules[0] ? (joules[1] - joules[0]) / count : NAN;
+  out->seconds = fmax(0, median(seconds)) / count;
+  out->joules = median(joules) > 0 ? median(joules) / count : NAN; // counters wrap around
   free(labels);
   free(latents);
   return status;

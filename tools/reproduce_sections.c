@@ -2,8 +2,12 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "fit/cost.h"
 #include "reproduce.h"
+#include "vkdm/fileio.h"
 
 // ---- foretold ------------------------------------------------------------------------------------------------------
 void reproduce_print_foretold(FILE *out, const struct reproduce *r) {
@@ -68,9 +72,36 @@ void reproduce_print_around(FILE *out, const struct reproduce *r) {
 }
 
 // ---- cost ----------------------------------------------------------------------------------------------------------
+static char *cost_plot(const struct reproduce *r, bool alone) {
+  struct fit_cost_row *rows = calloc((size_t)r->cost_count + 1, sizeof *rows);
+  char *svg = NULL;
+  for (int i = 0; rows && i < r->cost_count; i++) {
+    const struct sample_cost *c = &r->cost[i];
+    rows[i] = (struct fit_cost_row){.params = (double)r->stage[STAGE_GRID].sweep.cells[c->cell].params,
+                                    .loss = reproduce_loss(&r->stage[STAGE_GRID], c->cell),
+                                    .steps = c->steps,
+                                    .seconds = c->seconds};
+  }
+  if (rows) fit_cost_plot(rows, (size_t)r->cost_count, alone, &svg, NULL);
+  free(rows);
+  return svg;
+}
+
+enum vkd_status reproduce_draw_cost(const struct reproduce *r, struct vkd_error *err) {
+  char *path = fileio_join(r->folder, "cost.svg"), *svg = cost_plot(r, true);
+  enum vkd_status status = path ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
+  if (!status && svg) status = fileio_write_whole(path, svg, strlen(svg), err);
+  free(svg);
+  free(path);
+  return status;
+}
+
 void reproduce_print_cost(FILE *out, const struct reproduce *r) {
   const struct stage *grid = &r->stage[STAGE_GRID];
   bool energy = true;
+  char *svg = cost_plot(r, false);
+  if (svg) fputs(svg, out);
+  free(svg);
   fprintf(out, "<div class=\"wide\"><table><thead><tr><th>run</th><th>N</th><th>held-out loss</th><th>steps</th>"
                "<th>s per sample</th><th>J per sample</th></tr></thead><tbody>\n");
   for (int i = 0; i < r->cost_count; i++) {

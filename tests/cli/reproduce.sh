@@ -62,6 +62,8 @@ for words in "Beside the paper" "Samples" "Foretold, then run" "What a sample co
   grep -qF "$words" "$folder/a/report.html"
   note $? "no '$words' in the report"
 done
+grep -q "seconds per sample" "$folder/a/cost.svg" && grep -q "held-out loss</text>" "$folder/a/cost.svg"
+note $? "the plot of costs: $(ls "$folder/a")"
 [ "$(head -c 6 "$folder/a/samples.gif")" = GIF89a ] && [ "$(head -c 6 "$folder/a/clips.gif")" = GIF89a ]
 note $? "GIFs: $(ls "$folder/a")"
 [ "$(grep -c '"loss"' "$folder/a/prediction.json")" = 1 ] && [ "$(wc -l <"$folder/a/around/runs.csv")" -ge 10 ] &&
