@@ -11,6 +11,7 @@ build=$root/build/release
 out=$root/out/matrix
 vkdit=$build/tools/vkdit
 fast_ops="layernorm adamw" # seconds of compiling where others take minutes
+jobs=${JOBS:-$(($(nproc) < 4 ? $(nproc) : 4))} # tests share one device and its memory
 fast_tests='^train/(first_step|reference)$'
 
 # name; run kernels, or compile them for a card; an environment variable or -; recipe of cmake/toolchain.sh with its arguments.
@@ -79,7 +80,7 @@ selftest() {
 training_tests() {
   cmake -S "$root" -B "$build" -DVKD_TEST_LAUNCHER="$1" > /dev/null
   if [ "$fast" = no ]; then
-    ctest --test-dir "$build" -L '^train$' --output-on-failure --no-tests=error
+    ctest --test-dir "$build" -L '^train$' --parallel "$jobs" --output-on-failure --no-tests=error
   else
     ctest --test-dir "$build" -R "$fast_tests" --output-on-failure --no-tests=error
   fi
