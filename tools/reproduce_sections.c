@@ -10,6 +10,45 @@
 #include "vkdm/fileio.h"
 
 // ---- foretold ------------------------------------------------------------------------------------------------------
+// The ladder's cell of a size nearest to a budget; -1: none.
+static int cell_at(const struct stage *grid, int64_t params, double tokens) {
+  for (int i = 0; i < grid->sweep.count; i++)
+    if (grid->sweep.cells[i].params == params &&
+        fabs(sweep_cell_tokens(&grid->sweep.cells[i]) / tokens - 1) <= FIT_CELL_TOLERANCE)
+      return i;
+  return -1;
+}
+
+// What each size gains by the last step of the ladder's budgets, as run and as the law has it: a sum of a term of N and
+// one of T can say no more than that all gain alike, and misses larger models where they do not.
+static void print_gains(FILE *out, const struct reproduce *r) {
+  const struct stage *grid = &r->stage[STAGE_GRID];
+  double last = 0, before = 0;
+  for (int i = 0; i < grid->sweep.count; i++) last = fmax(last, sweep_cell_tokens(&grid->sweep.cells[i]));
+  for (int i = 0; i < grid->sweep.count; i++) {
+    double tokens = sweep_cell_tokens(&grid->sweep.cells[i]);
+    if (tokens < last / (1 + FIT_CELL_TOLERANCE)) before = fmax(before, tokens);
+  }
+  if (!(before > 0)) return;
+  fprintf(out,
+          "<p>From %.4g to %.4g tokens the loss falls by</p>\n<div class=\"wide\"><table><thead><tr><th>N</th>"
+          "<th>as run</th><th>by the law</th></tr></thead><tbody>\n",
+          before, last);
+  for (int i = 0; i < grid->sweep.count; i++) {
+    int64_t n = grid->sweep.cells[i].params;
+    int from = cell_at(grid, n, before), to = cell_at(grid, n, last);
+    if (from < 0 || to != i) continue;
+    const double *law = r->fit->solution.params;
+    fprintf(out, "<tr><td>%" PRId64 "</td><td>%.2f %%</td><td>%.2f %%</td></tr>\n", n,
+            100 * (1 - reproduce_loss(grid, to) / reproduce_loss(grid, from)),
+            100 * (1 - fit_joint_loss(law, (double)n, last) / fit_joint_loss(law, (double)n, before)));
+  }
+  fprintf(out,
+          "</tbody></table></div>\n<p class=\"note\">The law adds a term of N and one of T. Where large models gain "
+          "more by tokens than it says, it foretells too high a loss for larger ones, and too low a one where they "
+          "gain less.</p>\n");
+}
+
 void reproduce_print_foretold(FILE *out, const struct reproduce *r) {
   const struct stage *s = &r->stage[STAGE_HOLDOUT];
   fprintf(out, "<div class=\"wide\"><table><thead><tr><th>run</th><th>N</th><th>T</th><th>batch, tokens</th><th>lr</th>"
@@ -35,6 +74,7 @@ void reproduce_print_foretold(FILE *out, const struct reproduce *r) {
     fprintf(out,
             "<p class=\"note\">Noise floor: %.2f %% standard deviation of the loss between seeds, from %d runs.</p>\n",
             100 * r->noise, r->noise_runs);
+  if (r->fit->has_joint) print_gains(out, r);
 }
 
 // ---- around --------------------------------------------------------------------------------------------------------
