@@ -119,13 +119,13 @@ void sweep_devices_close(struct sweep_devices *devices) {
 }
 
 // ---- the bar -------------------------------------------------------------------------------------------------------
-static double cell_work(const struct sweep_cell *cell) {
+double sweep_cell_work(const struct sweep_cell *cell) {
   return cell->flops + STEP_OVERHEAD_FLOPS * (double)cell->steps;
 }
 
 double sweep_work(const struct sweep *sweep) {
   double sum = 0;
-  for (int i = 0; i < sweep->count; i++) sum += cell_work(&sweep->cells[i]);
+  for (int i = 0; i < sweep->count; i++) sum += sweep_cell_work(&sweep->cells[i]);
   return sum;
 }
 
@@ -140,7 +140,7 @@ void sweep_bar_show(struct sweep_bar *bar, double work, const char *note) {
 
 static double shown_work(const struct sweep_bar *bar) {
   double sum = 0;
-  for (int i = 0; i < bar->sweep->count; i++) sum += bar->share[i] * cell_work(&bar->sweep->cells[i]);
+  for (int i = 0; i < bar->sweep->count; i++) sum += bar->share[i] * sweep_cell_work(&bar->sweep->cells[i]);
   return sum;
 }
 
@@ -167,6 +167,9 @@ enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, con
                                 .data = wish->data,
                                 .no_checkpoints = wish->no_checkpoints,
                                 .claim = wish->claim,
+                                .wanted = wish->wanted,
+                                .shared = wish->shared,
+                                .costly_first = wish->costly_first,
                                 .device = devices->device,
                                 .workers = devices->workers,
                                 .devices = devices->names,

@@ -67,12 +67,13 @@ struct sweep_bar {
   double *share; // [cells] done of each, 0 .. 1
   bool begun;
 };
+double sweep_cell_work(const struct sweep_cell *cell); // as the time it takes: FLOPs, and something per step
 double sweep_work(const struct sweep *sweep);
 void sweep_bar_show(struct sweep_bar *bar, double work, const char *note); // work: since `before`
 
-// Runs the sweep, moving bar->before past it.  wish: its data, no_checkpoints and claim count.  stop_requested() ends
-// it. outcomes: [sweep->count], allocated here. Errors: those of sweep_run(); runs that failed are told by
-// sweep_failures().
+// Runs the sweep, moving bar->before past it.  wish: what it says of data, checkpoints, claim and which cells in what
+// order counts.  stop_requested() ends it. outcomes: [sweep->count], allocated here. Errors: those of sweep_run(); runs
+// that failed are told by sweep_failures().
 enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, const struct sweep_params *wish,
                               const struct sweep_devices *devices, struct sweep_bar *bar,
                               struct sweep_outcome **outcomes, struct vkd_error *err);
