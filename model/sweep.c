@@ -337,8 +337,7 @@ static enum vkd_status open_data(struct sweep_job *job, struct vkd_error *err) {
   return status;
 }
 
-// Moves the costliest of todo[count] to the front; runs that cost the same stay in their order.
-static void put_costly_first(const struct sweep *sweep, int *todo, int count) {
+void sweep__put_costly_first(const struct sweep *sweep, int *todo, int count) {
   for (int k = 1; k < count; k++) {
     int cell = todo[k], at = k;
     for (; at && sweep->cells[todo[at - 1]].flops < sweep->cells[cell].flops; at--) todo[at] = todo[at - 1];
@@ -360,7 +359,7 @@ enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcom
     outcomes[i].done = outcomes[i].kept = read_cell(&job, i, &outcomes[i].result);
     if (!outcomes[i].done && wanted) todo[count++] = i;
   }
-  if (params->costly_first) put_costly_first(params->sweep, todo, count);
+  if (params->costly_first) sweep__put_costly_first(params->sweep, todo, count);
   if ((status = write_csv(&job, err))) goto done;
   status = params->device ? run_local(&job, todo, count, err) : sweep__run_workers(&job, todo, count, err);
 done:

@@ -1,6 +1,6 @@
 # A Slurm cluster of this machine alone, for test scripts: munged, slurmctld and slurmd of its own, in $folder/cluster, on ports of its own.
 # shellcheck shell=bash
-cluster=$folder/cluster
+cluster=${folder:?}/cluster
 
 # Ends the script as skipped where there is no Slurm.
 skip_without_slurm() {
@@ -72,7 +72,7 @@ end_cluster() {
   for name in slurmd slurmctld munged; do
     pid=$(cat "$cluster/$name.pid" 2> /dev/null) || continue
     kill "$pid" 2> /dev/null
-    for _ in $(seq 100); do
+    for _ in $(seq 20); do
       kill -0 "$pid" 2> /dev/null || break
       sleep 0.1
     done
@@ -86,6 +86,6 @@ within() {
   shift
   until "$@"; do
     [ $SECONDS -lt $until ] || return 1
-    sleep 0.1
+    sleep 0.02
   done
 }

@@ -12,14 +12,13 @@
   {.name = "workers",                                                                                                  \
    .kind = CMD_INT,                                                                                                    \
    .metavar = "K",                                                                                                     \
-   .fallback = "1",                                                                                                    \
    .min = 1,                                                                                                           \
    .max = SWEEP_MAX_WORKERS,                                                                                           \
-   .help = "processes that train at the same time"},                                                                   \
+   .help = "processes that train at the same time (default: one per device)"},                                         \
       {.name = "device",                                                                                               \
        .kind = CMD_STRING,                                                                                             \
        .metavar = "N|NAME,...",                                                                                        \
-       .help = "device, or one per worker in turn (default with workers: all of the best kind)"},                      \
+       .help = "device, or one per worker in turn (default: all of the best kind)"},                                   \
       {.name = "bench",                                                                                                \
        .kind = CMD_STRING,                                                                                             \
        .metavar = "FILE",                                                                                              \

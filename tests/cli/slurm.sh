@@ -11,11 +11,12 @@ model: {dim: 16, depth: 1, heads: 2, patch: [1, 2, 2]}
 data: {synthetic: true, count: 12, frames: 2, size: [8, 8], codec: pixel}
 train: {batch: 2, lr: 3e-3, warmup: 1, ema: 0.9}
 eval: {every: 100, holdout: 2}
-checkpoint: {every: 20, keep: 1}
+checkpoint: {every: 50, keep: 1}
 grid:
-  train.steps: [400, 500, 100, 300]
+  train.steps: [200, 250, 50, 150]
 YAML
 here="it's \$HOME 100% a sweep" # whatever a shell or Slurm would make of it
+: > err
 sweep() { "$vkdit" -q sweep grid.yaml "$@" > out 2> err; }
 
 # ---- command lines ----
@@ -24,62 +25,65 @@ refused 2 "--partition=gpu is for sbatch: nothing without --slurm" sweep grid.ya
 refused 2 "--array is the sweep's own" sweep grid.yaml -o x --slurm -- --array=3
 refused 2 "of --only, --collect and --slurm one" sweep grid.yaml -o x --slurm --collect
 refused 2 "-o DIR is needed" sweep grid.yaml --slurm --dry-run
-refused 2 "--only: no run 'steps10'; did you mean 'steps100'?" sweep grid.yaml -o x --only steps10
+refused 2 "--only: no run 'steps5'; did you mean 'steps50'?" sweep grid.yaml -o x --only steps5
 refused 2 "'lr'" sweep grid.yaml -o x --slurm lr=1 -- --partition=gpu
 check "a refused sweep left files" [ ! -e x ]
 
 # ---- scripts ----
-refused 1 "x/runs.csv holds 0 of 4 runs; the first that is not done: steps400" sweep grid.yaml -o x --collect train.weight_decay=0.1
+refused 1 "x/runs.csv holds 0 of 4 runs; the first that is not done: steps200" sweep grid.yaml -o x --collect train.weight_decay=0.1
 check "scripts alone: $(cat err)" sweep -o x --slurm --dry-run --workers 3 --time-limit 90 "train.weight_decay=0.1" -- --gres=gpu:1 "--comment=it's"
 check "something is submitted" [ ! -e x/slurm/jobs ]
 check "what is printed is the script" cmp out x/slurm/submit.sh
 check "submit: $(cat out)" grep -qF -- "submit --array=0-3%3 --time=90 --requeue --signal=B:USR1@120" out
 check "the job that collects asks for a GPU" eval 'grep "dependency=" out | grep -v gres | grep -qF "comment"'
 names() { sed -n '/^runs=(/,/^)/p' x/slurm/array.sh | tr -s ' \n' ' '; }
-check "cheap first: $(names)" [ "$(names)" = "runs=( steps100 steps300 steps400 steps500 ) " ]
+check "cheap first: $(names)" [ "$(names)" = "runs=( steps50 steps150 steps200 steps250 ) " ]
 check "two elements: $(cat err)" sweep -o x --slurm --dry-run --jobs 2 train.weight_decay=0.1
-check "shared out by their cost: $(names)" [ "$(names)" = "runs=( steps100,steps500 steps300,steps400 ) " ]
-check "one run alone: $(cat err)" sweep -o x --only steps100 train.weight_decay=0.1
+check "shared out by their cost: $(names)" [ "$(names)" = "runs=( steps50,steps250 steps150,steps200 ) " ]
+check "one run alone: $(cat err)" sweep -o x --only steps50 train.weight_decay=0.1
 skip_without_device err
 check "it makes a table" [ "$(wc -l < x/runs.csv)" = 1 ]
 check "what is left, and for how long: $(cat err)" sweep -o x --slurm --dry-run train.weight_decay=0.1
 check "three runs of ten minutes: $(cat out)" grep -qF -- "--array=0-2 --time=10 " out
-check "another sweep" eval '! sweep -o x --only steps100'
+check "another sweep" eval '! sweep -o x --only steps50'
 
 skip_without_slurm
 trap 'end_cluster; rm -rf "$folder"' EXIT
-sweep -o reference || fail "a local sweep: $(cat err)"
-check "a cluster: $(cat cluster/out cluster/*.log)" begin_cluster
+sweep -o reference --no-checkpoints || fail "a local sweep: $(cat err)"
+begin_cluster || fail "no cluster: $(cat cluster/out cluster/*.log)"
 
 # ---- a sweep whose runs end in every way ----
 is_empty() { ! squeue --me --noheader | grep -q .; }
 # hold RUN: stops its process amid the run, between checkpoints
-is_held() { [ "$(wc -l 2> /dev/null < "$here/runs/$1/metrics.jsonl")" -ge 30 ] 2> /dev/null && kill -STOP "$(owner "$1")"; }
+is_held() { [ "$(wc -l 2> /dev/null < "$here/runs/$1/metrics.jsonl")" -ge 60 ] 2> /dev/null && kill -STOP "$(owner "$1")"; }
 owner() { cat "$here/runs/$1/.lock"; }
-hold() { check "$1 did not begin" within 60 is_held "$1"; }
+hold() { check "$1 did not begin" within 120 is_held "$1"; }
 all_output() { cat "$here"/slurm/*.out; }
 
-check "submitted: $(cat err)" sweep -o "$here" --slurm
+check "submitted: $(cat err)" sweep -o "$here" --slurm --workers 1
 has "$(cat out)" "4 runs submitted as jobs 1 2,"
-hold steps300
-check "its time is over" scancel --batch --signal=USR1 1_1
-kill -CONT "$(owner steps300)"
-hold steps400
-check "killed" kill -KILL "$(owner steps400)"
-hold steps500
-check "cancelled" scancel 1_3
+hold steps150
+check "cancelled" scancel 1_1
+hold steps200
+check "killed" kill -KILL "$(owner steps200)"
+hold steps250
+# last: while elements are pending, scancel takes the signal of another for failed and sends it again
+check "its time is over" scancel --batch --signal=USR1 1_3
+kill -CONT "$(owner steps250)"
 refused 2 "job 1 of this sweep is still in the queue; wait for it, or end it: scancel 1" sweep grid.yaml -o "$here" --slurm
 check "the queue is not empty: $(squeue)" within 100 is_empty
-check "the cancelled run saved nothing" compgen -G "$here/runs/steps500/checkpoints/step-*" > /dev/null
-has "$(all_output)" "runs.csv holds 3 of 4 runs; the first that is not done: steps500"
-for element in 1 2; do
+saved=$(ls "$here/runs/steps150/checkpoints")
+check "the cancelled run saved nothing after step 50: $saved" [ "${saved#step-}" -gt 50 ]
+has "$(all_output)" "runs.csv holds 3 of 4 runs; the first that is not done: steps150"
+for element in 2 3; do
   check "element $element did not go on" eval 'grep -q "restart 1 of 3" "$here/slurm/1_$element.out" && grep -q "^resuming from " "$here/slurm/1_$element.out"'
 done
 
 # ---- once more ----
+rm -r "$here/runs/steps50"
 check "once more: $(cat err)" sweep -o "$here" --slurm
-has "$(cat out)" "1 runs submitted as jobs"
-check "the queue is not empty: $(squeue)" within 60 is_empty
+has "$(cat out)" "2 runs submitted as jobs"
+check "the queue is not empty: $(squeue)" within 100 is_empty
 has "$(all_output)" "4 of 4 runs done"
 check "runs.csv" cmp reference/runs.csv "$here/runs.csv"
 for run in reference/runs/*; do

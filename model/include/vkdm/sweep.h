@@ -105,6 +105,9 @@ struct sweep_params {
 // VKD_ERR_USAGE where another sweep is running in DIR, naming its process, or DIR holds another one's cells (claim);
 // VKD_ERR_IO; not those of single runs.
 enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcome *outcomes, struct vkd_error *err);
+// One per device of the best kind that this machine has, where that is a GPU; 1 where $VKD_DEVICE has chosen.  Asks in
+// a process of its own, since no device survives a fork.
+int sweep_default_workers(void);
 void sweep_outcomes_free(struct sweep_outcome *outcomes, int count);
 
 // The rows of several sweeps as one table; `run` is then PART/CELL.
