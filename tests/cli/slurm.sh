@@ -52,6 +52,10 @@ trap 'end_cluster; rm -rf "$folder"' EXIT
 sweep -o reference --no-checkpoints || fail "a local sweep: $(cat err)"
 begin_cluster || fail "no cluster: $(cat cluster/out cluster/*.log)"
 
+sed 's/steps: \[/&10, 20, /' grid.yaml > six.yaml
+printed "submit --array=0-3 " sweep six.yaml -o six --slurm --dry-run # as many elements as the cluster takes
+refused 2 "Invalid partition name" sweep six.yaml -o six --slurm -- --partition=none
+
 # ---- a sweep whose runs end in every way ----
 is_empty() { ! squeue --me --noheader | grep -q .; }
 # hold RUN: stops its process amid the run, between checkpoints
@@ -80,9 +84,9 @@ for element in 2 3; do
 done
 
 # ---- once more ----
-rm -r "$here/runs/steps50"
-check "once more: $(cat err)" sweep -o "$here" --slurm
-has "$(cat out)" "2 runs submitted as jobs"
+rm -r "$here/runs/steps50" "$here/runs/steps200"
+check "once more, two runs of three in one element: $(cat err)" sweep -o "$here" --slurm --jobs 2
+has "$(cat out)" "3 runs submitted as jobs"
 check "the queue is not empty: $(squeue)" within 100 is_empty
 has "$(all_output)" "4 of 4 runs done"
 check "runs.csv" cmp reference/runs.csv "$here/runs.csv"
