@@ -157,6 +157,7 @@ static enum vkd_status submit(struct job *job, struct vkd_error *err) {
   const struct slurm_params params = {.program = args->program,
                                       .sweep = &job->sweep,
                                       .outcomes = job->outcomes,
+                                      .rate = &job->rate,
                                       .file = &job->file,
                                       .folder = job->folder,
                                       .overrides = args->pos + 1,

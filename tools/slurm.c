@@ -191,6 +191,7 @@ static enum vkd_status deal(struct slurm_array *a, struct vkd_error *err) {
       if (a->elements[e].work < a->elements[least].work) least = e;
     a->cells[k].element = least;
     a->elements[least].work += a->cells[k].work;
+    a->elements[least].seconds += a->cells[k].seconds;
   }
   qsort(a->elements, (size_t)a->count, sizeof *a->elements, elements_by_work);
   for (int e = 0; e < a->count; e++) place[a->elements[e].number] = e;
@@ -212,7 +213,11 @@ static double measured_pace(const struct slurm_params *p) {
   return work > 0 ? seconds / work : NAN;
 }
 
-// Half as much again as the pace foretells, and some minutes; rounded up so that few arrays have a limit of their own.
+static double seconds_of(const struct slurm_params *p, double pace, const struct sweep_cell *cell) {
+  return p->rate->count ? step_rate_seconds(p->rate, cell) : sweep_cell_work(cell) * pace;
+}
+
+// Half as much again as is foretold, and some minutes; rounded up so that few arrays have a limit of their own.
 static int64_t minutes_of(const struct slurm_params *p, double seconds) {
   int64_t minutes = LEAST_MINUTES;
   if (!isfinite(seconds)) return p->time_limit;
@@ -227,12 +232,14 @@ enum vkd_status slurm_write(const struct slurm_params *p, struct vkd_error *err)
   char *folder = realpath(p->folder, NULL), *to = folder ? fileio_join(folder, "slurm") : NULL;
   enum vkd_status status = a.cells && to ? VKD_OK : no_memory(p->folder, err);
   for (int i = 0; i < p->sweep->count && !status; i++)
-    if (!p->outcomes[i].done) a.cells[a.cell_count++] = (struct slurm_cell){sweep_cell_work(&p->sweep->cells[i]), i, 0};
+    if (!p->outcomes[i].done)
+      a.cells[a.cell_count++] = (struct slurm_cell){
+          .work = sweep_cell_work(&p->sweep->cells[i]), .seconds = seconds_of(p, pace, &p->sweep->cells[i]), .cell = i};
   a.count = a.cell_count < most ? a.cell_count : most;
   a.elements = calloc(a.count ? (size_t)a.count : 1, sizeof *a.elements);
   if (!status && !a.elements) status = no_memory(p->folder, err);
   if (!status) status = deal(&a, err);
-  for (int e = 0; e < a.count && !status; e++) a.elements[e].minutes = minutes_of(p, a.elements[e].work * pace);
+  for (int e = 0; e < a.count && !status; e++) a.elements[e].minutes = minutes_of(p, a.elements[e].seconds);
   if (!status) status = slurm__write_scripts(p, &a, to, err);
   free(a.elements);
   free(a.cells);

@@ -8,6 +8,7 @@ struct slurm_params {
   const char *program; // argv[0] of this process
   const struct sweep *sweep;
   const struct sweep_outcome *outcomes; // [sweep->count]; those that are done are not submitted
+  const struct step_rate *rate;         // of the cluster's devices; count 0: the runs that are done tell
   const struct sweep_file *file;
   const char *folder;           // of the sweep; holds it already
   const char *const *overrides; // of the sweep's file

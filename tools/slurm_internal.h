@@ -4,15 +4,15 @@
 
 #include "slurm.h"
 
-// A run: its work as sweep_cell_work() counts, and the element that makes it.
+// A run: its work as sweep_cell_work() counts, its time (NaN: not known), and the element that makes it.
 struct slurm_cell {
-  double work;
+  double work, seconds;
   int cell, element;
 };
 
 // One of the array: runs that are made one after another.
 struct slurm_element {
-  double work;
+  double work, seconds;
   int number;      // while cells are dealt out
   int64_t minutes; // that it may take; 0: as the cluster has it
 };

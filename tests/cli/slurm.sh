@@ -45,6 +45,10 @@ skip_without_device err
 check "it makes a table" [ "$(wc -l < x/runs.csv)" = 1 ]
 check "what is left, and for how long: $(cat err)" sweep -o x --slurm --dry-run train.weight_decay=0.1
 check "three runs of ten minutes: $(cat out)" grep -qF -- "--array=0-2 --time=10 " out
+echo '{"device": "x", "rows": [{"params": 4096, "tokens": 32, "gflops": 3e-4}]}' > rates.json
+check "at a rate that was measured: $(cat err)" sweep -o x --slurm --dry-run train.weight_decay=0.1 --bench rates.json
+# 15, 20 and 25 minutes, half as much again and five
+check "a limit each: $(cat out)" eval 'grep -q "^submit --array=0-1 --time=40 " out && grep -q "^submit --array=2-2 --time=80 " out'
 check "another sweep" eval '! sweep -o x --only steps50'
 
 skip_without_slurm
