@@ -21,6 +21,16 @@ free_port() {
   echo $port
 }
 
+# Without control groups, which a container may lack: newer versions know no `cgroup/v1`, older ones no `disabled`.
+start_slurmd() {
+  local plugin
+  for plugin in cgroup/v1 disabled; do
+    echo "CgroupPlugin=$plugin" > "$cluster/cgroup.conf"
+    slurmd -N "$1" && return
+  done
+  return 1
+}
+
 # begin_cluster: returns whether it runs; end_cluster belongs into the script's trap.
 begin_cluster() {
   local name
@@ -62,7 +72,7 @@ X
   chmod 600 "$cluster/munge.key"
   munged --force --socket="$cluster/munge.socket" --key-file="$cluster/munge.key" --pid-file="$cluster/munged.pid" \
     --log-file="$cluster/munged.log" --seed-file="$cluster/munge.seed" > "$cluster/out" 2>&1 &&
-    slurmctld >> "$cluster/out" 2>&1 && slurmd -N "$name" >> "$cluster/out" 2>&1 &&
+    slurmctld >> "$cluster/out" 2>&1 && start_slurmd "$name" >> "$cluster/out" 2>&1 &&
     within 20 eval 'sinfo --noheader --format=%T 2> /dev/null | grep -q idle'
 }
 
