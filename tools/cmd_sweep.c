@@ -230,10 +230,11 @@ done:
 const struct cmd cmd_sweep = {
     .name = "sweep",
     .summary = "Trains one run per cell of a grid and makes their runs table",
-    .usage = "SWEEP.yaml [key=value ...] [-- --SBATCH-OPTION=VALUE ...]",
+    .usage = "SWEEP.yaml [key=value ...]",
     .details =
         "SWEEP.yaml is a configuration with a `grid:` over its keys (docs/sweep.md), or the name of a built-in one.\n"
-        "Cells that are done are not run again: a sweep that was cut off goes on when it is started again.",
+        "Cells that are done are not run again: a sweep that was cut off goes on when it is started again.\n"
+        "--slurm hands what stands behind `--` to sbatch: vkdit sweep SWEEP.yaml -o DIR --slurm -- --partition=gpu",
     .min_pos = 1,
     .max_pos = -1,
     .opts = opts,

@@ -29,10 +29,13 @@ static enum vkd_status ask(char *const argv[], char **output, struct vkd_error *
   int exit_status = 0;
   *output = malloc(OUTPUT_LIMIT);
   if (!*output) return no_memory(argv[0], err);
-  enum vkd_status status = process_start(&process, argv, PROCESS_STDOUT, err);
+  struct vkd_error none = {0};
+  enum vkd_status status = process_start(&process, argv, PROCESS_STDOUT, &none);
   if (status == VKD_ERR_UNSUPPORTED)
     vkd_fail(err, status, "no program `%s` on PATH: this machine submits no Slurm jobs; --dry-run writes the scripts",
              argv[0]);
+  else if (status)
+    vkd_fail(err, status, "%s", none.what);
   if (!status) {
     status = process_read(&process, *output, OUTPUT_LIMIT - 1, &size, err);
     enum vkd_status end = process_finish(&process, &exit_status, status ? NULL : err);

@@ -49,6 +49,7 @@ echo '{"device": "x", "rows": [{"params": 4096, "tokens": 32, "gflops": 3e-4}]}'
 check "at a rate that was measured: $(cat err)" sweep -o x --slurm --dry-run train.weight_decay=0.1 --bench rates.json
 # 15, 20 and 25 minutes, half as much again and five
 check "a limit each: $(cat out)" eval 'grep -q "^submit --array=0-1 --time=40 " out && grep -q "^submit --array=2-2 --time=80 " out'
+has "$(PATH=$folder/none "$vkdit" sweep grid.yaml -o x --slurm train.weight_decay=0.1 2>&1)" "no program \`sbatch\` on PATH"
 check "another sweep" eval '! sweep -o x --only steps50'
 
 skip_without_slurm
