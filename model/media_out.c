@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "process.h"
+#include "vkdm/process.h"
 #include "stb_image_write.h"
 #include "vkdm/fileio.h"
 

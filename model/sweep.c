@@ -175,6 +175,7 @@ done:
 }
 
 static enum vkd_status write_csv(const struct sweep_job *job, struct vkd_error *err) {
+  if (job->p->shared) return VKD_OK;
   const struct sweep_part part = {NULL, job->sweep, job->outcomes};
   char *path = fileio_join(job->p->folder, "runs.csv");
   enum vkd_status status = path ? sweep_write_table(path, &part, 1, err) : no_memory("runs.csv", err);
@@ -336,17 +337,29 @@ static enum vkd_status open_data(struct sweep_job *job, struct vkd_error *err) {
   return status;
 }
 
+void sweep__put_costly_first(const struct sweep *sweep, int *todo, int count) {
+  for (int k = 1; k < count; k++) {
+    int cell = todo[k], at = k;
+    for (; at && sweep->cells[todo[at - 1]].flops < sweep->cells[cell].flops; at--) todo[at] = todo[at - 1];
+    todo[at] = cell;
+  }
+}
+
 enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcome *outcomes, struct vkd_error *err) {
   struct sweep_job job = {.p = params, .sweep = params->sweep, .outcomes = outcomes, .lock = -1};
   int count = 0, *todo = calloc((size_t)params->sweep->count, sizeof *todo);
   enum vkd_status status = todo ? fileio_make_dirs(params->folder, err) : no_memory(params->folder, err);
-  if (status || (status = fileio_lock(params->folder, &job.lock, err)) || (status = claim(params, err))) goto done;
-  fileio_remove_temps(params->folder); // of a sweep that was killed
+  if (!status && !params->shared) status = fileio_lock(params->folder, &job.lock, err);
+  if (status || (status = claim(params, err))) goto done;
+  if (!params->shared) fileio_remove_temps(params->folder); // of a sweep that was killed
   if ((status = open_data(&job, err))) goto done;
   for (int i = 0; i < params->sweep->count; i++) {
+    bool wanted = !params->wanted || params->wanted[i];
+    if (params->shared && !wanted) continue;
     outcomes[i].done = outcomes[i].kept = read_cell(&job, i, &outcomes[i].result);
-    if (!outcomes[i].done) todo[count++] = i;
+    if (!outcomes[i].done && wanted) todo[count++] = i;
   }
+  if (params->costly_first) sweep__put_costly_first(params->sweep, todo, count);
   if ((status = write_csv(&job, err))) goto done;
   status = params->device ? run_local(&job, todo, count, err) : sweep__run_workers(&job, todo, count, err);
 done:

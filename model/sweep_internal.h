@@ -26,6 +26,13 @@ enum vkd_status sweep__run_cell(const struct sweep_job *job, int i, struct vkd_d
 // A cell has ended: reads its cell.json (where `failed` is NULL) and rewrites runs.csv.
 enum vkd_status sweep__finish_cell(struct sweep_job *job, int i, const struct vkd_error *failed, struct vkd_error *err);
 
+// Moves the costliest of todo[count] to the front; runs that cost the same stay in their order.
+void sweep__put_costly_first(const struct sweep *sweep, int *todo, int count);
+
+// Which of list[count] sweeps are spread over: those of the best kind that can be used, their places in best[count].
+// Returns how many.
+uint32_t sweep__best_devices(const struct vkd_device_caps *list, uint32_t count, uint32_t *best);
+
 // The cells of todo[count] in forked processes.
 enum vkd_status sweep__run_workers(struct sweep_job *job, const int *todo, int count, struct vkd_error *err);
 

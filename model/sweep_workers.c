@@ -80,34 +80,58 @@ static void leave_signals_to_parent(pid_t parent) {
   if (getppid() != parent) _exit(1); // it has died meanwhile
 }
 
+uint32_t sweep__best_devices(const struct vkd_device_caps *list, uint32_t count, uint32_t *best) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    if (*list[i].unusable || (n && list[i].kind > list[best[0]].kind)) continue;
+    if (n && list[i].kind < list[best[0]].kind) n = 0;
+    best[n++] = i;
+  }
+  return n;
+}
+
+// Of this machine; [0]: none, or $VKD_DEVICE has chosen.
+static uint32_t *find_devices(uint32_t *count, bool *software) {
+  struct vkd_device_caps *list = NULL;
+  uint32_t *best = NULL, all = 0;
+  *count = 0;
+  if (!getenv("VKD_DEVICE") && !vkd_device_list(&list, &all, NULL)) best = calloc(all ? all : 1, sizeof *best);
+  if (best) *count = sweep__best_devices(list, all, best);
+  if (software) *software = *count && list[best[0]].kind == VKD_DEVICE_SOFTWARE;
+  for (uint32_t i = 0; i < *count; i++) best[i] = list[best[i]].index;
+  free(list);
+  return best;
+}
+
+int sweep_default_workers(void) {
+  int status = 0;
+  fflush(NULL);
+  pid_t pid = fork();
+  if (!pid) {
+    uint32_t count = 0;
+    bool software = false;
+    free(find_devices(&count, &software));
+    _exit(software || !count ? 1 : count < SWEEP_MAX_WORKERS ? (int)count : SWEEP_MAX_WORKERS);
+  }
+  while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) > 0 ? WEXITSTATUS(status) : 1;
+}
+
 static enum vkd_status open_device(const struct sweep_params *p, int worker, struct vkd_device **device,
                                    struct vkd_error *err) {
   char number[16];
+  uint32_t count = 0, *best = NULL;
   struct vkd_device_params params = {0};
-  struct vkd_device_caps *list = NULL;
-  uint32_t count = 0, same = 0;
-  if (p->device_count) {
+  if (p->device_count)
     params.select = p->devices[worker % p->device_count];
-    return vkd_device_create(device, &params, err);
+  else
+    best = find_devices(&count, NULL);
+  if (count) {
+    snprintf(number, sizeof number, "%u", best[(uint32_t)worker % count]);
+    params.select = number;
   }
-  enum vkd_status status = vkd_device_create(device, &params, err);
-  if (status || vkd_device_list(&list, &count, NULL)) return status;
-  enum vkd_device_kind kind = vkd_device_get_caps(*device)->kind;
-  for (uint32_t i = 0; i < count; i++) same += list[i].kind == kind && !*list[i].unusable;
-  // $VKD_DEVICE has chosen, or there is no choice
-  if (same > 1 && !getenv("VKD_DEVICE")) {
-    uint32_t skip = (uint32_t)worker % same, i = 0;
-    for (; i < count; i++)
-      if (list[i].kind == kind && !*list[i].unusable && !skip--) break;
-    if (i < count && list[i].index != vkd_device_get_caps(*device)->index) {
-      vkd_device_destroy(device);
-      snprintf(number, sizeof number, "%u", list[i].index);
-      params.select = number;
-      status = vkd_device_create(device, &params, err);
-    }
-  }
-  free(list);
-  return status;
+  free(best);
+  return vkd_device_create(device, &params, err);
 }
 
 // lavapipe's threads of several processes wait for each other: each process gets its share of the processors, and none

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "process.h"
+#include "vkdm/process.h"
 #include "vkd/log.h"
 
 // "file:" keeps ffmpeg from reading a protocol or an option into a file's name.

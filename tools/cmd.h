@@ -46,6 +46,7 @@ struct cmd_opt {
 struct cmd;
 
 struct cmd_args {
+  const char *program; // argv[0]
   const struct cmd *cmd;
   int count;           // positional arguments
   const char **pos;    // [count]

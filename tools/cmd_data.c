@@ -219,6 +219,15 @@ static enum vkd_status print_json(const struct dataset *dataset, const uint32_t 
   return VKD_OK;
 }
 
+// A name out of the file: what it does to a terminal is its maker's choice.
+static void print_name(const char *name) {
+  char *plain = strdup(name ? name : "(no name)");
+  if (!plain) return;
+  vkd_make_plain(plain);
+  fputs(plain, stdout);
+  free(plain);
+}
+
 static void print_info(const struct dataset *dataset, const uint32_t *counts) {
   const struct dataset_info *info = dataset_get_info(dataset);
   const struct latent_codec *k = &info->codec;
@@ -234,12 +243,18 @@ static void print_info(const struct dataset *dataset, const uint32_t *counts) {
          latent_kind_name(k->kind));
   if (k->kind == LATENT_HAAR) printf(" with %u level(s) in time and %u in space", k->levels_t, k->levels_s);
   printf("\nsources   %zu", json_array_size(sources));
-  for (size_t i = 0; i < json_array_size(sources) && i < 4; i++)
-    printf("%s %s", i ? "," : ":", json_string_value(json_object_get(json_array_get(sources, i), "name")));
+  for (size_t i = 0; i < json_array_size(sources) && i < 4; i++) {
+    fputs(i ? ", " : ": ", stdout);
+    print_name(json_string_value(json_object_get(json_array_get(sources, i), "name")));
+  }
   printf("%s\n", json_array_size(sources) > 4 ? ", ..." : "");
   if (info->text_len) printf("text      up to %u tokens of %u numbers\n", info->text_len, info->text_dim);
   printf("classes   %u\n", info->classes);
-  for (uint32_t c = 0; c < info->classes; c++) printf("  %-6u  %s: %u clips\n", c, info->class_names[c], counts[c]);
+  for (uint32_t c = 0; c < info->classes; c++) {
+    printf("  %-6u  ", c);
+    print_name(info->class_names[c]);
+    printf(": %u clips\n", counts[c]);
+  }
 }
 
 static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {

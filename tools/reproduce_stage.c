@@ -132,7 +132,8 @@ enum vkd_status reproduce_run_stage(struct reproduce *r, int stage, struct vkd_e
   if (!folder) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
   // of runs that only their losses are wanted of, and that are short, no checkpoints
   bool losses = stage == STAGE_TUNE || stage == STAGE_SEEDS || stage == STAGE_FIXED || stage == STAGE_AROUND;
-  const struct sweep_params wish = {.data = r->folder, .no_checkpoints = losses};
+  // a stage's cells follow from the runs before it; `watch` reads what they are
+  const struct sweep_params wish = {.data = r->folder, .no_checkpoints = losses, .claim = SWEEP_CLAIM_CHANGED};
   enum vkd_status status = sweep_job_run(&s->sweep, folder, &wish, &r->devices, &r->bar, &s->outcome, err);
   free(folder);
   return status;

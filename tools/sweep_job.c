@@ -94,7 +94,7 @@ void sweep_print_plan(const struct sweep *sweep, const char *title, const struct
 // ---- devices -------------------------------------------------------------------------------------------------------
 enum vkd_status sweep_devices_open(const struct cmd_args *args, struct sweep_devices *out, struct vkd_error *err) {
   const char *list = cmd_string(args, "device");
-  *out = (struct sweep_devices){.workers = (int)cmd_int(args, "workers")};
+  *out = (struct sweep_devices){0};
   if (list) {
     out->text = strdup(list);
     if (!out->text) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "out of memory");
@@ -104,10 +104,12 @@ enum vkd_status sweep_devices_open(const struct cmd_args *args, struct sweep_dev
         return vkd_fail(err, VKD_ERR_USAGE, "--device: at most %d devices", SWEEP_MAX_WORKERS);
       out->names[out->count++] = name;
     }
-    if (out->count > out->workers)
-      return vkd_fail(err, VKD_ERR_USAGE, "--device names %d devices for %d workers; raise --workers", out->count,
-                      out->workers);
   }
+  bool given = cmd_has(args, "workers");
+  out->workers = given ? (int)cmd_int(args, "workers") : out->count ? out->count : sweep_default_workers();
+  if (out->count > out->workers)
+    return vkd_fail(err, VKD_ERR_USAGE, "--device names %d devices for %d workers; raise --workers", out->count,
+                    out->workers);
   if (out->workers > 1) return VKD_OK; // they open their own
   return vkd_device_create(&out->device, &(struct vkd_device_params){.select = out->count ? out->names[0] : NULL}, err);
 }
@@ -119,13 +121,13 @@ void sweep_devices_close(struct sweep_devices *devices) {
 }
 
 // ---- the bar -------------------------------------------------------------------------------------------------------
-static double cell_work(const struct sweep_cell *cell) {
+double sweep_cell_work(const struct sweep_cell *cell) {
   return cell->flops + STEP_OVERHEAD_FLOPS * (double)cell->steps;
 }
 
 double sweep_work(const struct sweep *sweep) {
   double sum = 0;
-  for (int i = 0; i < sweep->count; i++) sum += cell_work(&sweep->cells[i]);
+  for (int i = 0; i < sweep->count; i++) sum += sweep_cell_work(&sweep->cells[i]);
   return sum;
 }
 
@@ -140,7 +142,7 @@ void sweep_bar_show(struct sweep_bar *bar, double work, const char *note) {
 
 static double shown_work(const struct sweep_bar *bar) {
   double sum = 0;
-  for (int i = 0; i < bar->sweep->count; i++) sum += bar->share[i] * cell_work(&bar->sweep->cells[i]);
+  for (int i = 0; i < bar->sweep->count; i++) sum += bar->share[i] * sweep_cell_work(&bar->sweep->cells[i]);
   return sum;
 }
 
@@ -167,6 +169,9 @@ enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, con
                                 .data = wish->data,
                                 .no_checkpoints = wish->no_checkpoints,
                                 .claim = wish->claim,
+                                .wanted = wish->wanted,
+                                .shared = wish->shared,
+                                .costly_first = wish->costly_first,
                                 .device = devices->device,
                                 .workers = devices->workers,
                                 .devices = devices->names,

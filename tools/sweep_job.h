@@ -12,14 +12,13 @@
   {.name = "workers",                                                                                                  \
    .kind = CMD_INT,                                                                                                    \
    .metavar = "K",                                                                                                     \
-   .fallback = "1",                                                                                                    \
    .min = 1,                                                                                                           \
    .max = SWEEP_MAX_WORKERS,                                                                                           \
-   .help = "processes that train at the same time"},                                                                   \
+   .help = "processes that train at the same time (default: one per device)"},                                         \
       {.name = "device",                                                                                               \
        .kind = CMD_STRING,                                                                                             \
        .metavar = "N|NAME,...",                                                                                        \
-       .help = "device, or one per worker in turn (default with workers: all of the best kind)"},                      \
+       .help = "device, or one per worker in turn (default: all of the best kind)"},                                   \
       {.name = "bench",                                                                                                \
        .kind = CMD_STRING,                                                                                             \
        .metavar = "FILE",                                                                                              \
@@ -67,12 +66,13 @@ struct sweep_bar {
   double *share; // [cells] done of each, 0 .. 1
   bool begun;
 };
+double sweep_cell_work(const struct sweep_cell *cell); // as the time it takes: FLOPs, and something per step
 double sweep_work(const struct sweep *sweep);
 void sweep_bar_show(struct sweep_bar *bar, double work, const char *note); // work: since `before`
 
-// Runs the sweep, moving bar->before past it.  wish: its data, no_checkpoints and claim count.  stop_requested() ends
-// it. outcomes: [sweep->count], allocated here. Errors: those of sweep_run(); runs that failed are told by
-// sweep_failures().
+// Runs the sweep, moving bar->before past it.  wish: what it says of data, checkpoints, claim and which cells in what
+// order counts.  stop_requested() ends it. outcomes: [sweep->count], allocated here. Errors: those of sweep_run(); runs
+// that failed are told by sweep_failures().
 enum vkd_status sweep_job_run(const struct sweep *sweep, const char *folder, const struct sweep_params *wish,
                               const struct sweep_devices *devices, struct sweep_bar *bar,
                               struct sweep_outcome **outcomes, struct vkd_error *err);

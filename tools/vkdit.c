@@ -80,7 +80,7 @@ static enum vkd_status dispatch(int argc, char **argv, struct cmd_args *args, st
 
 int main(int argc, char **argv) {
   struct vkd_error err = {0};
-  struct cmd_args args = {0};
+  struct cmd_args args = {.program = argv[0]};
   enum vkd_status status = dispatch(argc, argv, &args, &err);
   if (fflush(stdout) != 0 || ferror(stdout)) {
     enum vkd_status wrote = vkd_fail(&err, VKD_ERR_IO, "cannot write to standard output");

@@ -68,6 +68,11 @@ printf 'zzz,1\n' > labels.csv
 refused 2 "no row names" data build pictures -o x.vkd --labels labels.csv
 refused 2 "nolabels.csv" data build pictures -o x.vkd --labels nolabels.csv
 refused 2 "notext.safetensors" data build pictures -o x.vkd --text notext.safetensors
+loud=$'loud\033]0;x\a\r'
+mkdir -p "loud/$loud" && cp pictures/red/r1.ppm "loud/$loud/" && cp pictures/red/r1.ppm "loud/$loud/$loud.ppm"
+printed "2 clips" data build loud -o loud.vkd --labels folder --size 8x8 -q
+printed "loud?]0;x??: 2 clips" data info loud.vkd
+check "control characters of names reach the terminal" eval '! LC_ALL=C grep -q "[[:cntrl:]]" out'
 echo "no picture" > pictures/red/broken.png
 refused 2 "pictures/red/broken.png: no readable image" data build pictures -o x.vkd -q
 

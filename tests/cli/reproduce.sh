@@ -69,6 +69,8 @@ note $? "GIFs: $(ls "$folder/a")"
 [ "$(grep -c '"loss"' "$folder/a/prediction.json")" = 1 ] && [ "$(wc -l <"$folder/a/around/runs.csv")" -ge 10 ] &&
   [ "$(wc -l <"$folder/a/seeds/runs.csv")" -ge 3 ] && [ "$(wc -l <"$folder/a/next/runs.csv")" -ge 2 ]
 note $? "stages: $(ls "$folder"/a "$folder"/a/*/runs.csv)"
+[ "$(grep -c '^# cell ' "$folder/a/tune/cells.yaml")" = 4 ] && [ "$(grep -c '^# cell ' "$folder/a/sweep/cells.yaml")" = 6 ]
+note $? "what vkdit watch reads of the stages: $(grep '^# cell ' "$folder"/a/*/cells.yaml)"
 # every size of the ladder at one, two and four steps, each dearer than the one before in the mean
 awk -F, 'NR > 1 { n[$4]++; s[$4] += $5; bad += !($3 > 0 && $5 >= 0) }
   END { exit !(n[1] == 3 && n[2] == 3 && n[4] == 3 && !bad && s[4] > s[1]) }' "$folder/a/cost.csv"

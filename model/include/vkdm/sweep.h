@@ -80,6 +80,11 @@ struct sweep_params {
   const char *data;          // folder of the shared synthetic set; NULL: DIR
   bool no_checkpoints;       // a cell that was cut off then starts anew
   enum sweep_claim claim;
+  const bool *wanted; // [sweep->count] cells to run; NULL: all
+  // Other processes, on this machine or others, run other cells of DIR meanwhile: DIR is not locked, the cells that are
+  // not wanted are not looked at, and runs.csv is not written.
+  bool shared;
+  bool costly_first; // the runs of the most FLOPs begin first, so that workers end together; else in grid order
   // Runs one after another on `device`; or, where it is NULL, in `workers` forked processes, worker w on the device
   // chosen by devices[w mod device_count] (none: spread over the devices of the best kind).  The caller has touched no
   // device before.
@@ -94,12 +99,15 @@ struct sweep_params {
   void *user;
 };
 
-// Runs every cell that has no cell.json of the same configuration and data, resuming those with a checkpoint, and
-// rewrites runs.csv after each.  A run that diverges is recorded as such; one that fails is told in its outcome, and
-// the others go on. outcomes: [sweep->count], zeroed by the caller, freed by sweep_outcomes_free(). Errors:
+// Runs every wanted cell that has no cell.json of the same configuration and data, resuming those with a checkpoint,
+// and rewrites runs.csv after each.  A run that diverges is recorded as such; one that fails is told in its outcome,
+// and the others go on. outcomes: [sweep->count], zeroed by the caller, freed by sweep_outcomes_free(). Errors:
 // VKD_ERR_USAGE where another sweep is running in DIR, naming its process, or DIR holds another one's cells (claim);
 // VKD_ERR_IO; not those of single runs.
 enum vkd_status sweep_run(const struct sweep_params *params, struct sweep_outcome *outcomes, struct vkd_error *err);
+// One per device of the best kind that this machine has, where that is a GPU; 1 where $VKD_DEVICE has chosen.  Asks in
+// a process of its own, since no device survives a fork.
+int sweep_default_workers(void);
 void sweep_outcomes_free(struct sweep_outcome *outcomes, int count);
 
 // The rows of several sweeps as one table; `run` is then PART/CELL.
