@@ -117,11 +117,19 @@ static void zsh_text(const char *text) {
       printf(strchr("[]\\", *text) ? "\\%c" : "%c", *text);
 }
 
+// Commands that add what fits.
 static void zsh_slot(const struct slot *slot) {
-  printf("{");
-  if (*slot->words) printf("compadd -- %s; ", slot->words);
-  if (slot->keys) printf("_vkdit_keys; ");
-  printf("%s}", slot->files ? "_files" : ":");
+  const char *between = "";
+  if (*slot->words) printf("compadd -- %s", slot->words), between = "; ";
+  if (slot->keys) printf("%s_vkdit_keys", between), between = "; ";
+  if (slot->files) printf("%s_files", between);
+}
+
+static void zsh_action(const struct slot *slot) {
+  bool any = *slot->words || slot->keys || slot->files;
+  printf(any ? "{" : " ");
+  zsh_slot(slot);
+  if (any) putchar('}');
 }
 
 static void zsh_options(const struct cmd_opt *opts) {
@@ -139,7 +147,7 @@ static void zsh_options(const struct cmd_opt *opts) {
       printf(":");
       put_escaped(o->metavar ? o->metavar : " ", ":", "\\");
       printf(":");
-      zsh_slot(&slot);
+      zsh_action(&slot);
     }
     printf("' \\\n");
   }
@@ -172,7 +180,7 @@ static void print_zsh(const struct cmd *const *commands) {
     zsh_options(cmd_global_opts);
     slot = slot_of_arguments(*commands);
     printf("      '*: :");
-    zsh_slot(&slot);
+    zsh_action(&slot);
     printf("' && ret=0 ;;\n");
   }
   printf("    esac\n    ;;\n  esac\n  return ret\n}\n_vkdit \"$@\"\n");
