@@ -119,10 +119,9 @@ static void zsh_text(const char *text) {
 
 // Commands that add what fits.
 static void zsh_slot(const struct slot *slot) {
-  const char *between = "";
-  if (*slot->words) printf("compadd -- %s", slot->words), between = "; ";
-  if (slot->keys) printf("%s_vkdit_keys", between), between = "; ";
-  if (slot->files) printf("%s_files", between);
+  if (*slot->words) printf("compadd -- %s%s", slot->words, slot->keys || slot->files ? "; " : "");
+  if (slot->keys) printf("_vkdit_keys%s", slot->files ? "; " : "");
+  if (slot->files) printf("_files");
 }
 
 static void zsh_action(const struct slot *slot) {

@@ -52,10 +52,15 @@ else
   fail "pkg-config: $flags: $(cat "$folder/log")"
 fi
 
-# Every header serves alone; from C++ too, inside extern "C".
+# Every header, from C++ inside extern "C".
 (cd "$prefix/include/vkdit" && find . -name '*.h' -printf '%P\n' | sort) > "$folder/headers"
 sed 's/.*/#include "&"/' "$folder/headers" > "$folder/all.c"
 # shellcheck disable=SC2086
 check "the headers together" cc -std=c11 -Wall -Wextra -Werror -fsyntax-only "$folder/all.c" $flags
+if command -v c++ > /dev/null; then
+  { echo 'extern "C" {' && cat "$folder/all.c" && echo '} vkd_shape column() { return VKD_SHAPE(3, 1); }'; } > "$folder/all.cc"
+  # shellcheck disable=SC2086
+  check "the headers from C++" c++ -std=c++17 -fsyntax-only "$folder/all.cc" $flags
+fi
 check "the library's symbols" test "$(find "$prefix/$libdir" -maxdepth 1 -name 'libvkdit_*.a' | wc -l)" = 3
 finish 13
