@@ -40,6 +40,10 @@ install(FILES "${PROJECT_BINARY_DIR}/vkditConfig.cmake" "${PROJECT_BINARY_DIR}/v
 # Relative, so that the folder can be moved.
 file(RELATIVE_PATH prefix "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 string(REGEX REPLACE "/$" "" prefix "${prefix}")
+set(mpi "")
+if(MPI_C_FOUND)
+  list(JOIN MPI_C_LIBRARIES " " mpi)
+endif()
 configure_file(cmake/vkdit.pc.in "${PROJECT_BINARY_DIR}/vkdit.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/vkdit.pc" COMPONENT dev DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 install(DIRECTORY docs/examples COMPONENT dev DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -54,7 +54,7 @@ write_use() {
   cat << 'X'
 set -eu
 quiet() { "$@" > /tmp/log 2>&1 || { cat /tmp/log; echo "package: FAILED: $*"; exit 1; }; }
-get="apt-get -q -y --no-install-recommends -o APT::Keep-Downloaded-Packages=false"
+get="apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io"
 quiet $get update
 quiet $get install /packages/vkdit_*.deb
 vkdit --version
