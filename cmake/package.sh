@@ -72,7 +72,8 @@ vkdit devices > /tmp/log 2>&1 || status=$?
 echo "without a driver: status $status, $(tail -n 1 /tmp/log)"
 quiet $get install mesa-vulkan-drivers
 vkdit devices | head -n 3
-quiet vkdit train tiny-video -o /tmp/run data.synthetic=true data.count=16 train.steps=3 train.warmup=0 train.batch=2 eval.holdout=2 model.depth=1
+quiet vkdit train tiny-video -o /tmp/run data.synthetic=true data.count=16 train.steps=3 train.warmup=0 train.batch=2 eval.holdout=2 \
+  data.frames=4 data.size=16,16 model.depth=1 model.dim=32 model.heads=2
 quiet vkdit sample /tmp/run -o /tmp/out.gif --count 1 --steps 2
 test -s /tmp/out.gif
 quiet $get install gcc libc6-dev cmake make pkg-config /packages/libvkdit-dev_*.deb
