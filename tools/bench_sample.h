@@ -6,7 +6,7 @@
 
 // clang-format off
 #define BENCH_SAMPLE_OPTS                                                                                              \
-  {.name = "config", .kind = CMD_STRING, .metavar = "NAME|FILE",                                                       \
+  {.name = "config", .kind = CMD_STRING, .metavar = "CONFIG",                                                       \
    .help = "sample, train: model and shapes, as wan-1.3b, dit-xl-2"},                                                \
   {.name = "random-weights", .help = "sample: weights made up (the default)"},                                         \
   {.name = "weights", .kind = CMD_STRING, .metavar = "FILE", .help = "sample: the weights of a .safetensors"},         \
@@ -16,8 +16,8 @@
    .help = "sample: samples at once"},                                                                                 \
   {.name = "cfg", .kind = CMD_REAL, .metavar = "S", .min = 0, .max = 100,                                              \
    .help = "sample: guidance, two passes per step; 1: none, one pass (default: 5 for flow, 4 else)"},                  \
-  {.name = "precision", .kind = CMD_STRING, .metavar = "P",                                                            \
-   .help = "sample: fp32, fp16 or bf16 (default: the configuration's)"},                                               \
+  {.name = "precision", .kind = CMD_STRING, .metavar = "fp32|fp16|bf16",                                                            \
+   .help = "sample: of products and attention (default: the configuration's)"},                                               \
   STREAMED_OPTS,                                                                                                       \
   {.name = "blocks", .kind = CMD_INT, .metavar = "K", .min = 1, .max = 4096,                                           \
    .help = "sample: time K and 2 K blocks only, and extrapolate to all of them"}

@@ -10,7 +10,7 @@
 
 #include "vkd/nearest.h"
 
-static const struct cmd_opt global_opts[] = {
+const struct cmd_opt cmd_global_opts[] = {
     {.name = "quiet", .letter = 'q', .help = "warnings and errors only"},
     {.name = "verbose", .letter = 'v', .help = "debug messages too"},
     {.name = "help", .letter = 'h', .help = "this text"},
@@ -84,7 +84,7 @@ static int find_opt(const struct cmd_opt *opts, const char *arg) {
 bool cmd_parse_global(const char *arg, struct cmd_args *args) {
   if (*arg != '-' || strchr(arg, '=')) return false;
   bool *flags[] = {&args->quiet, &args->verbose, &args->help};
-  int i = find_opt(global_opts, arg);
+  int i = find_opt(cmd_global_opts, arg);
   if (i >= 0) *flags[i] = true;
   return i >= 0;
 }
@@ -95,7 +95,7 @@ static enum vkd_status fail_unknown(const struct cmd *cmd, const char *arg, stru
   snprintf(typed, sizeof typed, "%.*s", arg[1] == '-' ? length - 2 : length - 1, arg + (arg[1] == '-' ? 2 : 1));
   struct vkd_nearest nearest = {.name = typed};
   for (const struct cmd_opt *o = table_of(cmd); o->name; o++) vkd_nearest_offer(&nearest, o->name);
-  for (const struct cmd_opt *o = global_opts; o->name; o++) vkd_nearest_offer(&nearest, o->name);
+  for (const struct cmd_opt *o = cmd_global_opts; o->name; o++) vkd_nearest_offer(&nearest, o->name);
   if (nearest.best)
     return vkd_fail(err, VKD_ERR_USAGE, "%s: unknown option %.*s; did you mean --%s?", cmd->name, length, arg,
                     nearest.best);
@@ -210,7 +210,7 @@ void cmd_print_help(const struct cmd *cmd) {
   if (cmd->details) printf("\n%s\n", cmd->details);
   printf("\nOptions:\n");
   print_opts(table_of(cmd));
-  print_opts(global_opts);
+  print_opts(cmd_global_opts);
 }
 
 static int row_of(const struct cmd_args *args, const char *name) {

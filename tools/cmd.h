@@ -27,7 +27,7 @@ struct cmd_opt {
   char letter;      // short form, 0: none
   enum cmd_kind kind;
   bool required;
-  const char *metavar;  // of the value, in --help
+  const char *metavar;  // of the value, in --help: its words without capitals are meant literally, as "pixel|haar"
   const char *help;     // one line, no final stop
   const char *fallback; // value as text where the option is not given; NULL: 0, 0.0 or NULL
   double min, max;      // accepted values of CMD_INT and CMD_REAL, checked where min < max
@@ -56,7 +56,7 @@ struct cmd_args {
 
 struct cmd {
   const char *name, *summary; // summary: one line, no final stop
-  const char *usage;          // positional arguments as --help shows them, "" for none
+  const char *usage;          // positional arguments as --help shows them, likewise, "" for none
   const char *details;        // further lines of --help, NULL: none
   int min_pos, max_pos;       // how many positional arguments are accepted; max_pos -1: any number
   const struct cmd_opt *opts; // NULL: none
@@ -69,6 +69,7 @@ struct cmd {
 enum vkd_status cmd_parse(const struct cmd *cmd, int argc, char **argv, struct cmd_args *args, struct vkd_error *err);
 void cmd_args_free(struct cmd_args *args);
 
+extern const struct cmd_opt cmd_global_opts[];
 // The global options (--quiet, --verbose, --help); returns whether `arg` was one.
 bool cmd_parse_global(const char *arg, struct cmd_args *args);
 

@@ -10,7 +10,7 @@
 static const struct cmd_opt opts[] = {
     {.name = "keys", .help = "list every key with its accepted values, default and meaning"},
     {.name = "list", .help = "list the built-in configurations"},
-    {.name = "show", .kind = CMD_STRING, .metavar = "NAME", .help = "print a built-in configuration with its comments"},
+    {.name = "show", .kind = CMD_STRING, .metavar = "CONFIG", .help = "print a built-in configuration with its comments"},
     {.name = "output",
      .letter = 'o',
      .kind = CMD_STRING,

@@ -21,7 +21,7 @@ static const struct cmd_opt opts[] = {
      .min = 0,
      .max = 1e8,
      .help = "at most so many clips; 0: all"},
-    PRECISION_ARG_OPT("fp32, fp16 or bf16 (default: as the run was trained)"),
+    PRECISION_ARG_OPT("of the blocks' products and attention (default: as the run was trained)"),
     LORA_ARG_OPTS,
     CMD_OPT_JSON,
     CMD_OPT_DEVICE,

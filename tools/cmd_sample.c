@@ -28,7 +28,7 @@ static const struct cmd_opt opts[] = {
      .help = "sampler steps; default: 50, of ddpm 250"},
     {.name = "sampler",
      .kind = CMD_STRING,
-     .metavar = "NAME",
+     .metavar = "euler|dpm++|unipc|ddim|ddpm",
      .help = "euler, dpm++ or unipc of a flow; ddim or ddpm of a model trained by ddpm; default: the first"},
     {.name = "shift",
      .kind = CMD_REAL,
@@ -76,8 +76,7 @@ static const struct cmd_opt opts[] = {
      .max = 100,
      .help = "frames per second"},
     {.name = "raw", .help = "the raw weights, not their running average (EMA)"},
-    PRECISION_ARG_OPT(
-        "fp32, fp16 or bf16: of the blocks' products and attention; 16 bits halve their weights (default: fp32)"),
+    PRECISION_ARG_OPT("of the blocks' products and attention; 16 bits halve their weights (default: fp32)"),
     LORA_ARG_OPTS,
     MODEL_FILE_OPTS,
     STREAMED_OPTS,

@@ -11,7 +11,7 @@
    .metavar = "FILE[:STRENGTH]",                                                                                       \
    .help = "low-rank adapters: a file or folder of diffusers, PEFT, kohya or a run of ours; more after commas"},       \
   {                                                                                                                    \
-    .name = "lora-mode", .kind = CMD_STRING, .metavar = "MODE", .fallback = "auto",                                    \
+    .name = "lora-mode", .kind = CMD_STRING, .metavar = "auto|merge|apply", .fallback = "auto",                        \
     .help = "merge: add them to the weights, which must be fp32; apply: compute them beside, from one file; auto: "    \
             "merge where it can"                                                                                       \
   }

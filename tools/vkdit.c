@@ -5,6 +5,7 @@
 
 #include "cmd.h"
 #include "progress.h"
+#include "tables.h"
 #include "vkd/log.h"
 #include "vkd/nearest.h"
 
@@ -54,6 +55,11 @@ static enum vkd_status dispatch(int argc, char **argv, struct cmd_args *args, st
       printf("vkdit %s\n", VKDIT_VERSION);
       return VKD_OK;
     }
+    if (!strcmp(argv[i], "--man")) {
+      manual_print(commands);
+      return VKD_OK;
+    }
+    if (!strcmp(argv[i], "--completion")) return completion_print(commands, argv[i + 1], err);
     if (!cmd_parse_global(argv[i], args))
       return vkd_fail(err, VKD_ERR_USAGE, "unknown option %s before the command; see vkdit --help", argv[i]);
   }

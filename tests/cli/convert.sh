@@ -129,7 +129,7 @@ note $? "the line of a conversion: $(cat out err)"
   "$vkdit" convert f32.safetensors -o back.safetensors --naming wan --dtype bf16 > out 2> err
 note $? "widening: $(cat err)"
 
-refused 2 "option --naming NAME is missing" convert wan.safetensors -o x.safetensors
+refused 2 "option --naming wan|comfyui|diffusers|meta is missing" convert wan.safetensors -o x.safetensors
 refused 2 "did you mean diffusers?" convert wan.safetensors -o x.safetensors --naming difusers
 refused 2 "wanted keep, f32, f16 or bf16" convert wan.safetensors -o x.safetensors --naming wan --dtype int4
 refused 2 "no names of meta" convert wan.safetensors -o x.safetensors --naming meta
