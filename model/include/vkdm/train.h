@@ -5,6 +5,7 @@
 #define VKDM_TRAIN_H
 
 #include "vkd/device.h"
+#include "vkdm/comm.h"
 #include "vkdm/config.h"
 #include "vkdm/dataset.h"
 #include "vkdm/dit.h"
@@ -18,6 +19,7 @@ struct train_progress {
 struct train_params {
   struct vkd_device *device;
   const struct config *config;
+  struct comm *comm;   // NULL, or ranks that share each batch among them and all call train_run(); the first one writes
   const char *run;     // folder; created
   bool resume;         // go on from the newest checkpoint; without one, start
   bool overwrite;      // a folder that holds a run already is replaced; else it is an error
