@@ -26,8 +26,8 @@ enum vkd_status train_join(struct run *r, struct vkd_error *err) {
   uint64_t hash = 0;
   r->local = r->config;
   if (ranks == 1) return VKD_OK;
-  enum vkd_status st =
-      comm_agree(r->p->comm, hash_config(r, &hash, err), hash, VKD_ERR_INPUT, "another configuration or --resume", err);
+  enum vkd_status st = hash_config(r, &hash, err);
+  st = comm_agree(r->p->comm, st, hash, VKD_ERR_INPUT, "another configuration or --resume", err);
   if (st != VKD_OK) return st;
   r->local.train.batch = batch / ranks;
   if (batch % ranks)
