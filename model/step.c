@@ -177,8 +177,9 @@ static enum vkd_status model_flops(const struct vkd_graph *g, double *flops, str
 
 static enum vkd_status create_programs(struct step *s, struct vkd_error *err) {
   struct vkd_device *dev = s->params->dev;
-  enum vkd_status st = vkd_program_create(
-      &s->program, &(struct vkd_program_params){.device = dev, .graph = s->graph, .slots = SLOTS}, err);
+  struct vkd_program_params pass = {.device = dev, .graph = s->graph, .slots = SLOTS};
+  pass.buckets = exchange_buckets(s->exchange, &pass.bucket_count);
+  enum vkd_status st = vkd_program_create(&s->program, &pass, err);
   if (st == VKD_ERR_DEVICE_MEMORY) return explain_memory(s, err);
   if (st == VKD_OK && s->update_graph)
     st = vkd_program_create(&s->update, &(struct vkd_program_params){.device = dev, .graph = s->update_graph}, err);
@@ -201,8 +202,8 @@ static enum vkd_status create(struct step **out, const struct config *config, st
   if (st == VKD_OK && all_passes(s) > 1) st = build_update(s, &why);
   if (st == VKD_OK) st = model_flops(s->graph, &s->flops, &why);
   s->flops = s->flops * all_passes(s) + (s->update_graph ? vkd_graph_flops(s->update_graph) : 0);
-  if (st == VKD_OK && programs) st = create_programs(s, &why);
   if (st == VKD_OK && programs && comm) st = exchange_create(&s->exchange, comm, params, summed(s), &why);
+  if (st == VKD_OK && programs) st = create_programs(s, &why);
   if (st != VKD_OK) {
     step_destroy(out);
     return vkd_fail(err, st, "%s", why.what);
@@ -237,9 +238,9 @@ enum vkd_status step_parts(const struct step *s, struct step_part parts[STEP_PAR
 void step_destroy(struct step **ps) {
   struct step *s = *ps;
   if (!s) return;
-  exchange_destroy(&s->exchange);
   vkd_program_destroy(&s->program);
   vkd_program_destroy(&s->update);
+  exchange_destroy(&s->exchange);
   vkd_graph_destroy(&s->graph);
   vkd_graph_destroy(&s->update_graph);
   free(s);
@@ -248,6 +249,9 @@ void step_destroy(struct step **ps) {
 
 double step_flops(const struct step *s) { return s->flops; }
 double step_waited(const struct step *s) { return s->waited; }
+struct exchange_times step_exchange(const struct step *s) {
+  return exchange_times(s->exchange);
+}
 struct vkd_program *step_program(const struct step *s) {
   return s->program;
 }
@@ -341,24 +345,34 @@ static enum vkd_status collect(struct step *s, int slot, struct step_result *res
   return VKD_OK;
 }
 
+// The loss of a pass that was submitted.
+static enum vkd_status add_loss(struct step *s, int pass, double *sum, struct vkd_error *err) {
+  enum vkd_status st = wait_for(s, s->program, pass % SLOTS, err);
+  if (st == VKD_OK) *sum += first_float(s->program, pass % SLOTS, s->loss);
+  return st;
+}
+
 static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, const struct step_draw *draw,
                                      const struct data_batch *batch, struct step_result *result,
                                      struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
   double sum = 0;
-  for (int pass = 0; pass < s->passes + SLOTS && st == VKD_OK; pass++) {
+  for (int pass = 0; pass < s->passes && st == VKD_OK; pass++) {
     int slot = pass % SLOTS;
-    if (pass >= SLOTS) {
-      st = wait_for(s, s->program, slot, err);
-      if (st == VKD_OK) sum += first_float(s->program, slot, s->loss);
-    }
-    if (pass >= s->passes || st != VKD_OK) continue;
+    if (pass >= SLOTS && (st = add_loss(s, pass - SLOTS, &sum, err)) != VKD_OK) break;
     step_write_inputs(s->program, slot, &s->in, draw, batch, (uint32_t)(pass * s->micro));
     write_scale(s, slot, number);
-    st = vkd_program_submit(s->program, slot, err);
+    st = s->exchange && pass + 1 == s->passes ? vkd_program_submit_buckets(s->program, slot, err)
+                                              : vkd_program_submit(s->program, slot, err);
   }
-  if (s->exchange) st = exchange_run(s->exchange, st, &sum, err);
-  if (st != VKD_OK) return st;
+  if (s->exchange) {
+    double begin = clock_seconds();
+    st = exchange_run(s->exchange, s->program, st, err);
+    s->waited += clock_seconds() - begin;
+  }
+  for (int pass = s->passes < SLOTS ? 0 : s->passes - SLOTS; pass < s->passes && st == VKD_OK; pass++)
+    st = add_loss(s, pass, &sum, err);
+  if ((st = comm_meet(s->comm, st, &sum, 1, err)) != VKD_OK) return st;
   float loss = (float)(sum / all_passes(s));
   write_hyper(s->update, 0, s, number, lr);
   *(float *)vkd_program_input(s->update, 0, s->mean_loss) = loss;

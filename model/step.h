@@ -2,6 +2,7 @@
 #ifndef VKDM_STEP_H
 #define VKDM_STEP_H
 
+#include "exchange.h"
 #include "vkd/profile.h"
 #include "vkdm/comm.h"
 #include "vkdm/data.h"
@@ -42,6 +43,7 @@ double step_flops(const struct step *step); // of one update, as the op table co
 
 // Seconds that submits and flushes have waited for the device so far: all else between two submits is the host's.
 double step_waited(const struct step *step);
+struct exchange_times step_exchange(const struct step *step); // 0 of one rank
 
 // What one update runs: a pass `repeats` times, and the update of its own where several passes make a step.
 struct step_part {

@@ -398,6 +398,7 @@ static enum vkd_status loop(struct run *r, struct vkd_error *err) {
     st = advance(r, step, &batch, drain, err);
     if (step == r->done + 1) {
       r->result->start_seconds = clock_seconds() - r->begin;
+      r->exchanged = step_exchange(r->step);
     } else {
       r->stepping += clock_seconds() - begin;
       r->waited += step_waited(r->step) - waited;
@@ -428,12 +429,17 @@ static enum vkd_status write_summary(const struct run *r, struct vkd_error *err)
                                     t->points[i].tokens, "flops", t->points[i].flops, "loss", t->points[i].loss));
   json_t *root = json_pack(
       "{s:I,s:I,s:i,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:I,s:I,s:b,s:s,s:o}", "params", (json_int_t)t->params, "steps",
-      (json_int_t)t->steps, "ranks", comm_size(r->p->comm), "steps_planned", (json_int_t)r->steps, "tokens_per_step",
+      (json_int_t)t->steps, "ranks", t->ranks, "steps_planned", (json_int_t)r->steps, "tokens_per_step",
       (json_int_t)t->tokens_per_step, "micro_batch", (json_int_t)config_micro_batch(&r->local), "flops_per_step",
       t->flops_per_step, "start_seconds", t->start_seconds, "seconds", t->seconds, "tokens_per_second",
       t->tokens_per_second, "device_bytes", (json_int_t)t->device_bytes, "non_finite", (json_int_t)t->non_finite,
       "diverged", t->diverged, "device", vkd_device_get_caps(r->p->device)->name, "points", points);
   if (root && isfinite(t->host_share)) json_object_set_new(root, "host_share", json_real(t->host_share));
+  if (root && t->ranks > 1) {
+    json_object_set_new(root, "comm_seconds", json_real(t->comm_seconds));
+    if (isfinite(t->comm_hidden)) json_object_set_new(root, "comm_hidden", json_real(t->comm_hidden));
+    if (isfinite(t->comm_share)) json_object_set_new(root, "comm_share", json_real(t->comm_share));
+  }
   if (root && t->diverged) json_object_set_new(root, "why", json_string(t->why));
   if (root && isfinite(t->loss)) json_object_set_new(root, "loss", json_real(t->loss));
   if (root && isfinite(t->heldout)) json_object_set_new(root, "heldout_loss", json_real(t->heldout));
@@ -484,6 +490,11 @@ enum vkd_status train_run(const struct train_params *params, struct train_result
     result->saved = r.saved;
     result->seconds = clock_seconds() - begin;
     result->tokens_per_second = (double)(result->steps - r.done) * (double)result->tokens_per_step / result->seconds;
+    struct exchange_times t = step_exchange(r.step);
+    result->ranks = comm_size(params->comm);
+    result->comm_seconds = t.sums - r.exchanged.sums;
+    result->comm_hidden = result->comm_seconds > 0 ? 1 - (t.late - r.exchanged.late) / result->comm_seconds : NAN;
+    result->comm_share = r.stepping > 0 ? (t.late - r.exchanged.late) / r.stepping : NAN;
     result->host_share = r.stepping > 0 ? 1 - r.waited / r.stepping : NAN;
     result->loss = r.tail_count ? r.tail_sum / (double)r.tail_count : NAN;
     vkd_device_allocated(params->device, &result->device_bytes);

@@ -28,9 +28,10 @@ struct run {
   int64_t tail_count;
   double last_heldout;
   struct skips skips;
-  struct step_result last; // the last step told
-  double begin;            // clock_seconds() at the call
-  double stepping, waited; // seconds in steps after the first, and of them waiting for the device
+  struct step_result last;         // the last step told
+  double begin;                    // clock_seconds() at the call
+  struct exchange_times exchanged; // until the first step was done
+  double stepping, waited;         // seconds in steps after the first, and of them waiting for the device
   struct train_result *result;
 };
 

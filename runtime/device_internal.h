@@ -116,7 +116,10 @@ struct vkd_buffer {
   VkDeviceMemory memory;
   uint64_t address; // a made-up one on a fake device
   void *map;        // NULL: not mapped
+  bool readable;    // can be mapped, and is read fast there
 };
+// Of memory that the host reaches; once.
+enum vkd_status vkd__buffer_map(struct vkd_buffer *buffer, struct vkd_error *err);
 
 // As vkd_buffer_create(), and mapped where there is a large enough heap that is the device's own and the host's too.
 enum vkd_status vkd__buffer_create_mapped(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes,
@@ -148,6 +151,9 @@ enum vkd_status vkd__submit(struct vkd_device *dev, const VkCommandBuffer *comma
 enum vkd_status vkd__submit_upload(struct vkd_device *dev, VkCommandBuffer command, uint64_t after, uint64_t *ticket,
                                    struct vkd_error *err);
 enum vkd_status vkd__wait(struct vkd_device *dev, struct vkd__queue *queue, uint64_t ticket, struct vkd_error *err);
+// The same for `seconds` at most.
+enum vkd_status vkd__wait_for(struct vkd_device *dev, struct vkd__queue *queue, uint64_t ticket, double seconds,
+                              bool *done, struct vkd_error *err);
 enum vkd_status vkd__command_begin(struct vkd_device *dev, const struct vkd__queue *queue, VkCommandBuffer *out,
                                    VkCommandBufferUsageFlags usage, struct vkd_error *err);
 void vkd__command_free(struct vkd_device *dev, const struct vkd__queue *queue, VkCommandBuffer *command);

@@ -33,7 +33,8 @@ static enum vkd_status no_memory(struct vkd_device *dev, VkResult r, uint64_t by
 }
 
 static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBufferUsageFlags usage, const uint32_t *wants,
-                                int want_count, VkBuffer *buffer, VkDeviceMemory *memory, struct vkd_error *err) {
+                                int want_count, VkBuffer *buffer, VkDeviceMemory *memory, uint32_t *type,
+                                struct vkd_error *err) {
   const uint32_t families[] = {dev->compute.family, dev->uploads.family};
   bool shared = dev->uploads.handle && families[0] != families[1];
   VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
@@ -49,18 +50,18 @@ static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBuffer
   }
   VkMemoryRequirements need;
   vkGetBufferMemoryRequirements(dev->handle, *buffer, &need);
-  uint32_t type = UINT32_MAX;
-  for (int i = 0; i < want_count && type == UINT32_MAX; i++)
-    type = vkd__memory_type(&dev->caps, need.memoryTypeBits, wants[i]);
+  *type = UINT32_MAX;
+  for (int i = 0; i < want_count && *type == UINT32_MAX; i++)
+    *type = vkd__memory_type(&dev->caps, need.memoryTypeBits, wants[i]);
   VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
                                      .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
   VkMemoryAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
                                 .pNext = (usage & VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT) ? &flags : NULL,
                                 .allocationSize = need.size,
-                                .memoryTypeIndex = type};
-  r = type == UINT32_MAX ? VK_ERROR_FEATURE_NOT_PRESENT : vkAllocateMemory(dev->handle, &alloc, NULL, memory);
+                                .memoryTypeIndex = *type};
+  r = *type == UINT32_MAX ? VK_ERROR_FEATURE_NOT_PRESENT : vkAllocateMemory(dev->handle, &alloc, NULL, memory);
   if (r == VK_SUCCESS) r = vkBindBufferMemory(dev->handle, *buffer, *memory, 0);
-  return r == VK_SUCCESS ? VKD_OK : no_memory(dev, r, bytes, type, err);
+  return r == VK_SUCCESS ? VKD_OK : no_memory(dev, r, bytes, *type, err);
 }
 
 static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vkd_error *err) {
@@ -77,6 +78,13 @@ static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vk
   if (st == VKD_OK) st = vkd__wait(b->dev, &b->dev->compute, ticket, err);
   vkd__command_free(b->dev, &b->dev->compute, &cmd);
   return st;
+}
+
+enum { READABLE = VKD_MEMORY_HOST | VKD_MEMORY_COHERENT | VKD_MEMORY_CACHED };
+
+enum vkd_status vkd__buffer_map(struct vkd_buffer *b, struct vkd_error *err) {
+  VkResult r = b->map ? VK_SUCCESS : vkMapMemory(b->dev->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
+  return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "mapping a buffer");
 }
 
 enum { BOTH = VKD_MEMORY_DEVICE | VKD_MEMORY_HOST | VKD_MEMORY_COHERENT };
@@ -97,17 +105,18 @@ static enum vkd_status create(struct vkd_buffer **out, struct vkd_device *dev, u
   } else {
     uint32_t wants[] = {VKD_MEMORY_DEVICE, 0};
     if (mapped) wants[0] = wants[1] = BOTH;
+    uint32_t type = 0;
     uint64_t whole = ((bytes + 63) & ~(uint64_t)63) + PAD;
     st = allocate(dev, whole,
                   VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
                       VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
-                  wants, 2, &b->handle, &b->memory, err);
+                  wants, 2, &b->handle, &b->memory, &type, err);
     if (st == VKD_OK) {
+      b->readable = (dev->caps.memory_types[type].flags & READABLE) == READABLE;
       VkBufferDeviceAddressInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = b->handle};
       b->address = vkGetBufferDeviceAddress(dev->handle, &info);
       st = fill_zero(b, whole, err);
-      VkResult r = mapped ? vkMapMemory(dev->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map) : VK_SUCCESS;
-      if (r != VK_SUCCESS) st = vkd__vk_fail(err, r, "mapping a buffer");
+      if (st == VKD_OK && mapped) st = vkd__buffer_map(b, err);
     }
   }
   dev->allocated += bytes;
@@ -152,9 +161,10 @@ enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vk
   struct vkd__host_buffer *b = *out = calloc(1, sizeof *b);
   if (!b) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a buffer");
   b->bytes = bytes ? bytes : 64;
+  uint32_t type;
   const uint32_t host = VKD_MEMORY_HOST | VKD_MEMORY_COHERENT, wants[] = {host | VKD_MEMORY_CACHED, host};
   enum vkd_status st = allocate(dev, b->bytes, VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
-                                wants, 2, &b->handle, &b->memory, err);
+                                wants, 2, &b->handle, &b->memory, &type, err);
   if (st == VKD_OK) {
     VkResult r = vkMapMemory(dev->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
     if (r != VK_SUCCESS)

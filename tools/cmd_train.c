@@ -43,6 +43,10 @@ static void print_result(const struct train_result *r) {
          r->tokens_per_second / (double)r->tokens_per_step * r->flops_per_step, (double)r->device_bytes / 1048576);
   if (isfinite(r->host_share))
     printf("first step after %.1f s, host %.2g %% of the others\n", r->start_seconds, 100 * r->host_share);
+  if (isfinite(r->comm_hidden))
+    printf("%d ranks: sums of gradients took %.2f s, %.0f %% of it beside the backward pass; %.2g %% of the time went "
+           "by waiting for them\n",
+           r->ranks, r->comm_seconds, 100 * r->comm_hidden, 100 * r->comm_share);
   if (r->non_finite)
     printf("%lld steps changed nothing: their loss or gradient was not finite\n", (long long)r->non_finite);
 }
