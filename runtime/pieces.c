@@ -62,7 +62,7 @@ static enum vkd_status cut(struct vkd_program *p, const struct vkd_tape *tape, s
   all->timed = timed;
   for (uint32_t i = 0; i < all->count; i++) timed[i] = INFINITY;
   p->info.pieces = all->count;
-  if (all->count > 1)
+  if (all->count > 1 && budget > 0)
     vkd_log(VKD_LOG_DEBUG, "a run of %u dispatches in %u parts, submitted in %u pieces of at most %g ms%s", tape->count,
             all->cut_count, all->count, budget * 1e3, all->runs_left ? ", as estimated" : "");
   return VKD_OK;
