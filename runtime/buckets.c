@@ -34,7 +34,7 @@ enum vkd_status vkd__buckets_create(struct vkd_program *p, const struct vkd_buck
     if (in_place(b->range.buffer)) {
       st = vkd__buffer_map(b->range.buffer, err);
     } else {
-      st = vkd__host_buffer_create(&b->host, p->dev, b->range.bytes, err);
+      st = vkd__host_buffer_import(&b->host, p->dev, b->range.bytes, err);
       if (st == VKD_OK) st = record_give(p, b, err);
     }
   }
@@ -105,6 +105,22 @@ bool vkd__buckets_end(const struct vkd_program *p, uint32_t entry) {
 void vkd__buckets_taken(struct vkd_program *p, uint32_t piece, uint64_t ticket) {
   for (uint32_t i = 0; i < p->bucket_count; i++)
     if (p->buckets[i].piece == piece) p->buckets[i].ticket = ticket;
+}
+
+static int by_end(const void *a, const void *b) {
+  const struct vkd__bucket *x = *(struct vkd__bucket *const *)a, *y = *(struct vkd__bucket *const *)b;
+  if (x->last != y->last) return x->last < y->last ? -1 : 1;
+  return x < y ? -1 : x > y;
+}
+
+enum vkd_status vkd_program_bucket_order(const struct vkd_program *p, uint32_t *order, struct vkd_error *err) {
+  const struct vkd__bucket **sorted = calloc((size_t)p->bucket_count + 1, sizeof *sorted);
+  if (!sorted) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %u buckets", p->bucket_count);
+  for (uint32_t i = 0; i < p->bucket_count; i++) sorted[i] = &p->buckets[i];
+  qsort(sorted, p->bucket_count, sizeof *sorted, by_end);
+  for (uint32_t i = 0; i < p->bucket_count; i++) order[i] = (uint32_t)(sorted[i] - p->buckets);
+  free(sorted);
+  return VKD_OK;
 }
 
 void *vkd_program_bucket(struct vkd_program *p, uint32_t i) {

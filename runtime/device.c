@@ -24,7 +24,8 @@ static const char *result_name(VkResult r) {
     X(VK_ERROR_EXTENSION_NOT_PRESENT)
     X(VK_ERROR_FEATURE_NOT_PRESENT)
     X(VK_ERROR_INCOMPATIBLE_DRIVER)
-    X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
+    X(VK_ERROR_TOO_MANY_OBJECTS)
+    X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
 #undef X
         default : return "VkResult";
   }
@@ -184,6 +185,16 @@ uint32_t vkd_device_validation(const struct vkd_device *dev, char *first, size_t
   return dev->validation_count;
 }
 
+// As struct vkd_device has it.
+static uint64_t import_unit(VkPhysicalDevice physical) {
+  VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
+  VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &host};
+  if (!vkd__has_extension(physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)) return 0;
+  vkGetPhysicalDeviceProperties2(physical, &p);
+  return host.minImportedHostPointerAlignment;
+}
+
 static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *err) {
   struct vkd__queue_choice choice;
   if (!vkd__queues_find(&dev->caps, &choice))
@@ -211,10 +222,12 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
       .pNext = &f12,
       .pipelineExecutableInfo = VK_TRUE};
   struct vkd__coopmat_features coopmat;
-  const char *extensions[4];
+  const char *extensions[5];
   void *next = dev->statistics ? (void *)&executable : &f12;
   uint32_t extension_count = vkd__coopmat_enable(&dev->caps, &coopmat, &next, extensions);
   if (dev->statistics) extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+  dev->import_unit = import_unit(dev->physical);
+  if (dev->import_unit) extensions[extension_count++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
   VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                              .pNext = next,
                              .enabledExtensionCount = extension_count,

@@ -41,6 +41,7 @@ struct vkd_device {
   uint64_t uploads_awaited;           // of uploads.submitted, what computing waits for already
   uint64_t fake_buffers;              // made-up addresses so far
   bool compile_only, statistics;      // the driver keeps statistics of pipelines
+  uint64_t import_unit;               // bytes: pages of the host are imported in multiples of it; 0: not at all
   uint64_t allocated, peak;
   double budget_s; // of a submission, seconds; 0: none
   uint32_t validation_count;
@@ -104,8 +105,13 @@ struct vkd__host_buffer {
   VkDeviceMemory memory;
   void *map;
   uint64_t bytes;
+  void *pages; // of this process, imported; NULL: the driver's
 };
 enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vkd_device *dev, uint64_t bytes,
+                                        struct vkd_error *err);
+// The same of pages of this process (VK_EXT_external_memory_host) where the device takes them: network cards and other
+// processes reach these without a copy, which they often cannot where the driver maps its own.
+enum vkd_status vkd__host_buffer_import(struct vkd__host_buffer **out, struct vkd_device *dev, uint64_t bytes,
                                         struct vkd_error *err);
 void vkd__host_buffer_destroy(struct vkd_device *dev, struct vkd__host_buffer **buffer);
 
