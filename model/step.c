@@ -37,30 +37,40 @@ static int all_passes(const struct step *s) { return s->passes * comm_size(s->co
 // Where gradients are added up before the update.
 static enum params_kind summed(const struct step *s) { return s->passes > 1 ? PARAMS_GRAD_SUM : PARAMS_GRAD; }
 
-// scale [1] or empty: that the loss is multiplied with
+struct places {
+  struct vkd_graph *graph;
+  vkd_tensor *grads, *sums; // sums: NULL, or where gradients are added up besides
+};
+
+static void place_gradient(void *user, int i, vkd_tensor grad) {
+  const struct places *p = user;
+  vkd_place(p->graph, grad, p->grads[i]);
+  if (p->sums) vkd_accumulate(p->graph, p->sums[i], grad);
+}
+
+// scale [1] or empty: that the loss is multiplied with.  add_up: into PARAMS_GRAD_SUM too, each once it is complete.
 static enum vkd_status gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
-                                 vkd_tensor loss, vkd_tensor scale, struct vkd_error *err) {
+                                 vkd_tensor loss, vkd_tensor scale, bool add_up, struct vkd_error *err) {
   int n = params->count, trained = 0;
-  vkd_tensor *grads = calloc(3 * (size_t)n, sizeof *grads), *places = grads + n, *wrt = places + n;
+  vkd_tensor *grads = calloc(3 * (size_t)n, sizeof *grads), *sums = grads + n, *wrt = sums + n;
   if (!grads) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d gradients", n);
-  params_tensors(params, g, PARAMS_GRAD, places);
+  params_tensors(params, g, PARAMS_GRAD, grads);
+  if (add_up) params_tensors(params, g, PARAMS_GRAD_SUM, sums);
   for (int i = 0; i < n; i++) {
     if (params->rows[i].frozen) continue;
     wrt[trained] = weights[i];
-    places[trained++] = places[i];
+    sums[trained] = sums[i];
+    grads[trained++] = grads[i];
   }
-  if (scale.id)
-    vkd_grad_scaled(g, loss, scale, wrt, trained, grads);
-  else
-    vkd_grad(g, loss, wrt, trained, grads);
-  for (int i = 0; i < trained; i++) vkd_place(g, grads[i], places[i]);
+  if (!scale.id) scale = vkd_constant(g, "dloss", VKD_F32, VKD_SHAPE(1), &(float){1});
+  vkd_grad_take(g, loss, scale, wrt, trained, place_gradient, &(struct places){g, grads, add_up ? sums : NULL});
   free(grads);
   return vkd_graph_status(g, err);
 }
 
 enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
                                vkd_tensor loss, struct vkd_error *err) {
-  return gradients(g, params, weights, loss, (vkd_tensor){0}, err);
+  return gradients(g, params, weights, loss, (vkd_tensor){0}, false, err);
 }
 
 // trace: nothing comes after the gradients but their norm
@@ -80,7 +90,9 @@ static enum vkd_status build_pass(struct step *s, int micro, bool recompute, boo
   s->loss = objective_loss(g, objective, &model, weights, &s->in, NULL);
   vkd_output(g, s->loss);
   if (s->loss_scale.scale > 0) s->scale = vkd_input(g, "loss_scale", VKD_F32, VKD_SHAPE(1));
-  st = gradients(g, s->params, weights, s->loss, s->scale, err);
+  // Of several ranks each gradient is sent as soon as it is complete; else one pass over all adds them up.
+  bool early = s->comm && s->passes > 1 && !trace;
+  st = gradients(g, s->params, weights, s->loss, s->scale, early, err);
   free(weights);
   if (st != VKD_OK) return st;
   if (trace) {
@@ -89,7 +101,7 @@ static enum vkd_status build_pass(struct step *s, int micro, bool recompute, boo
     s->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
     s->norm2 = optim_update(g, s->params, PARAMS_GRAD, s->hyper, s->loss);
     vkd_output(g, s->norm2);
-  } else if (s->passes > 1) {
+  } else if (s->passes > 1 && !early) {
     for (uint32_t k = 0; k < s->params->trainable_segments; k++)
       vkd_accumulate(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k), params_segment(s->params, g, PARAMS_GRAD, k));
   }

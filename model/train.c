@@ -346,6 +346,7 @@ static enum vkd_status observe(struct run *r, int64_t step, bool histograms, boo
   if (!train_writes(r) || !(histograms || samples)) return VKD_OK;
   struct tfevents *events = metrics_events(r->metrics);
   double scale = r->last.loss_scale > 0 ? r->last.loss_scale : 1;
+  if (config_accumulation(&r->local) == 1) scale *= comm_size(r->p->comm); // the arena has the sum over ranks
   enum vkd_status st = histograms ? observe_histograms(r->params, scale, step, events, err) : VKD_OK;
   if (st == VKD_OK && samples) st = observe_samples(&r->config, r->data, r->params, r->p->run, step, events, err);
   return st == VKD_OK ? tfevents_flush(events, err) : st;
