@@ -46,7 +46,7 @@ static void print_result(const struct train_result *r) {
   if (isfinite(r->comm_hidden))
     printf("%d ranks: sums of gradients took %.2f s, %.0f %% of it beside the backward pass; %.2g %% of the time went "
            "by waiting for them\n",
-           r->ranks, r->comm_seconds, 100 * r->comm_hidden, 100 * r->comm_share);
+           r->ranks, r->comm_seconds, 100 * fmax(r->comm_hidden, 0), 100 * r->comm_share);
   if (r->non_finite)
     printf("%lld steps changed nothing: their loss or gradient was not finite\n", (long long)r->non_finite);
 }
