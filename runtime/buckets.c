@@ -5,10 +5,11 @@
 
 #include "exec_internal.h"
 
-// In memory that the host reads as fast as its own, nothing is copied.  $VKD_UPLOAD=staging: as on a card.
+// A software device's memory is the host's: nothing is copied.  What other drivers map, an integrated GPU's too, can
+// often be read neither by network cards nor by other processes.  $VKD_UPLOAD=staging: as on a card.
 static bool in_place(const struct vkd_buffer *b) {
   const char *upload = getenv("VKD_UPLOAD");
-  return b->readable && !(upload && strcmp(upload, "staging") == 0);
+  return b->readable && b->dev->caps.kind == VKD_DEVICE_SOFTWARE && !(upload && strcmp(upload, "staging") == 0);
 }
 
 static enum vkd_status record_give(struct vkd_program *p, struct vkd__bucket *b, struct vkd_error *err) {
