@@ -25,7 +25,8 @@ static const char *result_name(VkResult r) {
     X(VK_ERROR_FEATURE_NOT_PRESENT)
     X(VK_ERROR_INCOMPATIBLE_DRIVER)
     X(VK_ERROR_TOO_MANY_OBJECTS)
-    X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
+    X(VK_ERROR_INVALID_SHADER_NV)
+    X(VK_TIMEOUT)
 #undef X
         default : return "VkResult";
   }

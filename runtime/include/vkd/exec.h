@@ -59,7 +59,8 @@ enum vkd_status vkd_program_run(struct vkd_program *program, struct vkd_error *e
 
 // The order in which a run is done with its buckets: order [bucket_count], their numbers.
 enum vkd_status vkd_program_bucket_order(const struct vkd_program *program, uint32_t *order, struct vkd_error *err);
-// A run that hands its buckets out, each as soon as nothing of the run touches it any more.  Of one slot at a time, until each bucket was given back or will not be.
+// A run that hands its buckets out, each as soon as nothing of the run touches it any more.  Of one slot at a time,
+// until each bucket was given back or will not be.
 enum vkd_status vkd_program_submit_buckets(struct vkd_program *program, int slot, struct vkd_error *err);
 // Where the host has bucket i: float or whatever the buffer holds.  The same place in every run.
 void *vkd_program_bucket(struct vkd_program *program, uint32_t i);
