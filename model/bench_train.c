@@ -37,7 +37,7 @@ static enum vkd_status open_run(struct run *r, struct bench_train *out, struct v
   unsigned kinds = PARAMS_FOR_TRAINING | (config_accumulation(c) > 1 ? 1u << PARAMS_GRAD_SUM : 0);
   st = params_create(&r->params, r->dev, &out->model, kinds, err);
   if (st == VKD_OK) st = params_init(r->params, SEED, err);
-  if (st == VKD_OK) st = step_create(&r->step, c, r->params, err);
+  if (st == VKD_OK) st = step_create(&r->step, c, r->params, NULL, err);
   if (st != VKD_OK) return st;
   out->batch = c->train.batch;
   out->params = r->params->numel;

@@ -92,6 +92,8 @@ const struct config_field config_fields[] = {
     REAL("train.eps", train.eps, "1e-8", 1e-30, 1, "AdamW: added to the root of the second moment"),
     REAL("train.weight_decay", train.weight_decay, "0", 0, 100, "AdamW: decoupled weight decay"),
     REAL("train.clip", train.clip, "1", 0, 1e30, "limit of the global gradient norm; 0: none"),
+    LONG("train.check_weights", train.check_weights, "100", 0, BIG,
+         "several ranks: steps between checks that all have the same weights; 0: only at the start"),
     INT("train.max_skipped", train.max_skipped, "10", 1, 1000000,
         "steps in a row without a finite loss and gradient, which change nothing, after which a run ends"),
     REAL("train.ema", train.ema, "0.999", 0, 0.9999999, "decay of the averaged weights, which sampling uses; 0: none"),

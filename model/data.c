@@ -78,6 +78,7 @@ static enum vkd_status fill(const struct data_loader *l, struct slot *slot, uint
     if (status != VKD_OK) return status;
   }
   slot->batch = (struct data_batch){.step = step,
+                                    .first = p->first,
                                     .size = p->count,
                                     .latents = slot->latents,
                                     .labels = slot->labels,

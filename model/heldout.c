@@ -13,6 +13,7 @@ struct heldout {
   const struct config *config;
   const struct dataset *dataset;
   struct params *params;
+  struct comm *comm;
   struct vkd_graph *graph;
   struct vkd_program *program;
   struct objective_inputs in;
@@ -21,8 +22,8 @@ struct heldout {
 };
 
 enum vkd_status heldout_create(struct heldout **out, const struct config *config, const struct dataset *dataset,
-                               struct params *params, enum params_kind kind, struct vkd_program *beside,
-                               struct vkd_error *err) {
+                               struct params *params, enum params_kind kind, struct comm *comm,
+                               struct vkd_program *beside, struct vkd_error *err) {
   struct heldout *h = *out = calloc(1, sizeof *h);
   vkd_tensor *tensors = calloc((size_t)params->count, sizeof *tensors);
   enum vkd_status st = VKD_OK;
@@ -33,6 +34,7 @@ enum vkd_status heldout_create(struct heldout **out, const struct config *config
   h->config = config;
   h->dataset = dataset;
   h->params = params;
+  h->comm = comm;
   h->clips = dataset_get_info(dataset)->split_clips[DATA_HELDOUT];
   if (config->eval.holdout > 0 && h->clips > (uint32_t)config->eval.holdout) h->clips = (uint32_t)config->eval.holdout;
   if (!h->clips) {
@@ -42,6 +44,11 @@ enum vkd_status heldout_create(struct heldout **out, const struct config *config
   uint32_t batch = config->eval.batch > 0 ? (uint32_t)config->eval.batch : (uint32_t)config_micro_batch(config);
   uint32_t samples = h->clips > MIN_SAMPLES ? h->clips : MIN_SAMPLES;
   h->batches = (samples + batch - 1) / batch;
+  // Samples do not hang on the number of ranks: each batch is cut so that there is one part for each, or more.
+  uint32_t parts = (uint32_t)comm_size(comm) < batch ? (uint32_t)comm_size(comm) : batch;
+  while (batch % parts) parts++;
+  batch /= parts;
+  h->batches *= parts;
   if ((st = vkd_graph_create(&h->graph, err)) != VKD_OK) goto done;
   enum config_objective objective = config->train.objective;
   objective_make_inputs(h->graph, objective, &params->config, batch, &h->in);
@@ -98,18 +105,19 @@ enum vkd_status heldout_run(struct heldout *h, struct heldout_loss *out, struct 
   key[2] = 0;
   key[3] = STREAM_EVAL_NOISE;
   *out = (struct heldout_loss){.clips = h->clips, .samples = h->batches * batch};
-  for (uint32_t b = 0; b < h->batches; b++) {
-    for (uint32_t i = 0; i < batch; i++) {
-      enum vkd_status st = write_sample(h, i, b * batch + i, err);
-      if (st != VKD_OK) return st;
-    }
-    enum vkd_status st = vkd_program_run(h->program, err);
-    if (st != VKD_OK) return st;
-    out->loss += *(const float *)vkd_program_output(h->program, 0, h->loss);
-    out->zero += *(const float *)vkd_program_output(h->program, 0, h->zero);
+  enum vkd_status st = VKD_OK;
+  double sums[2] = {0};
+  uint32_t ranks = (uint32_t)comm_size(h->comm);
+  for (uint32_t b = (uint32_t)comm_rank(h->comm); b < h->batches && st == VKD_OK; b += ranks) {
+    for (uint32_t i = 0; i < batch && st == VKD_OK; i++) st = write_sample(h, i, b * batch + i, err);
+    if (st == VKD_OK) st = vkd_program_run(h->program, err);
+    if (st != VKD_OK) break;
+    sums[0] += *(const float *)vkd_program_output(h->program, 0, h->loss);
+    sums[1] += *(const float *)vkd_program_output(h->program, 0, h->zero);
   }
+  if ((st = comm_meet(h->comm, st, sums, 2, err)) != VKD_OK) return st;
   // fp32, which nine digits of metrics.jsonl keep to the bit: a resumed run reads them back.
-  out->loss = (float)(out->loss / h->batches);
-  out->zero = (float)(out->zero / h->batches);
+  out->loss = (float)(sums[0] / h->batches);
+  out->zero = (float)(sums[1] / h->batches);
   return VKD_OK;
 }

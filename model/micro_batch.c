@@ -10,13 +10,13 @@ unsigned step_params_kinds(const struct config *config) {
 // Bytes of the whole run: parameters, both programs, and the inputs once more, for the held-out loss, which computes in
 // the step's memory.  fake: nothing is allocated on it.
 static enum vkd_status run_bytes(struct vkd_device *fake, const struct config *config, const struct dit_config *model,
-                                 uint64_t *bytes, struct vkd_error *err) {
+                                 struct comm *comm, uint64_t *bytes, struct vkd_error *err) {
   struct params *params = NULL;
   struct step *step = NULL;
   struct step_part parts[STEP_PARTS];
   int count = 0;
   enum vkd_status st = params_create(&params, fake, model, step_params_kinds(config), err);
-  if (st == VKD_OK) st = step_create_plan(&step, config, params, err);
+  if (st == VKD_OK) st = step_create_plan(&step, config, params, comm, err);
   if (st == VKD_OK) st = step_parts(step, parts, &count, err);
   *bytes = vkd_device_allocated(fake, NULL);
   for (int i = 0; i < count; i++) {
@@ -30,7 +30,7 @@ static enum vkd_status run_bytes(struct vkd_device *fake, const struct config *c
 }
 
 enum vkd_status step_settle_micro(struct config *config, struct vkd_device *dev, const struct dit_config *model,
-                                  struct vkd_error *err) {
+                                  struct comm *comm, struct vkd_error *err) {
   if (config->train.micro_batch != CONFIG_AUTO) return VKD_OK;
   const struct vkd_device_caps *caps = vkd_device_get_caps(dev);
   uint64_t used = vkd_device_allocated(dev, NULL), bytes = 0,
@@ -42,7 +42,7 @@ enum vkd_status step_settle_micro(struct config *config, struct vkd_device *dev,
     if (batch % parts) continue;
     struct vkd_error why = {0};
     config->train.micro_batch = batch / parts;
-    st = run_bytes(fake, config, model, &bytes, &why);
+    st = run_bytes(fake, config, model, comm, &bytes, &why);
     fits = st == VKD_OK && bytes <= left;
     if (st == VKD_ERR_DEVICE_MEMORY || st == VKD_ERR_SHAPE) st = VKD_OK; // a smaller one may do
     if (st != VKD_OK) vkd_fail(err, st, "%s", why.what);

@@ -126,8 +126,8 @@ static enum vkd_status profile_step(struct profile *p, const struct profile_para
   int count = 0;
   struct profile_graphs *g = p->graphs;
   double from = clock_seconds();
-  enum vkd_status st = params->runs > 0 ? step_create(&g->step, &g->config, g->params, err)
-                                        : step_create_plan(&g->step, &g->config, g->params, err);
+  enum vkd_status st = params->runs > 0 ? step_create(&g->step, &g->config, g->params, NULL, err)
+                                        : step_create_plan(&g->step, &g->config, g->params, NULL, err);
   end_phase(p, "graph, plan and pipelines", &from);
   if (st == VKD_OK && params->runs > 0) st = run_step(p, err);
   end_phase(p, "first step", &from);
@@ -234,7 +234,7 @@ enum vkd_status profile_create(struct profile **out, const struct profile_params
   double from = p->begin = clock_seconds();
   p->graphs->config = *params->config;
   if (!params->sample) {
-    if ((st = step_settle_micro(&p->graphs->config, params->device, &p->model, err)) != VKD_OK) goto fail;
+    if ((st = step_settle_micro(&p->graphs->config, params->device, &p->model, NULL, err)) != VKD_OK) goto fail;
     kinds = step_params_kinds(&p->graphs->config);
   }
   p->batch = params->sample ? config_micro_batch(params->config) : params->config->train.batch;

@@ -5,54 +5,72 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exchange.h"
 #include "vkdm/clock.h"
 
 enum { SLOTS = 2 };
 
 struct step {
-  const struct config *config;
+  const struct config *config; // train.batch: of this rank
   struct params *params;
-  int passes, micro;
+  struct comm *comm; // NULL: no other ranks
+  int passes, micro; // of this rank
   // forward and backward of a micro-batch; the update too where one pass makes a step
   struct vkd_graph *graph;
   struct vkd_program *program;
   struct objective_inputs in;
   vkd_tensor loss, hyper, norm2;
   vkd_tensor scale; // input [1] of the loss scale; empty: none
-  // the update alone, where several passes make a step
+  // the update alone, where several passes, of this rank or of several, make a step
   struct vkd_graph *update_graph;
   struct vkd_program *update;
-  vkd_tensor mean_loss; // input [1]: the host has the passes' losses
+  vkd_tensor mean_loss;      // input [1]: the host has the passes' losses
+  struct exchange *exchange; // NULL: there is one rank
   double flops;
   int64_t pending[SLOTS]; // step in flight in each slot; 0: none
   double waited;          // seconds
   struct loss_scale loss_scale;
 };
 
-// scale [1] or empty: that the loss is multiplied with
+static int all_passes(const struct step *s) { return s->passes * comm_size(s->comm); }
+
+// Where gradients are added up before the update.
+static enum params_kind summed(const struct step *s) { return s->passes > 1 ? PARAMS_GRAD_SUM : PARAMS_GRAD; }
+
+struct places {
+  struct vkd_graph *graph;
+  vkd_tensor *grads, *sums; // sums: NULL, or where gradients are added up besides
+};
+
+static void place_gradient(void *user, int i, vkd_tensor grad) {
+  const struct places *p = user;
+  vkd_place(p->graph, grad, p->grads[i]);
+  if (p->sums) vkd_accumulate(p->graph, p->sums[i], grad);
+}
+
+// scale [1] or empty: that the loss is multiplied with.  add_up: into PARAMS_GRAD_SUM too, each once it is complete.
 static enum vkd_status gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
-                                 vkd_tensor loss, vkd_tensor scale, struct vkd_error *err) {
+                                 vkd_tensor loss, vkd_tensor scale, bool add_up, struct vkd_error *err) {
   int n = params->count, trained = 0;
-  vkd_tensor *grads = calloc(3 * (size_t)n, sizeof *grads), *places = grads + n, *wrt = places + n;
+  vkd_tensor *grads = calloc(3 * (size_t)n, sizeof *grads), *sums = grads + n, *wrt = sums + n;
   if (!grads) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d gradients", n);
-  params_tensors(params, g, PARAMS_GRAD, places);
+  params_tensors(params, g, PARAMS_GRAD, grads);
+  if (add_up) params_tensors(params, g, PARAMS_GRAD_SUM, sums);
   for (int i = 0; i < n; i++) {
     if (params->rows[i].frozen) continue;
     wrt[trained] = weights[i];
-    places[trained++] = places[i];
+    sums[trained] = sums[i];
+    grads[trained++] = grads[i];
   }
-  if (scale.id)
-    vkd_grad_scaled(g, loss, scale, wrt, trained, grads);
-  else
-    vkd_grad(g, loss, wrt, trained, grads);
-  for (int i = 0; i < trained; i++) vkd_place(g, grads[i], places[i]);
+  if (!scale.id) scale = vkd_constant(g, "dloss", VKD_F32, VKD_SHAPE(1), &(float){1});
+  vkd_grad_take(g, loss, scale, wrt, trained, place_gradient, &(struct places){g, grads, add_up ? sums : NULL});
   free(grads);
   return vkd_graph_status(g, err);
 }
 
 enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
                                vkd_tensor loss, struct vkd_error *err) {
-  return gradients(g, params, weights, loss, (vkd_tensor){0}, err);
+  return gradients(g, params, weights, loss, (vkd_tensor){0}, false, err);
 }
 
 // trace: nothing comes after the gradients but their norm
@@ -72,16 +90,18 @@ static enum vkd_status build_pass(struct step *s, int micro, bool recompute, boo
   s->loss = objective_loss(g, objective, &model, weights, &s->in, NULL);
   vkd_output(g, s->loss);
   if (s->loss_scale.scale > 0) s->scale = vkd_input(g, "loss_scale", VKD_F32, VKD_SHAPE(1));
-  st = gradients(g, s->params, weights, s->loss, s->scale, err);
+  // Of several ranks each gradient is sent as soon as it is complete; else one pass over all adds them up.
+  bool early = s->comm && s->passes > 1 && !trace;
+  st = gradients(g, s->params, weights, s->loss, s->scale, early, err);
   free(weights);
   if (st != VKD_OK) return st;
   if (trace) {
     vkd_output(g, optim_norm2(g, s->params, PARAMS_GRAD));
-  } else if (s->passes == 1) {
+  } else if (all_passes(s) == 1) {
     s->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
     s->norm2 = optim_update(g, s->params, PARAMS_GRAD, s->hyper, s->loss);
     vkd_output(g, s->norm2);
-  } else {
+  } else if (s->passes > 1 && !early) {
     for (uint32_t k = 0; k < s->params->trainable_segments; k++)
       vkd_accumulate(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k), params_segment(s->params, g, PARAMS_GRAD, k));
   }
@@ -94,9 +114,9 @@ static enum vkd_status build_update(struct step *s, struct vkd_error *err) {
   struct vkd_graph *g = s->update_graph;
   s->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
   s->mean_loss = vkd_input(g, "loss", VKD_F32, VKD_SHAPE(1));
-  s->norm2 = optim_update(g, s->params, PARAMS_GRAD_SUM, s->hyper, s->mean_loss);
+  s->norm2 = optim_update(g, s->params, summed(s), s->hyper, s->mean_loss);
   vkd_output(g, s->norm2);
-  for (uint32_t k = 0; k < s->params->trainable_segments; k++)
+  for (uint32_t k = 0; s->passes > 1 && k < s->params->trainable_segments; k++)
     vkd_zero(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k));
   return vkd_graph_status(g, err);
 }
@@ -169,29 +189,32 @@ static enum vkd_status model_flops(const struct vkd_graph *g, double *flops, str
 
 static enum vkd_status create_programs(struct step *s, struct vkd_error *err) {
   struct vkd_device *dev = s->params->dev;
-  enum vkd_status st = vkd_program_create(
-      &s->program, &(struct vkd_program_params){.device = dev, .graph = s->graph, .slots = SLOTS}, err);
+  struct vkd_program_params pass = {.device = dev, .graph = s->graph, .slots = SLOTS};
+  pass.buckets = exchange_buckets(s->exchange, &pass.bucket_count);
+  enum vkd_status st = vkd_program_create(&s->program, &pass, err);
   if (st == VKD_ERR_DEVICE_MEMORY) return explain_memory(s, err);
   if (st == VKD_OK && s->update_graph)
     st = vkd_program_create(&s->update, &(struct vkd_program_params){.device = dev, .graph = s->update_graph}, err);
   return st;
 }
 
-static enum vkd_status create(struct step **out, const struct config *config, struct params *params, bool programs,
-                              struct vkd_error *err) {
+static enum vkd_status create(struct step **out, const struct config *config, struct params *params, struct comm *comm,
+                              bool programs, struct vkd_error *err) {
   struct step *s = *out = calloc(1, sizeof *s);
   if (!s) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a training step");
   s->config = config;
   s->params = params;
+  s->comm = comm;
   s->passes = config_accumulation(config);
   s->micro = config_micro_batch(config);
   if (config->train.precision == CONFIG_FP16) s->loss_scale.scale = LOSS_SCALE_START;
   struct vkd_error why = {0};
   enum vkd_status st = build_pass(s, s->micro, params->config.recompute, false, &s->graph, &why);
   if (st == VKD_ERR_SHAPE) st = explain_memory(s, &why);
-  if (st == VKD_OK && s->passes > 1) st = build_update(s, &why);
+  if (st == VKD_OK && all_passes(s) > 1) st = build_update(s, &why);
   if (st == VKD_OK) st = model_flops(s->graph, &s->flops, &why);
-  s->flops = s->flops * s->passes + (s->update_graph ? vkd_graph_flops(s->update_graph) : 0);
+  s->flops = s->flops * all_passes(s) + (s->update_graph ? vkd_graph_flops(s->update_graph) : 0);
+  if (st == VKD_OK && programs && comm) st = exchange_create(&s->exchange, comm, params, summed(s), &why);
   if (st == VKD_OK && programs) st = create_programs(s, &why);
   if (st != VKD_OK) {
     step_destroy(out);
@@ -200,14 +223,14 @@ static enum vkd_status create(struct step **out, const struct config *config, st
   return VKD_OK;
 }
 
-enum vkd_status step_create(struct step **out, const struct config *config, struct params *params,
+enum vkd_status step_create(struct step **out, const struct config *config, struct params *params, struct comm *comm,
                             struct vkd_error *err) {
-  return create(out, config, params, true, err);
+  return create(out, config, params, comm, true, err);
 }
 
 enum vkd_status step_create_plan(struct step **out, const struct config *config, struct params *params,
-                                 struct vkd_error *err) {
-  return create(out, config, params, false, err);
+                                 struct comm *comm, struct vkd_error *err) {
+  return create(out, config, params, comm, false, err);
 }
 
 enum vkd_status step_parts(const struct step *s, struct step_part parts[STEP_PARTS], int *count,
@@ -229,6 +252,7 @@ void step_destroy(struct step **ps) {
   if (!s) return;
   vkd_program_destroy(&s->program);
   vkd_program_destroy(&s->update);
+  exchange_destroy(&s->exchange);
   vkd_graph_destroy(&s->graph);
   vkd_graph_destroy(&s->update_graph);
   free(s);
@@ -237,6 +261,9 @@ void step_destroy(struct step **ps) {
 
 double step_flops(const struct step *s) { return s->flops; }
 double step_waited(const struct step *s) { return s->waited; }
+struct exchange_times step_exchange(const struct step *s) {
+  return exchange_times(s->exchange);
+}
 struct vkd_program *step_program(const struct step *s) {
   return s->program;
 }
@@ -254,20 +281,20 @@ void step_write_inputs(struct vkd_program *program, int slot, const struct objec
   key[2] = (int32_t)(uint32_t)draw->step;
   key[3] = STREAM_NOISE;
   for (uint32_t i = 0; i < batch; i++) {
-    uint32_t id = first + i;
+    uint32_t row = first + i, id = data->first + row;
     struct objective_draw level;
     objective_draw(draw->config, noise_uniform(draw->seed, STREAM_LEVEL, draw->step, id), &level);
     objective_write(program, slot, in, i, m, &level);
     bool drop = draw->drop && noise_uniform(draw->seed, STREAM_DROP, draw->step, id) < draw->config->train.cond_drop;
     sample[i] = (int32_t)id;
     if (m->class_rows) {
-      int32_t label = data->labels ? data->labels[id] : -1, null_row = m->class_rows - 1;
+      int32_t label = data->labels ? data->labels[row] : -1, null_row = m->class_rows - 1;
       ((int32_t *)vkd_program_input(program, slot, in->model.labels))[i] =
           drop || label < 0 || label >= null_row ? null_row : label;
     } else {
       float *dst = (float *)vkd_program_input(program, slot, in->model.text) + i * text;
       size_t given = data->text_rows ? data->text_rows * (size_t)m->text_dim : text, kept = drop ? 0 : given;
-      memcpy(dst, data->text + id * given, kept * sizeof *dst);
+      memcpy(dst, data->text + row * given, kept * sizeof *dst);
       memset(dst + kept, 0, (text - kept) * sizeof *dst);
     }
   }
@@ -286,10 +313,10 @@ static void write_scale(struct step *s, int slot, int64_t number) {
   if (s->scale.id) *(float *)vkd_program_input(s->program, slot, s->scale) = (float)scale_of(s, number);
 }
 
-// norm2: of the scaled gradients' sum over the passes
+// norm2: of the scaled gradients' sum over all passes
 static struct step_result finish(struct step *s, int64_t number, double loss, double norm2) {
   loss_scale_end(&s->loss_scale, number, !isfinite(norm2));
-  return (struct step_result){number, loss, sqrt(norm2) / (s->passes * scale_of(s, number)),
+  return (struct step_result){number, loss, sqrt(norm2) / (all_passes(s) * scale_of(s, number)),
                               s->scale.id ? scale_of(s, number) : 0};
 }
 
@@ -302,7 +329,7 @@ static void write_hyper(struct vkd_program *program, int slot, const struct step
                              .weight_decay = c->train.weight_decay,
                              .ema = c->train.ema,
                              .clip = c->train.clip,
-                             .grad_scale = 1 / (s->passes * scale_of(s, number))};
+                             .grad_scale = 1 / (all_passes(s) * scale_of(s, number))};
   // bias corrections count updates, of which those that were skipped are none
   optim_hyper(&o, number - s->loss_scale.skipped, vkd_program_input(program, slot, s->hyper));
 }
@@ -330,24 +357,35 @@ static enum vkd_status collect(struct step *s, int slot, struct step_result *res
   return VKD_OK;
 }
 
+// The loss of a pass that was submitted.
+static enum vkd_status add_loss(struct step *s, int pass, double *sum, struct vkd_error *err) {
+  enum vkd_status st = wait_for(s, s->program, pass % SLOTS, err);
+  if (st == VKD_OK) *sum += first_float(s->program, pass % SLOTS, s->loss);
+  return st;
+}
+
 static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, const struct step_draw *draw,
                                      const struct data_batch *batch, struct step_result *result,
                                      struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
   double sum = 0;
-  for (int pass = 0; pass < s->passes + SLOTS && st == VKD_OK; pass++) {
+  for (int pass = 0; pass < s->passes && st == VKD_OK; pass++) {
     int slot = pass % SLOTS;
-    if (pass >= SLOTS) {
-      st = wait_for(s, s->program, slot, err);
-      if (st == VKD_OK) sum += first_float(s->program, slot, s->loss);
-    }
-    if (pass >= s->passes || st != VKD_OK) continue;
+    if (pass >= SLOTS && (st = add_loss(s, pass - SLOTS, &sum, err)) != VKD_OK) break;
     step_write_inputs(s->program, slot, &s->in, draw, batch, (uint32_t)(pass * s->micro));
     write_scale(s, slot, number);
-    st = vkd_program_submit(s->program, slot, err);
+    st = s->exchange && pass + 1 == s->passes ? vkd_program_submit_buckets(s->program, slot, err)
+                                              : vkd_program_submit(s->program, slot, err);
   }
-  if (st != VKD_OK) return st;
-  float loss = (float)(sum / s->passes);
+  if (s->exchange) {
+    double begin = clock_seconds();
+    st = exchange_run(s->exchange, s->program, st, err);
+    s->waited += clock_seconds() - begin;
+  }
+  for (int pass = s->passes < SLOTS ? 0 : s->passes - SLOTS; pass < s->passes && st == VKD_OK; pass++)
+    st = add_loss(s, pass, &sum, err);
+  if ((st = comm_meet(s->comm, st, &sum, 1, err)) != VKD_OK) return st;
+  float loss = (float)(sum / all_passes(s));
   write_hyper(s->update, 0, s, number, lr);
   *(float *)vkd_program_input(s->update, 0, s->mean_loss) = loss;
   st = vkd_program_submit(s->update, 0, err);
@@ -361,7 +399,7 @@ enum vkd_status step_submit(struct step *s, int64_t number, double lr, const str
                             struct step_result *results, int *count, struct vkd_error *err) {
   struct step_draw draw = {s->config, &s->params->config, (uint64_t)s->config->train.seed, (uint64_t)number, true};
   *count = 0;
-  if (s->passes > 1) {
+  if (all_passes(s) > 1) {
     loss_scale_begin(&s->loss_scale, number);
     enum vkd_status st = submit_passes(s, number, lr, &draw, batch, &results[0], err);
     if (st == VKD_OK) *count = 1;
@@ -398,7 +436,7 @@ enum vkd_status step_trace(struct step *s, const struct step_result *result, con
   if (st == VKD_OK)
     st = vkd_program_create(
         &s->program, &(struct vkd_program_params){.device = s->params->dev, .graph = s->graph, .no_reuse = true}, err);
-  for (int pass = 0; pass < s->passes && st == VKD_OK && !trace->found.tensor.id; pass++) {
+  for (int pass = 0; pass < all_passes(s) && st == VKD_OK && !trace->found.tensor.id; pass++) {
     trace->pass = pass;
     step_write_inputs(s->program, 0, &s->in, &draw, batch, (uint32_t)(pass * s->micro));
     if (s->scale.id) *(float *)vkd_program_input(s->program, 0, s->scale) = (float)result->loss_scale;

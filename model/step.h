@@ -2,7 +2,9 @@
 #ifndef VKDM_STEP_H
 #define VKDM_STEP_H
 
+#include "exchange.h"
 #include "vkd/profile.h"
+#include "vkdm/comm.h"
 #include "vkdm/data.h"
 #include "vkdm/loss_scale.h"
 #include "vkdm/objective.h"
@@ -16,8 +18,9 @@ struct step_result {
 
 struct step;
 
-// Errors: VKD_ERR_DEVICE_MEMORY with what would fit: recomputed blocks, a smaller micro-batch, or both.
-enum vkd_status step_create(struct step **out, const struct config *config, struct params *params,
+// comm: NULL, or ranks that each take as many samples as config->train.batch says, a part of a batch size times as
+// large. Errors: VKD_ERR_DEVICE_MEMORY with what would fit: recomputed blocks, a smaller micro-batch, or both.
+enum vkd_status step_create(struct step **out, const struct config *config, struct params *params, struct comm *comm,
                             struct vkd_error *err);
 void step_destroy(struct step **step);
 
@@ -27,11 +30,11 @@ unsigned step_params_kinds(const struct config *config);
 // train.micro_batch: auto becomes the largest part of the batch with which a run fits the device's memory beside what
 // is allocated, and the log says which; where none fits it is 1, and step_create() says what would help.
 enum vkd_status step_settle_micro(struct config *config, struct vkd_device *dev, const struct dit_config *model,
-                                  struct vkd_error *err);
+                                  struct comm *comm, struct vkd_error *err);
 
 // The graphs alone, on a fake device too: nothing can be submitted.
 enum vkd_status step_create_plan(struct step **out, const struct config *config, struct params *params,
-                                 struct vkd_error *err);
+                                 struct comm *comm, struct vkd_error *err);
 
 // Skipped steps and the state of fp16's loss scaling, which a checkpoint keeps: complete after step_flush().
 struct loss_scale *step_loss_scale(struct step *step);
@@ -40,6 +43,7 @@ double step_flops(const struct step *step); // of one update, as the op table co
 
 // Seconds that submits and flushes have waited for the device so far: all else between two submits is the host's.
 double step_waited(const struct step *step);
+struct exchange_times step_exchange(const struct step *step); // 0 of one rank
 
 // What one update runs: a pass `repeats` times, and the update of its own where several passes make a step.
 struct step_part {
@@ -61,8 +65,8 @@ struct vkd_program *step_program(const struct step *step);
 enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params, const vkd_tensor *weights,
                                vkd_tensor loss, struct vkd_error *err);
 
-// Submits update `number` (from 1).  Results come later, in order: `results` [2] takes those that are ready, *count how
-// many.
+// Submits update `number` (from 1), of the batch's part of this rank: all ranks do.  Results come later, in order:
+// `results` [2] takes those that are ready, *count how many.
 enum vkd_status step_submit(struct step *step, int64_t number, double lr, const struct data_batch *batch,
                             struct step_result *results, int *count, struct vkd_error *err);
 // Waits for what is in flight.
@@ -72,9 +76,10 @@ enum vkd_status step_flush(struct step *step, struct step_result *results, int *
 // tensor kept.  The step can do nothing else afterwards but be destroyed, and neither can programs beside it.
 struct step_trace {
   struct vkd_nonfinite found; // tensor 0: all was finite
-  int pass;                   // from 0
+  int pass;                   // from 0, over all ranks
 };
 // Errors: VKD_ERR_DEVICE_MEMORY where the tensors do not fit all at once.
+// batch: of all ranks
 enum vkd_status step_trace(struct step *step, const struct step_result *result, const struct data_batch *batch,
                            struct step_trace *trace, struct vkd_error *err);
 

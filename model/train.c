@@ -1,6 +1,4 @@
 // The loop: data -> step -> metrics, held-out loss, checkpoints.
-#include "vkdm/train.h"
-
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,17 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "metrics.h"
 #include "observe.h"
-#include "skips.h"
-#include "step.h"
+#include "train_internal.h"
 #include "vkd/log.h"
-#include "vkdm/clock.h"
-#include "vkdm/base.h"
 #include "vkdm/ckpt.h"
+#include "vkdm/clock.h"
 #include "vkdm/data_build.h"
 #include "vkdm/fileio.h"
-#include "vkdm/heldout.h"
 #include "vkdm/lora.h"
 #include "vkdm/objective.h"
 
@@ -107,32 +101,6 @@ enum vkd_status train_open_data(const struct config *c, const char *synthetic_pa
   return st == VKD_OK ? dataset_open(synthetic_path, out, err) : st;
 }
 
-// A run under way.
-struct run {
-  const struct train_params *p;
-  struct config config; // train.micro_batch settled
-  struct dit_config model;
-  struct dataset *data;
-  struct params *params;
-  struct step *step;
-  struct heldout *heldout;
-  struct data_loader *loader;
-  struct metrics *metrics;
-  char *config_text, *base; // base: path of what train.base named
-  uint64_t base_hash;
-  int64_t done, steps;
-  int64_t saved; // step of the newest checkpoint; 0: none
-  int lock;
-  double tail_sum; // of losses in the last tenth
-  int64_t tail_count;
-  double last_heldout;
-  struct skips skips;
-  struct step_result last; // the last step told
-  double begin;            // clock_seconds() at the call
-  double stepping, waited; // seconds in steps after the first, and of them waiting for the device
-  struct train_result *result;
-};
-
 static enum vkd_status add_point(struct train_result *r, int64_t step, double loss, struct vkd_error *err) {
   struct train_point *more = realloc(r->points, ((size_t)r->point_count + 1) * sizeof *more);
   if (!more) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d measurements", r->point_count + 1);
@@ -171,95 +139,7 @@ static void on_kept_line(void *user, const json_t *line) {
   }
 }
 
-// ---- start and resume ----------------------------------------------------------------------------------------------
-// Keys that may change between a checkpoint and what goes on from it.
-static bool may_change(const char *key) {
-  static const char *const free_keys[] = {"train.steps",       "train.tokens", "train.micro_batch",
-                                          "train.max_skipped", "data.path",    "eval.",
-                                          "checkpoint.",       "train.base",   "log."};
-  for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
-    if (strncmp(key, free_keys[i], strlen(free_keys[i])) == 0) return true;
-  return false;
-}
-
-// *same_base: train.base names what it named then.
-static enum vkd_status check_same_config(const struct run *r, const char *path, const struct ckpt_state *s,
-                                         bool *same_base, struct vkd_error *err) {
-  struct config *old = malloc(sizeof *old);
-  if (!old) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
-  enum vkd_status st = config_from_string(path, s->config, strlen(s->config), NULL, 0, old, err);
-  const char *key, *fallback, *help;
-  char accepted[160], was[CONFIG_TEXT_MAX], now[CONFIG_TEXT_MAX];
-  for (size_t i = 0; st == VKD_OK && config_describe(i, &key, &fallback, &help, accepted, sizeof accepted); i++) {
-    if (may_change(key)) continue;
-    st = config_get(old, key, was, sizeof was, err);
-    if (st == VKD_OK) st = config_get(&r->config, key, now, sizeof now, err);
-    if (st == VKD_OK && strcmp(was, now) != 0)
-      st = vkd_fail(err, VKD_ERR_INPUT,
-                    "%s: was made with %s=%.100s, not %.100s; give the same configuration, or another folder", path,
-                    key, was, now);
-  }
-  *same_base = st == VKD_OK && strcmp(old->train.base, r->config.train.base) == 0;
-  free(old);
-  return st;
-}
-
-// The base that a checkpoint's adapters were trained on: where it was found then, or where train.base now says.
-static enum vkd_status restore_base(struct run *r, const char *path, const struct ckpt_state *s, bool same_base,
-                                    struct vkd_error *err) {
-  if (!s->base) return VKD_OK;
-  enum vkd_status st = base_load(same_base ? s->base : r->config.train.base, r->params, &r->base_hash, &r->base, err);
-  if (st == VKD_OK && r->base_hash != s->base_hash)
-    st = vkd_fail(err, VKD_ERR_INPUT, "%s: its adapters were trained on other weights than those of %s", path, r->base);
-  return st;
-}
-
-static enum vkd_status restore(struct run *r, const char *path, const struct ckpt_state *s, struct vkd_error *err) {
-  bool same_base = true;
-  enum vkd_status st = check_same_config(r, path, s, &same_base, err);
-  if (st == VKD_OK) st = restore_base(r, path, s, same_base, err);
-  if (st == VKD_OK && s->data_fingerprint != dataset_get_info(r->data)->fingerprint)
-    st = vkd_fail(err, VKD_ERR_INPUT, "%s: was trained on other data than %s", path, dataset_path(r->data));
-  if (st == VKD_OK && s->step > r->steps)
-    st = vkd_fail(err, VKD_ERR_INPUT, "%s: already at step %" PRId64 " of %" PRId64 "; raise train.steps", path,
-                  s->step, r->steps);
-  static const enum params_kind kinds[] = {PARAMS_WEIGHT, PARAMS_EMA, PARAMS_M, PARAMS_V};
-  for (int i = 0; i < 4 && st == VKD_OK; i++) st = ckpt_load(path, r->params, kinds[i], kinds[i], err);
-  if (st == VKD_OK && step_loss_scale(r->step)->scale > 0 && !(s->loss_scale.scale > 0))
-    st = vkd_fail(err, VKD_ERR_INPUT, "%s: loss_scale is missing", path);
-  if (st == VKD_OK) *step_loss_scale(r->step) = s->loss_scale;
-  if (st == VKD_OK) r->done = r->saved = s->step;
-  return st;
-}
-
-static enum vkd_status start(struct run *r, struct vkd_error *err) {
-  const char *base = r->config.train.base;
-  if (r->model.lora.rank > 0 && !*base)
-    return vkd_fail(err, VKD_ERR_INPUT,
-                    "train.lora_rank: adapters need train.base: the run, checkpoint or weight file they lie on");
-  int first = *base ? dit_base_rows(&r->model) : 0; // the base gives all rows before
-  enum vkd_status st = *base ? base_load(base, r->params, &r->base_hash, &r->base, err) : VKD_OK;
-  return st == VKD_OK ? params_init_from(r->params, first, (uint64_t)r->config.train.seed, err) : st;
-}
-
-static enum vkd_status start_or_resume(struct run *r, struct vkd_error *err) {
-  char *found = NULL;
-  struct ckpt_state state = {0};
-  enum vkd_status st = r->p->resume ? ckpt_find(r->p->run, &found, &state, err) : VKD_OK;
-  if (st == VKD_OK && found) {
-    st = restore(r, found, &state, err);
-    // What the last process was ended at.  A step-N.old was found beside a damaged step-N: both stay.
-    bool old = strcmp(found + strlen(found) - 4, ".old") == 0;
-    if (st == VKD_OK && !old) st = ckpt_prune(r->p->run, r->config.checkpoint.keep, state.step, err);
-    if (st == VKD_OK) vkd_log(VKD_LOG_INFO, "resuming from %s", found);
-  } else if (st == VKD_OK) {
-    st = start(r, err);
-  }
-  ckpt_state_free(&state);
-  free(found);
-  return st;
-}
-
+// ---- beginning ------------------------------------------------------------------------------------------------------
 // The folder is this process's from here on.
 static enum vkd_status claim(struct run *r, struct vkd_error *err) {
   enum vkd_status st = fileio_make_dirs(r->p->run, err);
@@ -287,38 +167,69 @@ static enum vkd_status drop_old_data(const struct train_params *p, const char *c
   return st;
 }
 
+// The first rank claims the folder and makes what is missing in it; the others find it there.
+static enum vkd_status open_data(struct run *r, const char *config_path, const char *data_path, struct vkd_error *err) {
+  const struct train_params *p = r->p;
+  const char *given = r->config.data.path;
+  enum vkd_status st = VKD_OK;
+  bool synthetic = !*given, writes = train_writes(r);
+  if (writes && synthetic) st = claim(r, err);
+  if (writes && st == VKD_OK && synthetic) st = drop_old_data(p, config_path, data_path, err);
+  if (writes && st == VKD_OK) st = train_open_data(&r->config, data_path, &r->data, err);
+  st = comm_meet(p->comm, st, NULL, 0, err);
+  if (!writes && st == VKD_OK) st = dataset_open(synthetic ? data_path : given, &r->data, err);
+  if (st == VKD_OK) st = train_model_config(&r->config, dataset_get_info(r->data), &r->model, err);
+  if (st == VKD_OK) st = observe_check(&r->config, dataset_get_info(r->data), err);
+  if (writes && st == VKD_OK && !synthetic) st = claim(r, err);
+  if (writes && st == VKD_OK) st = check_folder(p, config_path, err);
+  return comm_agree(p->comm, st, r->data ? dataset_get_info(r->data)->fingerprint : 0, VKD_ERR_INPUT, "other data",
+                    err);
+}
+
+static enum vkd_status open_device(struct run *r, struct vkd_error *err) {
+  struct comm *comm = r->p->comm;
+  enum vkd_status st = step_settle_micro(&r->local, r->p->device, &r->model, comm, err);
+  if (r->config.train.micro_batch == CONFIG_AUTO) r->config.train.micro_batch = r->local.train.micro_batch;
+  if (st == VKD_OK) st = params_create(&r->params, r->p->device, &r->model, step_params_kinds(&r->local), err);
+  if (st == VKD_OK) st = step_create(&r->step, &r->local, r->params, comm, err);
+  enum params_kind measured = r->config.eval.ema && r->config.train.ema > 0 ? PARAMS_EMA : PARAMS_WEIGHT;
+  if (st == VKD_OK)
+    st = heldout_create(&r->heldout, &r->config, r->data, r->params, measured, comm, step_program(r->step), err);
+  return st;
+}
+
+// What the run has been so far, and what it will write.
+static enum vkd_status open_records(struct run *r, const char *config_path, struct vkd_error *err) {
+  enum vkd_status st = train_start(r, err);
+  if (st == VKD_OK) st = config_write(&r->config, config_path, err);
+  if (st == VKD_OK && !(r->config_text = config_to_string(&r->config)))
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
+  return st == VKD_OK ? metrics_open(&r->metrics, r->p->run, r->done, on_kept_line, r, err) : st;
+}
+
 static enum vkd_status open_run(struct run *r, struct vkd_error *err) {
   const struct train_params *p = r->p;
   char *config_path = fileio_join(p->run, "config.yaml"), *data_path = fileio_join(p->run, "data.vkd");
-  enum vkd_status st = config_path && data_path ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
-  bool synthetic = !*r->config.data.path;
-  if (st == VKD_OK && synthetic) st = claim(r, err);
-  if (st == VKD_OK && synthetic) st = drop_old_data(p, config_path, data_path, err);
-  if (st == VKD_OK) st = train_open_data(&r->config, data_path, &r->data, err);
-  if (st == VKD_OK) st = train_model_config(&r->config, dataset_get_info(r->data), &r->model, err);
-  if (st == VKD_OK) st = observe_check(&r->config, dataset_get_info(r->data), err);
-  if (st == VKD_OK && !synthetic) st = claim(r, err);
-  if (st == VKD_OK) st = check_folder(p, config_path, err);
+  enum vkd_status st = train_join(r, err);
+  if (st == VKD_OK && (!config_path || !data_path)) st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
+  if (st == VKD_OK) st = open_data(r, config_path, data_path, err);
   if (st != VKD_OK) goto done;
   r->steps = train_steps(&r->config, &r->model);
-  if ((st = step_settle_micro(&r->config, p->device, &r->model, err)) != VKD_OK) goto done;
-  if ((st = params_create(&r->params, p->device, &r->model, step_params_kinds(&r->config), err)) != VKD_OK) goto done;
-  if ((st = step_create(&r->step, &r->config, r->params, err)) != VKD_OK) goto done;
-  enum params_kind measured = r->config.eval.ema && r->config.train.ema > 0 ? PARAMS_EMA : PARAMS_WEIGHT;
-  st = heldout_create(&r->heldout, &r->config, r->data, r->params, measured, step_program(r->step), err);
-  if (st != VKD_OK) goto done;
-  if ((st = start_or_resume(r, err)) != VKD_OK) goto done;
-  if ((st = config_write(&r->config, config_path, err)) != VKD_OK) goto done;
-  if (!(r->config_text = config_to_string(&r->config)))
-    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a configuration");
-  struct train_result *out = r->result;
-  out->params = r->params->trainable;
-  out->tokens_per_step = dit_tokens(&r->model) * r->config.train.batch;
-  out->flops_per_step = step_flops(r->step);
-  if (st == VKD_OK) st = metrics_open(&r->metrics, p->run, r->done, on_kept_line, r, err);
+  st = open_device(r, err);
+  if (st == VKD_OK) {
+    struct train_result *out = r->result;
+    out->params = r->params->trainable;
+    out->tokens_per_step = dit_tokens(&r->model) * r->config.train.batch;
+    out->flops_per_step = step_flops(r->step);
+    if (train_writes(r)) st = open_records(r, config_path, err);
+  }
+  st = comm_meet(p->comm, st, NULL, 0, err);
+  if (st == VKD_OK) st = train_share(r, err);
   struct data_loader_params loader = {.dataset = r->data,
                                       .split = DATA_TRAIN,
                                       .batch = (uint32_t)r->config.train.batch,
+                                      .first = (uint32_t)(comm_rank(p->comm) * r->local.train.batch),
+                                      .count = (uint32_t)r->local.train.batch,
                                       .seed = (uint64_t)r->config.train.seed,
                                       .start_step = (uint64_t)r->done};
   if (st == VKD_OK) st = data_loader_create(&loader, &r->loader, err);
@@ -354,7 +265,7 @@ static enum vkd_status record(struct run *r, const struct step_result *results, 
     if (s->loss_scale > 0) values[fields++] = (struct metric){"loss_scale", s->loss_scale};
     values[fields++] = (struct metric){"skipped", skips_is_one(s)};
     values[fields++] = (struct metric){"non_finite", (double)r->skips.total};
-    enum vkd_status st = metrics_write(r->metrics, s->step, values, fields, err);
+    enum vkd_status st = train_writes(r) ? metrics_write(r->metrics, s->step, values, fields, err) : VKD_OK;
     if (st != VKD_OK) return st;
     note_loss(r, s->step, s->loss);
     r->result->steps = s->step;
@@ -390,7 +301,7 @@ static enum vkd_status measure(struct run *r, int64_t step, struct vkd_error *er
   const struct metric values[] = {{"heldout_loss", h.loss},
                                   {"heldout_zero", h.zero},
                                   {"tokens", (double)step * (double)r->result->tokens_per_step}};
-  st = metrics_write(r->metrics, step, values, 3, err);
+  if (train_writes(r)) st = metrics_write(r->metrics, step, values, 3, err);
   return st == VKD_OK ? add_point(r->result, step, h.loss, err) : st;
 }
 
@@ -404,6 +315,10 @@ static enum vkd_status export_adapters(const struct run *r, struct vkd_error *er
 }
 
 static enum vkd_status save(struct run *r, int64_t step, struct vkd_error *err) {
+  if (!train_writes(r)) {
+    r->saved = step;
+    return VKD_OK;
+  }
   const struct dataset_info *info = dataset_get_info(r->data);
   struct ckpt_state s = {.step = step,
                          .model = r->model,
@@ -428,32 +343,24 @@ static bool due(int64_t step, int64_t every, int64_t last) { return step == last
 
 // After a step whose result is here: what the arenas hold is its.
 static enum vkd_status observe(struct run *r, int64_t step, bool histograms, bool samples, struct vkd_error *err) {
+  if (!train_writes(r) || !(histograms || samples)) return VKD_OK;
   struct tfevents *events = metrics_events(r->metrics);
   double scale = r->last.loss_scale > 0 ? r->last.loss_scale : 1;
+  if (config_accumulation(&r->local) == 1) scale *= comm_size(r->p->comm); // the arena has the sum over ranks
   enum vkd_status st = histograms ? observe_histograms(r->params, scale, step, events, err) : VKD_OK;
   if (st == VKD_OK && samples) st = observe_samples(&r->config, r->data, r->params, r->p->run, step, events, err);
-  return st == VKD_OK && (histograms || samples) ? tfevents_flush(events, err) : st;
+  return st == VKD_OK ? tfevents_flush(events, err) : st;
 }
 
-// drain: waits for its result too
-static enum vkd_status advance(struct run *r, int64_t step, bool drain, struct vkd_error *err) {
-  struct data_batch batch;
+// A step of a batch that all ranks have their parts of.  drain: waits for its result too
+static enum vkd_status advance(struct run *r, int64_t step, const struct data_batch *batch, bool drain,
+                               struct vkd_error *err) {
   struct step_result results[2];
   int count = 0;
-  double begin = clock_seconds(), waited = step_waited(r->step);
-  enum vkd_status st = data_loader_next(r->loader, &batch, err);
-  if (st == VKD_OK) st = step_submit(r->step, step, optim_lr(&r->config, step, r->steps), &batch, results, &count, err);
+  enum vkd_status st = step_submit(r->step, step, optim_lr(&r->config, step, r->steps), batch, results, &count, err);
   if (st == VKD_OK) st = record(r, results, count, err);
   // of the last steps in a row none is in flight, so that what they saw is still there
-  if (st == VKD_OK && (drain || r->skips.in_row > 0)) st = flush(r, err);
-  double end = clock_seconds();
-  if (step == r->done + 1) {
-    r->result->start_seconds = end - r->begin;
-  } else {
-    r->stepping += end - begin;
-    r->waited += step_waited(r->step) - waited;
-  }
-  return st;
+  return st == VKD_OK && (drain || r->skips.in_row > 0) ? flush(r, err) : st;
 }
 
 // After `step`, the last one submitted.
@@ -464,17 +371,40 @@ static enum vkd_status stop(struct run *r, int64_t step, struct vkd_error *err) 
   return step > r->saved && step > r->done && !r->p->no_checkpoints ? save(r, step, err) : VKD_OK;
 }
 
+// The next batch, unless the run was asked to stop: all ranks get theirs, or stop together.
+static enum vkd_status next(struct run *r, enum vkd_status st, struct data_batch *batch, bool *stopped,
+                            struct vkd_error *err) {
+  double asked = st == VKD_OK && r->p->stop && r->p->stop(r->p->user);
+  if (st == VKD_OK && !asked) st = data_loader_next(r->loader, batch, err);
+  st = comm_meet(r->p->comm, st, &asked, 1, err);
+  *stopped = asked > 0;
+  return st;
+}
+
 static enum vkd_status loop(struct run *r, struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
-  for (int64_t step = r->done + 1; step <= r->steps && st == VKD_OK && !r->result->diverged; step++) {
-    if (r->p->stop && r->p->stop(r->p->user)) return stop(r, step - 1, err);
+  for (int64_t step = r->done + 1; step <= r->steps && !r->result->diverged; step++) {
+    struct data_batch batch;
+    bool stopped;
+    double begin = clock_seconds(), waited = step_waited(r->step);
+    st = next(r, st, &batch, &stopped, err);
+    if (st != VKD_OK) return st;
+    if (stopped) return stop(r, step - 1, err);
     bool eval = due(step, r->config.eval.every, r->steps), checkpoint = due(step, r->config.checkpoint.every, r->steps);
     const int64_t every = r->config.log.histograms;
     bool histograms = every > 0 && step % every == 0;
     bool samples = r->config.log.samples > 0 && due(step, r->config.log.samples, r->steps);
     // The driver may compile during the first step: it is measured alone.
     bool drain = eval || checkpoint || histograms || samples || step == r->done + 1 || r->skips.most < 3;
-    st = advance(r, step, drain, err);
+    st = advance(r, step, &batch, drain, err);
+    if (step == r->done + 1) {
+      r->result->start_seconds = clock_seconds() - r->begin;
+      r->exchanged = step_exchange(r->step);
+    } else {
+      r->stepping += clock_seconds() - begin;
+      r->waited += step_waited(r->step) - waited;
+    }
+    st = train_check_weights(r, st, step, err);
     if (st == VKD_OK && eval && !r->result->diverged) st = measure(r, step, err);
     if (st == VKD_OK && !r->result->diverged) st = observe(r, step, histograms, samples, err);
     // What is skipped may be so because of the weights: then the last checkpoint is the better one.
@@ -498,14 +428,19 @@ static enum vkd_status write_summary(const struct run *r, struct vkd_error *err)
     json_array_append_new(points,
                           json_pack("{s:I,s:f,s:f,s:f}", "step", (json_int_t)t->points[i].step, "tokens",
                                     t->points[i].tokens, "flops", t->points[i].flops, "loss", t->points[i].loss));
-  json_t *root = json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:I,s:I,s:b,s:s,s:o}", "params", (json_int_t)t->params,
-                           "steps", (json_int_t)t->steps, "steps_planned", (json_int_t)r->steps, "tokens_per_step",
-                           (json_int_t)t->tokens_per_step, "micro_batch", (json_int_t)config_micro_batch(&r->config),
-                           "flops_per_step", t->flops_per_step, "start_seconds", t->start_seconds, "seconds",
-                           t->seconds, "tokens_per_second", t->tokens_per_second, "device_bytes",
-                           (json_int_t)t->device_bytes, "non_finite", (json_int_t)t->non_finite, "diverged",
-                           t->diverged, "device", vkd_device_get_caps(r->p->device)->name, "points", points);
+  json_t *root = json_pack(
+      "{s:I,s:I,s:i,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:I,s:I,s:b,s:s,s:o}", "params", (json_int_t)t->params, "steps",
+      (json_int_t)t->steps, "ranks", t->ranks, "steps_planned", (json_int_t)r->steps, "tokens_per_step",
+      (json_int_t)t->tokens_per_step, "micro_batch", (json_int_t)config_micro_batch(&r->local), "flops_per_step",
+      t->flops_per_step, "start_seconds", t->start_seconds, "seconds", t->seconds, "tokens_per_second",
+      t->tokens_per_second, "device_bytes", (json_int_t)t->device_bytes, "non_finite", (json_int_t)t->non_finite,
+      "diverged", t->diverged, "device", vkd_device_get_caps(r->p->device)->name, "points", points);
   if (root && isfinite(t->host_share)) json_object_set_new(root, "host_share", json_real(t->host_share));
+  if (root && t->ranks > 1) {
+    json_object_set_new(root, "comm_seconds", json_real(t->comm_seconds));
+    if (isfinite(t->comm_hidden)) json_object_set_new(root, "comm_hidden", json_real(t->comm_hidden));
+    if (isfinite(t->comm_share)) json_object_set_new(root, "comm_share", json_real(t->comm_share));
+  }
   if (root && t->diverged) json_object_set_new(root, "why", json_string(t->why));
   if (root && isfinite(t->loss)) json_object_set_new(root, "loss", json_real(t->loss));
   if (root && isfinite(t->heldout)) json_object_set_new(root, "heldout_loss", json_real(t->heldout));
@@ -556,13 +491,20 @@ enum vkd_status train_run(const struct train_params *params, struct train_result
     result->saved = r.saved;
     result->seconds = clock_seconds() - begin;
     result->tokens_per_second = (double)(result->steps - r.done) * (double)result->tokens_per_step / result->seconds;
+    struct exchange_times t = step_exchange(r.step);
+    result->ranks = comm_size(params->comm);
+    result->comm_seconds = t.sums - r.exchanged.sums;
+    result->comm_hidden = result->comm_seconds > 0 ? 1 - (t.late - r.exchanged.late) / result->comm_seconds : NAN;
+    result->comm_share = r.stepping > 0 ? (t.late - r.exchanged.late) / r.stepping : NAN;
     result->host_share = r.stepping > 0 ? 1 - r.waited / r.stepping : NAN;
     result->loss = r.tail_count ? r.tail_sum / (double)r.tail_count : NAN;
     vkd_device_allocated(params->device, &result->device_bytes);
-    if (result->diverged) explain(&r);
-    st = write_summary(&r, err);
+    if (train_writes(&r) && result->diverged) explain(&r);
+    if (train_writes(&r)) st = write_summary(&r, err);
   }
   if (st == VKD_OK) st = metrics_close(&r.metrics, err);
+  st = comm_meet(params->comm, st, NULL, 0, err);
   close_run(&r);
+  if (comm_rank(params->comm) > 0) return st;
   return st == VKD_ERR_DEVICE_LOST || (st == VKD_ERR_IO && begun) ? tell_checkpoint(params->run, err) : st;
 }

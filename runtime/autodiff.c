@@ -128,8 +128,32 @@ static void walk_node(struct vkd_graph *g, uint32_t index, struct tensor_grad *g
   vkd_graph_label_pop(g);
 }
 
+// Who takes gradients on the way.
+struct taking {
+  const struct vkd__taker *taker; // NULL: nobody
+  const vkd_tensor *wrt;
+  uint32_t *first; // [n]: the first node that uses wrt[i], with which its gradient is complete
+  int n;
+};
+
+static void find_firsts(const struct vkd_graph *g, uint32_t last, struct taking *t) {
+  for (uint32_t i = last + 1; i-- > 0;)
+    for (int k = 0; k < g->nodes[i].nin; k++)
+      for (int w = 0; w < t->n; w++)
+        if (g->nodes[i].in[k].id == t->wrt[w].id) t->first[w] = i;
+}
+
+static void hand_out(struct vkd_graph *g, uint32_t node, struct tensor_grad *grads, const struct taking *t) {
+  for (int w = 0; t->taker && w < t->n && g->error.status == VKD_OK; w++) {
+    if (t->first[w] != node) continue;
+    vkd_tensor grad = finish(g, t->wrt[w], &grads[t->wrt[w].id]);
+    if (grad.id) t->taker->take(t->taker->user, w, grad);
+  }
+}
+
 // The walk from node `last` down.  Of a region to recompute, nodes lie side by side.
-static void walk(struct vkd_graph *g, uint32_t last, struct tensor_grad *grads, struct vkd_recompute *r) {
+static void walk(struct vkd_graph *g, uint32_t last, struct tensor_grad *grads, struct vkd_recompute *r,
+                 const struct taking *taking) {
   uint32_t end = 0, from = 0; // of the region that the walk is in
   for (uint32_t i = last + 1; i-- > 0 && g->error.status == VKD_OK;) {
     uint32_t region = g->nodes[i].region;
@@ -140,12 +164,13 @@ static void walk(struct vkd_graph *g, uint32_t last, struct tensor_grad *grads, 
       from = g->node_count;
     }
     walk_node(g, i, grads);
+    hand_out(g, i, grads, taking);
   }
   if (r->region && g->error.status == VKD_OK) vkd__recompute(g, r, 0, end, from);
 }
 
 void vkd__vjp(struct vkd_graph *g, const vkd_tensor *y, const vkd_tensor *dy, int ny, const vkd_tensor *wrt, int n,
-              vkd_tensor *grads_out) {
+              vkd_tensor *grads_out, const struct vkd__taker *taker) {
   for (int i = 0; i < n; i++) grads_out[i] = (vkd_tensor){0};
   if (g->error.status != VKD_OK) return;
   if (g->region) {
@@ -156,7 +181,8 @@ void vkd__vjp(struct vkd_graph *g, const vkd_tensor *y, const vkd_tensor *dy, in
   uint8_t *wants = calloc(2 * (size_t)count + g->node_count, 1), *keep = wants + count;
   struct tensor_grad *grads = calloc(count, sizeof *grads);
   vkd_tensor *copy = calloc(count, sizeof *copy);
-  if (!wants || !grads || !copy) {
+  struct taking taking = {taker, wrt, calloc((size_t)n + 1, sizeof *taking.first), n};
+  if (!wants || !grads || !copy || !taking.first) {
     vkd__graph_fail(g, VKD_ERR_HOST_MEMORY, "no memory for gradients");
     goto done;
   }
@@ -169,7 +195,8 @@ void vkd__vjp(struct vkd_graph *g, const vkd_tensor *y, const vkd_tensor *dy, in
     keep[y[i].id] = keep[dy[i].id] = 1;
     if (vkd__info(g, y[i])->node > last) last = vkd__info(g, y[i])->node;
   }
-  walk(g, last, grads, &(struct vkd_recompute){.keep = keep, .need = keep + count, .copy = copy});
+  if (taker) find_firsts(g, last, &taking);
+  walk(g, last, grads, &(struct vkd_recompute){.keep = keep, .need = keep + count, .copy = copy}, &taking);
   for (int i = 0; i < n && g->error.status == VKD_OK; i++) {
     grads_out[i] = finish(g, wrt[i], &grads[wrt[i].id]);
     if (!grads_out[i].id)
@@ -182,15 +209,31 @@ done:
   free(wants);
   free(grads);
   free(copy);
+  free(taking.first);
 }
 
-void vkd_grad_scaled(struct vkd_graph *g, vkd_tensor loss, vkd_tensor scale, const vkd_tensor *wrt, int n,
-                     vkd_tensor *grads_out) {
+static void grad_of(struct vkd_graph *g, vkd_tensor loss, vkd_tensor scale, const vkd_tensor *wrt, int n,
+                    vkd_tensor *grads_out, const struct vkd__taker *taker) {
   if (g->error.status == VKD_OK && vkd__numel(g, loss) != 1)
     vkd__graph_fail(g, VKD_ERR_SHAPE, "a loss has one element, not %lld", (long long)vkd__numel(g, loss));
   if (g->error.status == VKD_OK && vkd__numel(g, scale) != 1)
     vkd__graph_fail(g, VKD_ERR_SHAPE, "a loss scale has one element, not %lld", (long long)vkd__numel(g, scale));
-  vkd__vjp(g, &loss, &scale, 1, wrt, n, grads_out);
+  vkd__vjp(g, &loss, &scale, 1, wrt, n, grads_out, taker);
+}
+
+void vkd_grad_scaled(struct vkd_graph *g, vkd_tensor loss, vkd_tensor scale, const vkd_tensor *wrt, int n,
+                     vkd_tensor *grads_out) {
+  grad_of(g, loss, scale, wrt, n, grads_out, NULL);
+}
+
+void vkd_grad_take(struct vkd_graph *g, vkd_tensor loss, vkd_tensor scale, const vkd_tensor *wrt, int n,
+                   void (*take)(void *user, int i, vkd_tensor grad), void *user) {
+  vkd_tensor *grads = calloc((size_t)n + 1, sizeof *grads);
+  if (grads)
+    grad_of(g, loss, scale, wrt, n, grads, &(struct vkd__taker){take, user});
+  else
+    vkd__graph_fail(g, VKD_ERR_HOST_MEMORY, "no memory for %d gradients", n);
+  free(grads);
 }
 
 void vkd_grad(struct vkd_graph *g, vkd_tensor loss, const vkd_tensor *wrt, int n, vkd_tensor *grads_out) {

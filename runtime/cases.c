@@ -116,7 +116,7 @@ enum vkd_status vkd__case_build(struct vkd_built *b, int index, struct vkd_devic
     vkd_tensor dy[VKD_CASE_MAX];
     int outs = c->out_count;
     for (int i = 0; i < outs; i++) dy[i] = vkd__case_fixed(c, 1, -1, vkd__shape(c->g, c->outs[i])); // normal
-    vkd__vjp(c->g, c->outs, dy, outs, c->wrt, c->wrt_count, b->grads);
+    vkd__vjp(c->g, c->outs, dy, outs, c->wrt, c->wrt_count, b->grads, NULL);
     b->grad_count = c->wrt_count;
   }
   for (int i = 0; i < c->out_count; i++)

@@ -22,10 +22,13 @@ static const char *result_name(VkResult r) {
     X(VK_ERROR_MEMORY_MAP_FAILED)
     X(VK_ERROR_LAYER_NOT_PRESENT)
     X(VK_ERROR_EXTENSION_NOT_PRESENT)
-    X(VK_ERROR_FEATURE_NOT_PRESENT) X(VK_ERROR_INCOMPATIBLE_DRIVER) X(VK_ERROR_TOO_MANY_OBJECTS)
-        X(VK_ERROR_INVALID_SHADER_NV) X(VK_TIMEOUT)
+    X(VK_ERROR_FEATURE_NOT_PRESENT)
+    X(VK_ERROR_INCOMPATIBLE_DRIVER)
+    X(VK_ERROR_TOO_MANY_OBJECTS)
+    X(VK_ERROR_INVALID_SHADER_NV)
+    X(VK_TIMEOUT)
 #undef X
-            default : return "VkResult";
+        default : return "VkResult";
   }
 }
 
@@ -113,8 +116,17 @@ static bool contains(const char *text, const char *part) {
   return false;
 }
 
-static enum vkd_status choose(const struct vkd_device_caps *caps, uint32_t count, const char *select, uint32_t *chosen,
-                              struct vkd_error *err) {
+// The turn-th after the first one of its kind, as often around as there are.
+static uint32_t take_turn(const struct vkd_device_caps *caps, uint32_t count, uint32_t first, uint32_t turn) {
+  uint32_t same = 0, at = first;
+  for (uint32_t i = first; i < count; i++) same += !*caps[i].unusable && caps[i].kind == caps[first].kind;
+  for (turn %= same; turn > 0; at++) turn -= !*caps[at + 1].unusable && caps[at + 1].kind == caps[first].kind;
+  return at;
+}
+
+static enum vkd_status choose(const struct vkd_device_caps *caps, uint32_t count,
+                              const struct vkd_device_params *params, uint32_t *chosen, struct vkd_error *err) {
+  const char *select = params->select;
   if (!select || !*select) select = getenv("VKD_DEVICE");
   uint32_t best = UINT32_MAX;
   if (select && *select) {
@@ -125,6 +137,7 @@ static enum vkd_status choose(const struct vkd_device_caps *caps, uint32_t count
   } else {
     for (uint32_t i = 0; i < count; i++)
       if (!*caps[i].unusable && (best == UINT32_MAX || caps[i].kind < caps[best].kind)) best = i;
+    if (best != UINT32_MAX) best = take_turn(caps, count, best, params->turn);
   }
   if (best != UINT32_MAX && !*caps[best].unusable) {
     *chosen = best;
@@ -173,6 +186,16 @@ uint32_t vkd_device_validation(const struct vkd_device *dev, char *first, size_t
   return dev->validation_count;
 }
 
+// As struct vkd_device has it.
+static uint64_t import_unit(VkPhysicalDevice physical) {
+  VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
+  VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &host};
+  if (!vkd__has_extension(physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)) return 0;
+  vkGetPhysicalDeviceProperties2(physical, &p);
+  return host.minImportedHostPointerAlignment;
+}
+
 static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *err) {
   struct vkd__queue_choice choice;
   if (!vkd__queues_find(&dev->caps, &choice))
@@ -200,10 +223,12 @@ static enum vkd_status open_logical(struct vkd_device *dev, struct vkd_error *er
       .pNext = &f12,
       .pipelineExecutableInfo = VK_TRUE};
   struct vkd__coopmat_features coopmat;
-  const char *extensions[4];
+  const char *extensions[5];
   void *next = dev->statistics ? (void *)&executable : &f12;
   uint32_t extension_count = vkd__coopmat_enable(&dev->caps, &coopmat, &next, extensions);
   if (dev->statistics) extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+  dev->import_unit = import_unit(dev->physical);
+  if (dev->import_unit) extensions[extension_count++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
   VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                              .pNext = next,
                              .enabledExtensionCount = extension_count,
@@ -263,7 +288,7 @@ enum vkd_status vkd_device_create(struct vkd_device **out, const struct vkd_devi
   if ((st = enumerate(dev->instance, &physical, &caps, &count, err)) != VKD_OK) goto fail;
   for (uint32_t i = 0; i < count && params->compile_only; i++)
     if (vkd__caps_compiles(&caps[i])) *caps[i].unusable = 0;
-  if ((st = choose(caps, count, params->select, &chosen, err)) != VKD_OK) goto fail;
+  if ((st = choose(caps, count, params, &chosen, err)) != VKD_OK) goto fail;
   dev->caps = caps[chosen];
   dev->physical = physical[chosen];
   dev->compile_only = params->compile_only;

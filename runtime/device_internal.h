@@ -41,6 +41,7 @@ struct vkd_device {
   uint64_t uploads_awaited;           // of uploads.submitted, what computing waits for already
   uint64_t fake_buffers;              // made-up addresses so far
   bool compile_only, statistics;      // the driver keeps statistics of pipelines
+  uint64_t import_unit;               // bytes: pages of the host are imported in multiples of it; 0: not at all
   uint64_t allocated, peak;
   double budget_s; // of a submission, seconds; 0: none
   uint32_t validation_count;
@@ -104,8 +105,13 @@ struct vkd__host_buffer {
   VkDeviceMemory memory;
   void *map;
   uint64_t bytes;
+  void *pages; // of this process, imported; NULL: the driver's
 };
 enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vkd_device *dev, uint64_t bytes,
+                                        struct vkd_error *err);
+// The same of pages of this process (VK_EXT_external_memory_host) where the device takes them: network cards and other
+// processes reach these without a copy, which they often cannot where the driver maps its own.
+enum vkd_status vkd__host_buffer_import(struct vkd__host_buffer **out, struct vkd_device *dev, uint64_t bytes,
                                         struct vkd_error *err);
 void vkd__host_buffer_destroy(struct vkd_device *dev, struct vkd__host_buffer **buffer);
 
@@ -116,7 +122,10 @@ struct vkd_buffer {
   VkDeviceMemory memory;
   uint64_t address; // a made-up one on a fake device
   void *map;        // NULL: not mapped
+  bool readable;    // can be mapped, and is read fast there
 };
+// Of memory that the host reaches; once.
+enum vkd_status vkd__buffer_map(struct vkd_buffer *buffer, struct vkd_error *err);
 
 // As vkd_buffer_create(), and mapped where there is a large enough heap that is the device's own and the host's too.
 enum vkd_status vkd__buffer_create_mapped(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes,
@@ -148,6 +157,9 @@ enum vkd_status vkd__submit(struct vkd_device *dev, const VkCommandBuffer *comma
 enum vkd_status vkd__submit_upload(struct vkd_device *dev, VkCommandBuffer command, uint64_t after, uint64_t *ticket,
                                    struct vkd_error *err);
 enum vkd_status vkd__wait(struct vkd_device *dev, struct vkd__queue *queue, uint64_t ticket, struct vkd_error *err);
+// The same for `seconds` at most.
+enum vkd_status vkd__wait_for(struct vkd_device *dev, struct vkd__queue *queue, uint64_t ticket, double seconds,
+                              bool *done, struct vkd_error *err);
 enum vkd_status vkd__command_begin(struct vkd_device *dev, const struct vkd__queue *queue, VkCommandBuffer *out,
                                    VkCommandBufferUsageFlags usage, struct vkd_error *err);
 void vkd__command_free(struct vkd_device *dev, const struct vkd__queue *queue, VkCommandBuffer *command);

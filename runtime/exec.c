@@ -210,6 +210,8 @@ static enum vkd_status record_region(struct vkd_program *p, struct vkd_region *r
   struct vkd_bases bases = {.input = region->inputs ? region->inputs->address : 0,
                             .constant = p->constants ? p->constants->address : 0,
                             .chunks = p->addresses};
+  region->tape.buckets = p->buckets;
+  region->tape.bucket_count = p->bucket_count;
   enum vkd_status st = vkd__record(&region->tape, p->graph, p->plan, &p->dev->caps, &bases, err);
   if (st == VKD_OK && region == p->regions) st = vkd__pieces_estimate(p, &region->tape, err);
   if (st == VKD_OK) st = vkd__pipelines_make(p->dev, &region->tape, err);
@@ -225,6 +227,7 @@ static enum vkd_status follow(struct vkd_program *p, struct vkd_error *err) {
   if (!settle && p->generation == p->dev->generation) return VKD_OK;
   for (int r = 0; r < p->region_count; r++) vkd__encoded_free(p, &p->regions[r].pieces);
   if (settle) st = vkd__pieces_settle(p, &p->regions[0].tape, err);
+  if (settle && st == VKD_OK) st = vkd__buckets_record(p, err);
   for (int r = 0; r < p->region_count && st == VKD_OK; r++) st = record_pieces(p, &p->regions[r], err);
   p->generation = p->dev->generation;
   return st;
@@ -233,6 +236,7 @@ static enum vkd_status follow(struct vkd_program *p, struct vkd_error *err) {
 static enum vkd_status record_all(struct vkd_program *p, struct vkd_error *err) {
   enum vkd_status st = VKD_OK;
   for (int r = 0; r < p->region_count && st == VKD_OK; r++) st = record_region(p, &p->regions[r], err);
+  if (st == VKD_OK) st = vkd__buckets_record(p, err);
   for (int s = 0; s < p->slot_count && st == VKD_OK; s++) {
     st = record_upload(p, s, err);
     if (st == VKD_OK) st = record_download(p, s, err);
@@ -258,6 +262,7 @@ enum vkd_status vkd_program_create(struct vkd_program **out, const struct vkd_pr
   if (st == VKD_OK) st = borrow(p, params->beside, err);
   if (st == VKD_OK) st = check_memory(p, err);
   if (st == VKD_OK) st = allocate(p, err);
+  if (st == VKD_OK) st = vkd__buckets_create(p, params->buckets, params->bucket_count, err);
   if (st == VKD_OK) st = record_all(p, err);
   if (st != VKD_OK) vkd_program_destroy(out);
   return st;
@@ -281,6 +286,7 @@ void vkd_program_destroy(struct vkd_program **pp) {
   }
   for (uint32_t i = 0; p->chunks && !p->chunks_lent && i < p->chunk_count; i++) vkd_buffer_destroy(&p->chunks[i]);
   vkd_buffer_destroy(&p->constants);
+  vkd__buckets_free(p);
   vkd__pieces_free(&p->pieces);
   vkd__plan_destroy(&p->plan);
   free(p->chunks);
@@ -315,10 +321,19 @@ enum vkd_status vkd__send_inputs(struct vkd_program *p, int slot, VkCommandBuffe
   return VKD_OK;
 }
 
-enum vkd_status vkd_program_submit(struct vkd_program *p, int slot, struct vkd_error *err) {
+static enum vkd_status submit(struct vkd_program *p, int slot, bool buckets, struct vkd_error *err) {
   enum vkd_status st = follow(p, err);
   if (st != VKD_OK) return st;
-  return vkd__submit_run(p, slot, region_of(p, slot)->pieces, p->slots[slot].download, &p->slots[slot].ticket, err);
+  struct vkd_slot *s = &p->slots[slot];
+  return vkd__submit_run(p, slot, region_of(p, slot)->pieces, buckets, s->download, &s->ticket, err);
+}
+
+enum vkd_status vkd_program_submit(struct vkd_program *p, int slot, struct vkd_error *err) {
+  return submit(p, slot, false, err);
+}
+
+enum vkd_status vkd_program_submit_buckets(struct vkd_program *p, int slot, struct vkd_error *err) {
+  return submit(p, slot, true, err);
 }
 
 enum vkd_status vkd_program_wait(struct vkd_program *p, int slot, struct vkd_error *err) {

@@ -50,6 +50,9 @@ struct vkd_program {
   struct vkd_region *regions; // of slot s: s % region_count
   int region_count;
   struct vkd_pieces pieces;
+  struct vkd__bucket *buckets;
+  VkCommandBuffer *takes; // [take_count], after each piece: the buckets that end with it; or none
+  uint32_t bucket_count, take_count;
   uint32_t generation; // dev->generation when the regions' commands were recorded
 };
 
@@ -65,9 +68,20 @@ void vkd__pieces_free(struct vkd_pieces *pieces);
 enum vkd_status vkd__encode(struct vkd_program *p, const struct vkd_tape *tape, VkCommandBufferUsageFlags usage,
                             VkQueryPool timestamps, uint32_t marks, VkCommandBuffer **out, struct vkd_error *err);
 void vkd__encoded_free(struct vkd_program *p, VkCommandBuffer **commands);
-// Inputs, pieces and, where it is given, `after`; waits for each piece while runs are timed.
-enum vkd_status vkd__submit_run(struct vkd_program *p, int slot, const VkCommandBuffer *pieces, VkCommandBuffer after,
-                                uint64_t *ticket, struct vkd_error *err);
+// Inputs, pieces, buckets if wanted and, where it is given, `after`; waits for each piece while runs are timed.
+enum vkd_status vkd__submit_run(struct vkd_program *p, int slot, const VkCommandBuffer *pieces, bool buckets,
+                                VkCommandBuffer after, uint64_t *ticket, struct vkd_error *err);
+
+// ---- buckets.c ----
+enum vkd_status vkd__buckets_create(struct vkd_program *p, const struct vkd_bucket *ranges, uint32_t count,
+                                    struct vkd_error *err);
+void vkd__buckets_free(struct vkd_program *p);
+// Whether a bucket is touched last by an entry of the tape, and that this is in a piece.
+bool vkd__buckets_end(const struct vkd_program *p, uint32_t entry);
+void vkd__buckets_cut(struct vkd_program *p, uint32_t entry, uint32_t piece);
+// Anew, once the pieces are cut.
+enum vkd_status vkd__buckets_record(struct vkd_program *p, struct vkd_error *err);
+void vkd__buckets_taken(struct vkd_program *p, uint32_t piece, uint64_t ticket);
 
 // Runs what is still to be timed, so that the program is cut as its further runs are.
 enum vkd_status vkd__program_settle(struct vkd_program *p, struct vkd_error *err);

@@ -284,9 +284,9 @@ void vkd_place(struct vkd_graph *g, vkd_tensor x, vkd_tensor dst) {
                     vkd_dtype_name(vkd__info(g, dst)->dtype));
     return;
   }
-  struct vkd_tensor_info *t = &g->tensors[x.id];
-  uint32_t flags = vkd__ops[g->nodes[t->node].op].flags;
-  if (t->kind == VKD_TENSOR_TEMP && !(flags & VKD_OP_VIEW) && !t->place.id &&
+  uint64_t offset;
+  struct vkd_tensor_info *t = &g->tensors[vkd__view_root(g, x, &offset).id]; // another shape of it will do
+  if (t->kind == VKD_TENSOR_TEMP && vkd_shape_numel(&t->shape) == vkd__numel(g, x) && !t->place.id &&
       !touched_since(g, t->node, vkd__info(g, dst), false))
     t->place = dst;
   else

@@ -69,8 +69,12 @@ struct vkd_recompute {
 // [begin, end), which are put before them.
 void vkd__recompute(struct vkd_graph *g, const struct vkd_recompute *r, uint32_t begin, uint32_t end, uint32_t from);
 
-// Gradients of sum_i <dy[i], y[i]> with respect to wrt.
+// Gradients of sum_i <dy[i], y[i]> with respect to wrt.  taker: NULL, or who is handed each once it is complete.
+struct vkd__taker {
+  void (*take)(void *user, int i, vkd_tensor grad);
+  void *user;
+};
 void vkd__vjp(struct vkd_graph *g, const vkd_tensor *y, const vkd_tensor *dy, int ny, const vkd_tensor *wrt, int n,
-              vkd_tensor *grads);
+              vkd_tensor *grads, const struct vkd__taker *taker);
 
 #endif

@@ -32,35 +32,61 @@ static enum vkd_status no_memory(struct vkd_device *dev, VkResult r, uint64_t by
                       (double)dev->allocated / 1048576);
 }
 
-static enum vkd_status allocate(struct vkd_device *dev, uint64_t bytes, VkBufferUsageFlags usage, const uint32_t *wants,
-                                int want_count, VkBuffer *buffer, VkDeviceMemory *memory, struct vkd_error *err) {
+struct request {
+  uint64_t bytes;
+  VkBufferUsageFlags usage;
+  uint32_t wants[2]; // flags of the memory, and those that will do
+  void *pages;       // of this process, to import; NULL: the driver's
+};
+
+// Memory types that pages can be imported as.
+static uint32_t types_of(struct vkd_device *dev, void *pages) {
+  PFN_vkGetMemoryHostPointerPropertiesEXT get =
+      (PFN_vkGetMemoryHostPointerPropertiesEXT)vkGetDeviceProcAddr(dev->handle, "vkGetMemoryHostPointerPropertiesEXT");
+  VkMemoryHostPointerPropertiesEXT p = {.sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT};
+  bool known = get && get(dev->handle, VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT, pages, &p) == VK_SUCCESS;
+  return known ? p.memoryTypeBits : 0;
+}
+
+static enum vkd_status allocate(struct vkd_device *dev, const struct request *q, VkBuffer *buffer,
+                                VkDeviceMemory *memory, uint32_t *type, struct vkd_error *err) {
   const uint32_t families[] = {dev->compute.family, dev->uploads.family};
   bool shared = dev->uploads.handle && families[0] != families[1];
+  VkExternalMemoryBufferCreateInfo external = {.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
+                                               .handleTypes = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT};
   VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-                             .size = bytes,
-                             .usage = usage,
+                             .pNext = q->pages ? &external : NULL,
+                             .size = q->bytes,
+                             .usage = q->usage,
                              .sharingMode = shared ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE,
                              .queueFamilyIndexCount = shared ? 2 : 0,
                              .pQueueFamilyIndices = families};
   VkResult r = vkCreateBuffer(dev->handle, &info, NULL, buffer);
   if (r != VK_SUCCESS) {
     *buffer = VK_NULL_HANDLE;
-    return vkd__vk_fail(err, r, "a buffer of %.1f MiB", (double)bytes / 1048576);
+    return vkd__vk_fail(err, r, "a buffer of %.1f MiB", (double)q->bytes / 1048576);
   }
   VkMemoryRequirements need;
   vkGetBufferMemoryRequirements(dev->handle, *buffer, &need);
-  uint32_t type = UINT32_MAX;
-  for (int i = 0; i < want_count && type == UINT32_MAX; i++)
-    type = vkd__memory_type(&dev->caps, need.memoryTypeBits, wants[i]);
+  uint32_t allowed = need.memoryTypeBits & (q->pages ? types_of(dev, q->pages) : UINT32_MAX);
+  *type = UINT32_MAX;
+  for (int i = 0; i < 2 && *type == UINT32_MAX; i++) *type = vkd__memory_type(&dev->caps, allowed, q->wants[i]);
   VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
                                      .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
+  VkImportMemoryHostPointerInfoEXT import = {.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
+                                             .handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT,
+                                             .pHostPointer = q->pages};
+  bool addressed = q->usage & VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
   VkMemoryAllocateInfo alloc = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-                                .pNext = (usage & VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT) ? &flags : NULL,
+                                .pNext = q->pages    ? (const void *)&import
+                                         : addressed ? &flags
+                                                     : NULL,
                                 .allocationSize = need.size,
-                                .memoryTypeIndex = type};
-  r = type == UINT32_MAX ? VK_ERROR_FEATURE_NOT_PRESENT : vkAllocateMemory(dev->handle, &alloc, NULL, memory);
+                                .memoryTypeIndex = *type};
+  if (q->pages && need.size > q->bytes) *type = UINT32_MAX; // more than there is
+  r = *type == UINT32_MAX ? VK_ERROR_FEATURE_NOT_PRESENT : vkAllocateMemory(dev->handle, &alloc, NULL, memory);
   if (r == VK_SUCCESS) r = vkBindBufferMemory(dev->handle, *buffer, *memory, 0);
-  return r == VK_SUCCESS ? VKD_OK : no_memory(dev, r, bytes, type, err);
+  return r == VK_SUCCESS ? VKD_OK : no_memory(dev, r, q->bytes, *type, err);
 }
 
 static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vkd_error *err) {
@@ -79,6 +105,13 @@ static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vk
   return st;
 }
 
+enum { READABLE = VKD_MEMORY_HOST | VKD_MEMORY_COHERENT | VKD_MEMORY_CACHED };
+
+enum vkd_status vkd__buffer_map(struct vkd_buffer *b, struct vkd_error *err) {
+  VkResult r = b->map ? VK_SUCCESS : vkMapMemory(b->dev->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
+  return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "mapping a buffer");
+}
+
 enum { BOTH = VKD_MEMORY_DEVICE | VKD_MEMORY_HOST | VKD_MEMORY_COHERENT };
 
 static enum vkd_status create(struct vkd_buffer **out, struct vkd_device *dev, uint64_t bytes, bool mapped,
@@ -95,19 +128,18 @@ static enum vkd_status create(struct vkd_buffer **out, struct vkd_device *dev, u
   if (dev->caps.fake) {
     b->address = (dev->fake_buffers += 1) << 40;
   } else {
-    uint32_t wants[] = {VKD_MEMORY_DEVICE, 0};
-    if (mapped) wants[0] = wants[1] = BOTH;
-    uint64_t whole = ((bytes + 63) & ~(uint64_t)63) + PAD;
-    st = allocate(dev, whole,
-                  VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                      VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
-                  wants, 2, &b->handle, &b->memory, err);
+    const struct request q = {.bytes = ((bytes + 63) & ~(uint64_t)63) + PAD,
+                              .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                                       VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+                              .wants = {mapped ? BOTH : VKD_MEMORY_DEVICE, mapped ? BOTH : 0}};
+    uint32_t type = 0;
+    st = allocate(dev, &q, &b->handle, &b->memory, &type, err);
     if (st == VKD_OK) {
+      b->readable = (dev->caps.memory_types[type].flags & READABLE) == READABLE;
       VkBufferDeviceAddressInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = b->handle};
       b->address = vkGetBufferDeviceAddress(dev->handle, &info);
-      st = fill_zero(b, whole, err);
-      VkResult r = mapped ? vkMapMemory(dev->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map) : VK_SUCCESS;
-      if (r != VK_SUCCESS) st = vkd__vk_fail(err, r, "mapping a buffer");
+      st = fill_zero(b, q.bytes, err);
+      if (st == VKD_OK && mapped) st = vkd__buffer_map(b, err);
     }
   }
   dev->allocated += bytes;
@@ -147,14 +179,22 @@ uint64_t vkd_device_allocated(const struct vkd_device *dev, uint64_t *peak) {
   return dev->allocated;
 }
 
+static struct request staging(uint64_t bytes, void *pages) {
+  const uint32_t host = VKD_MEMORY_HOST | VKD_MEMORY_COHERENT;
+  return (struct request){.bytes = bytes,
+                          .usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+                          .wants = {host | VKD_MEMORY_CACHED, host},
+                          .pages = pages};
+}
+
 enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vkd_device *dev, uint64_t bytes,
                                         struct vkd_error *err) {
   struct vkd__host_buffer *b = *out = calloc(1, sizeof *b);
   if (!b) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a buffer");
   b->bytes = bytes ? bytes : 64;
-  const uint32_t host = VKD_MEMORY_HOST | VKD_MEMORY_COHERENT, wants[] = {host | VKD_MEMORY_CACHED, host};
-  enum vkd_status st = allocate(dev, b->bytes, VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
-                                wants, 2, &b->handle, &b->memory, err);
+  uint32_t type;
+  const struct request q = staging(b->bytes, NULL);
+  enum vkd_status st = allocate(dev, &q, &b->handle, &b->memory, &type, err);
   if (st == VKD_OK) {
     VkResult r = vkMapMemory(dev->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
     if (r != VK_SUCCESS)
@@ -166,10 +206,28 @@ enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vk
   return st;
 }
 
+enum vkd_status vkd__host_buffer_import(struct vkd__host_buffer **out, struct vkd_device *dev, uint64_t bytes,
+                                        struct vkd_error *err) {
+  uint64_t unit = dev->import_unit, whole = unit ? (bytes + unit - 1) / unit * unit : 0;
+  struct vkd__host_buffer *b = *out = calloc(1, sizeof *b);
+  uint32_t type;
+  if (!b) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a buffer");
+  if (whole && posix_memalign(&b->pages, unit, whole) == 0) {
+    const struct request q = staging(b->bytes = whole, b->pages);
+    if (allocate(dev, &q, &b->handle, &b->memory, &type, NULL) == VKD_OK) {
+      b->map = memset(b->pages, 0, whole);
+      return VKD_OK;
+    }
+  }
+  vkd__host_buffer_destroy(dev, out);
+  return vkd__host_buffer_create(out, dev, bytes, err);
+}
+
 void vkd__host_buffer_destroy(struct vkd_device *dev, struct vkd__host_buffer **pb) {
   if (!*pb) return;
   vkDestroyBuffer(dev->handle, (*pb)->handle, NULL);
   vkFreeMemory(dev->handle, (*pb)->memory, NULL);
+  free((*pb)->pages);
   free(*pb);
   *pb = NULL;
 }

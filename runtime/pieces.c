@@ -49,11 +49,12 @@ static enum vkd_status cut(struct vkd_program *p, const struct vkd_tape *tape, s
     for (uint32_t k = 0; k < parts; k++) {
       uint32_t first = (uint32_t)((uint64_t)n * k / parts), end = (uint32_t)((uint64_t)n * (k + 1) / parts);
       struct vkd_cut c = {.entry = i, .base = first, .count = end - first, .seconds = s * (end - first) / n};
-      c.begins = !all->count || (budget > 0 && used + c.seconds > budget);
+      c.begins = !all->count || (budget > 0 && used + c.seconds > budget) || (k == 0 && vkd__buckets_end(p, i - 1));
       if (c.begins) used = 0, all->count++;
       used += c.seconds;
       all->cuts[all->cut_count++] = c;
     }
+    vkd__buckets_cut(p, i, all->count - 1);
   }
   if (!all->count) all->count = 1; // nothing to compute
   double *timed = realloc(all->timed, all->count * sizeof *timed);
@@ -61,7 +62,7 @@ static enum vkd_status cut(struct vkd_program *p, const struct vkd_tape *tape, s
   all->timed = timed;
   for (uint32_t i = 0; i < all->count; i++) timed[i] = INFINITY;
   p->info.pieces = all->count;
-  if (all->count > 1)
+  if (all->count > 1 && budget > 0)
     vkd_log(VKD_LOG_DEBUG, "a run of %u dispatches in %u parts, submitted in %u pieces of at most %g ms%s", tape->count,
             all->cut_count, all->count, budget * 1e3, all->runs_left ? ", as estimated" : "");
   return VKD_OK;
@@ -186,18 +187,20 @@ void vkd__encoded_free(struct vkd_program *p, VkCommandBuffer **commands) {
   *commands = NULL;
 }
 
-enum vkd_status vkd__submit_run(struct vkd_program *p, int slot, const VkCommandBuffer *pieces, VkCommandBuffer after,
-                                uint64_t *ticket, struct vkd_error *err) {
+enum vkd_status vkd__submit_run(struct vkd_program *p, int slot, const VkCommandBuffer *pieces, bool buckets,
+                                VkCommandBuffer after, uint64_t *ticket, struct vkd_error *err) {
   struct vkd_pieces *all = &p->pieces;
-  VkCommandBuffer commands[3];
+  VkCommandBuffer commands[4];
   uint32_t n = 0;
   enum vkd_status st = vkd__send_inputs(p, slot, commands, &n, err);
   for (uint32_t i = 0; i < all->count && st == VKD_OK; i++, n = 0) {
     double begin = vkd__seconds();
     commands[n++] = pieces[i];
+    if (buckets && p->takes[i]) commands[n++] = p->takes[i];
     if (after && i + 1 == all->count) commands[n++] = after;
     vkd__note_submit(p->dev, p, i, p->dev->compute.submitted + 1);
     st = vkd__submit(p->dev, commands, n, ticket, err);
+    if (st == VKD_OK && buckets) vkd__buckets_taken(p, i, *ticket);
     if (!all->runs_left || st != VKD_OK) continue;
     st = vkd__wait(p->dev, &p->dev->compute, *ticket, err);
     all->timed[i] = fmin(all->timed[i], vkd__seconds() - begin);

@@ -55,7 +55,7 @@ static enum vkd_status timed_run(struct vkd_program *p, const VkCommandBuffer *p
                                  struct vkd_error *err) {
   uint64_t ticket;
   host->begin = vkd__seconds();
-  enum vkd_status st = vkd__submit_run(p, 0, pieces, VK_NULL_HANDLE, &ticket, err);
+  enum vkd_status st = vkd__submit_run(p, 0, pieces, false, VK_NULL_HANDLE, &ticket, err);
   host->submitted = vkd__seconds();
   if (st == VKD_OK) st = vkd__wait(p->dev, &p->dev->compute, ticket, err);
   host->done = vkd__seconds();

@@ -154,6 +154,17 @@ enum vkd_status vkd__submit_upload(struct vkd_device *dev, VkCommandBuffer comma
   return submit(dev, &dev->uploads, &command, 1, &dev->compute, after, ticket, err);
 }
 
+enum vkd_status vkd__wait_for(struct vkd_device *dev, struct vkd__queue *q, uint64_t ticket, double seconds, bool *done,
+                              struct vkd_error *err) {
+  VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+                              .semaphoreCount = 1,
+                              .pSemaphores = &q->timeline,
+                              .pValues = &ticket};
+  VkResult r = vkWaitSemaphores(dev->handle, &info, (uint64_t)(seconds * 1e9));
+  *done = r == VK_SUCCESS;
+  return *done || r == VK_TIMEOUT ? VKD_OK : vkd__queue_fail(dev, r, "waiting for", err);
+}
+
 enum vkd_status vkd__wait(struct vkd_device *dev, struct vkd__queue *q, uint64_t ticket, struct vkd_error *err) {
   VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
                               .semaphoreCount = 1,

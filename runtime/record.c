@@ -127,6 +127,16 @@ static bool keep_open(struct vkd_lower *l) {
   return true;
 }
 
+// The next dispatch is the last one so far that touches them.
+static void note_buckets(const struct vkd_lower *l) {
+  for (uint32_t i = 0; i < l->tape->bucket_count; i++) {
+    struct vkd__bucket *b = &l->tape->buckets[i];
+    uint64_t begin = b->range.buffer->address + b->range.offset, end = begin + b->range.bytes;
+    for (uint32_t k = 0; k < l->next_count; k++)
+      if (l->next[k].begin < end && begin < l->next[k].end) b->last = l->tape->count;
+  }
+}
+
 static bool fold_groups(const struct vkd_lower *l, const struct vkd_dispatch *d, uint32_t groups[3]) {
   uint64_t g[3] = {d->groups[0] ? d->groups[0] : 1, d->groups[1] ? d->groups[1] : 1, d->groups[2] ? d->groups[2] : 1};
   const uint32_t *max = l->caps->max_workgroup_count;
@@ -191,6 +201,7 @@ void vkd__dispatch(struct vkd_lower *l, const struct vkd_dispatch *d) {
     vkd_fail(&l->error, VKD_ERR_HOST_MEMORY, "no memory for %u dispatches", tape->count + 1);
     return;
   }
+  note_buckets(l);
   l->next_count = 0;
   tape->entries[tape->count++] = e;
 }
@@ -223,6 +234,8 @@ static void reverse_between_barriers(struct vkd_tape *tape) {
       tape->entries[k] = e;
     }
     tape->entries[begin].barrier = barrier;
+    for (uint32_t i = 0; i < tape->bucket_count; i++)
+      if (tape->buckets[i].last >= begin && tape->buckets[i].last < end) tape->buckets[i].last = end - 1;
   }
 }
 

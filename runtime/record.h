@@ -3,6 +3,8 @@
 #ifndef VKD_RECORD_H
 #define VKD_RECORD_H
 
+#include <vulkan/vulkan.h>
+
 #include "lower.h"
 #include "plan.h"
 
@@ -21,9 +23,21 @@ struct vkd_tape_entry {
   unsigned char push[128];
 };
 
+// Of a program, with the dispatch that touches it last.
+struct vkd__bucket {
+  struct vkd_bucket range;
+  uint32_t last;                 // entry of the tape
+  uint32_t piece;                // that ends there
+  uint64_t ticket;               // of its last submit that handed buckets out
+  struct vkd__host_buffer *host; // NULL: the buffer itself is mapped
+  VkCommandBuffer give;          // host -> range
+};
+
 struct vkd_tape {
   struct vkd_tape_entry *entries;
   uint32_t count, cap, barriers;
+  struct vkd__bucket *buckets; // [bucket_count], `last` is filled in
+  uint32_t bucket_count;
 };
 
 enum vkd_status vkd__record(struct vkd_tape *tape, const struct vkd_graph *g, const struct vkd_plan *plan,

@@ -52,6 +52,7 @@ struct cmd_args {
   const char **pos;    // [count]
   const char **values; // by row of cmd->opts; NULL: not given
   bool quiet, verbose, help;
+  bool silent; // another process says it all, errors too
 };
 
 struct cmd {

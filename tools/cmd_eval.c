@@ -59,7 +59,7 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (st == VKD_OK) st = check_data(&m, data, err);
   if (st == VKD_OK) {
     m.config.eval.holdout = (int)cmd_int(args, "clips");
-    st = heldout_create(&heldout, &m.config, data, m.params, PARAMS_WEIGHT, NULL, err);
+    st = heldout_create(&heldout, &m.config, data, m.params, PARAMS_WEIGHT, NULL, NULL, err);
   }
   if (st == VKD_OK) st = heldout_run(heldout, &loss, err);
   if (st == VKD_OK && cmd_has(args, "json"))

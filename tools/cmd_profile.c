@@ -8,6 +8,7 @@
 #include "config_arg.h"
 #include "fit/roofline.h"
 #include "model_file.h"
+#include "profile_ranks.h"
 #include "profile_trace.h"
 #include "vkdm/fileio.h"
 #include "vkdm/profile.h"
@@ -33,6 +34,26 @@ static const struct cmd_opt opts[] = {
      .kind = CMD_STRING,
      .metavar = "FILE.svg",
      .help = "also draw what each op reaches beside the device's peaks; with --nodes each node"},
+    {.name = "ranks",
+     .kind = CMD_INT,
+     .metavar = "K",
+     .min = 2,
+     .max = 1000000,
+     .help = "also foretell a step whose batch K ranks share, from the times measured here (docs/scale-out.md)"},
+    {.name = "network",
+     .kind = CMD_REAL,
+     .metavar = "GBIT",
+     .fallback = "100",
+     .min = 1e-3,
+     .max = 1e6,
+     .help = "for --ranks: Gbit/s into and out of each of them"},
+    {.name = "latency",
+     .kind = CMD_REAL,
+     .metavar = "US",
+     .fallback = "5",
+     .min = 0,
+     .max = 1e6,
+     .help = "for --ranks: microseconds that a message takes"},
     {.name = "plan-only", .help = "count and plan without a device; nothing runs"},
     MODEL_FILE_OPTS,
     CMD_OPT_DEVICE,
@@ -196,8 +217,23 @@ static void print_shares(const struct profile *p, const struct line *total) {
   printf("counted / formula = %.4f\n", total->flops / p->formula);
 }
 
-static enum vkd_status print_text(const struct profile *p, bool sample, bool nodes, const char *device,
-                                  struct vkd_error *err) {
+static void print_ranks(const struct profile *p, const struct profile_network *n) {
+  struct profile_ranks r = profile_ranks_foretell(p, n);
+  printf("%d ranks, foretold: forward %.3f ms, backward %.3f, update %.3f; sums of gradients %.3f ms, %.0f %% of it "
+         "beside the backward pass; a step %.3f ms, parallel efficiency %.2f\n",
+         n->ranks, 1e3 * r.forward, 1e3 * r.backward, 1e3 * r.update, 1e3 * r.sums, 100 * r.hidden, 1e3 * r.step,
+         r.efficiency);
+}
+
+static json_t *ranks_json(const struct profile *p, const struct profile_network *n) {
+  struct profile_ranks r = profile_ranks_foretell(p, n);
+  return json_pack("{s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "ranks", n->ranks, "forward_seconds", r.forward,
+                   "backward_seconds", r.backward, "update_seconds", r.update, "comm_seconds", r.sums, "comm_hidden",
+                   r.hidden, "step_seconds", r.step, "efficiency", r.efficiency);
+}
+
+static enum vkd_status print_text(const struct profile *p, bool sample, bool nodes, const struct profile_network *n,
+                                  const char *device, struct vkd_error *err) {
   const struct dit_config *m = &p->model;
   struct line total = {.op = "total"};
   char a[16], b[16];
@@ -215,6 +251,7 @@ static enum vkd_status print_text(const struct profile *p, bool sample, bool nod
          si(p->formula / tokens, b), sample ? " / 3" : "");
   if (total.ns > 0)
     printf("%.3f ms, %.2f GFLOP/s, %.0f tokens/s\n", total.ns / 1e6, total.flops / total.ns, tokens / (total.ns / 1e9));
+  if (n->ranks) print_ranks(p, n);
   return total.ns > 0 ? print_floors(p, err) : VKD_OK;
 }
 
@@ -248,8 +285,8 @@ static json_t *lines_json(const struct line *lines, uint32_t count) {
   return all;
 }
 
-static enum vkd_status print_json(const struct profile *p, bool sample, bool nodes, const char *device,
-                                  struct vkd_error *err) {
+static enum vkd_status print_json(const struct profile *p, bool sample, bool nodes, const struct profile_network *n,
+                                  const char *device, struct vkd_error *err) {
   uint32_t count;
   struct line *lines = make_lines(p, nodes, &count);
   if (!lines) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "profile: no memory for a table");
@@ -274,6 +311,7 @@ static enum vkd_status print_json(const struct profile *p, bool sample, bool nod
                 (json_int_t)(dit_tokens(&p->model) * p->batch), "flops", flops, "formula", p->formula, "ns", ns,
                 "peak_flops", p->peak_flops, "peak_bytes", p->peak_bytes, "memory", memory, "parts", shares,
                 nodes ? "nodes" : "ops", lines_json(lines, count));
+  if (root && n->ranks) json_object_set_new(root, "foretold", ranks_json(p, n));
   char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
   if (text) puts(text);
   free(text);
@@ -345,6 +383,11 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                     "profile: --plan-only uses no device and runs nothing; leave out --device and --runs");
   if (plan_only && (cmd_has(args, "trace") || cmd_has(args, "roofline")))
     return vkd_fail(err, VKD_ERR_USAGE, "profile: --plan-only measures nothing; leave out --trace and --roofline");
+  struct profile_network network = {.ranks = (int)cmd_int(args, "ranks"),
+                                    .bandwidth = cmd_real(args, "network") * 1e9 / 8,
+                                    .latency = cmd_real(args, "latency") * 1e-6};
+  if (network.ranks && (plan_only || sample))
+    return vkd_fail(err, VKD_ERR_USAGE, "profile: --ranks goes by the times of a training step that is measured");
   struct vkd_device *dev = NULL;
   struct profile *profile = NULL;
   struct subject *subject = calloc(1, sizeof *subject);
@@ -367,8 +410,8 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
   if (st == VKD_OK && cmd_has(args, "roofline"))
     st = draw_roofline(profile, sample, nodes, caps->name, cmd_string(args, "roofline"), err);
   if (st != VKD_OK) goto done;
-  st = cmd_has(args, "json") ? print_json(profile, sample, nodes, caps->name, err)
-                             : print_text(profile, sample, nodes, caps->name, err);
+  st = cmd_has(args, "json") ? print_json(profile, sample, nodes, &network, caps->name, err)
+                             : print_text(profile, sample, nodes, &network, caps->name, err);
 done:
   profile_destroy(&profile);
   vkd_device_destroy(&dev);

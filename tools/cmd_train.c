@@ -43,43 +43,68 @@ static void print_result(const struct train_result *r) {
          r->tokens_per_second / (double)r->tokens_per_step * r->flops_per_step, (double)r->device_bytes / 1048576);
   if (isfinite(r->host_share))
     printf("first step after %.1f s, host %.2g %% of the others\n", r->start_seconds, 100 * r->host_share);
+  if (isfinite(r->comm_hidden))
+    printf("%d ranks: sums of gradients took %.2f s, %.0f %% of it beside the backward pass; %.2g %% of the time went "
+           "by waiting for them\n",
+           r->ranks, r->comm_seconds, 100 * fmax(r->comm_hidden, 0), 100 * r->comm_share);
   if (r->non_finite)
     printf("%lld steps changed nothing: their loss or gradient was not finite\n", (long long)r->non_finite);
 }
 
-static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
-  struct config config;
-  struct train_result result;
-  struct vkd_device *dev = NULL;
-  struct progress bar = {.total = 0};
+static enum vkd_status open_device(struct cmd_args *args, struct config *config, const struct comm *comm,
+                                   struct vkd_device **dev, struct vkd_error *err) {
   if (cmd_has(args, "resume") && cmd_has(args, "overwrite"))
     return vkd_fail(err, VKD_ERR_USAGE, "train: give --resume or --overwrite, not both");
-  enum vkd_status st = config_arg_load(args, &config, err);
-  if (st == VKD_OK) st = config_require_data(&config, err);
-  if (st == VKD_OK)
-    st = vkd_device_create(&dev, &(struct vkd_device_params){.select = cmd_string(args, "device")}, err);
-  if (st != VKD_OK) return st;
+  enum vkd_status st = config_arg_load(args, config, err);
+  if (st == VKD_OK) st = config_require_data(config, err);
+  struct vkd_device_params params = {.select = cmd_string(args, "device"), .turn = (uint32_t)comm_local_rank(comm)};
+  return st == VKD_OK ? vkd_device_create(dev, &params, err) : st;
+}
+
+// Of several ranks; the first one alone speaks.
+static enum vkd_status train(struct cmd_args *args, struct comm *comm, struct vkd_error *err) {
+  struct config config;
+  struct train_result result = {0};
+  struct vkd_device *dev = NULL;
+  struct progress bar = {.total = 0};
+  enum vkd_status st = open_device(args, &config, comm, &dev, err);
+  if ((st = comm_meet(comm, st, NULL, 0, err)) != VKD_OK) {
+    vkd_device_destroy(&dev);
+    return st;
+  }
+  bool speaks = comm_rank(comm) == 0;
   struct train_params params = {.device = dev,
                                 .config = &config,
+                                .comm = comm,
                                 .run = cmd_string(args, "output"),
                                 .resume = cmd_has(args, "resume"),
                                 .overwrite = cmd_has(args, "overwrite"),
-                                .progress = on_progress,
+                                .progress = speaks ? on_progress : NULL,
                                 .stop = stop_requested,
                                 .user = &bar};
   stop_on_signals();
   st = train_run(&params, &result, err);
   if (*bar.label) progress_end(&bar, NULL);
   if (st == VKD_OK) {
-    if (result.stopped)
+    if (speaks && result.stopped)
       print_stop(params.run, &result);
-    else
+    else if (speaks)
       print_result(&result);
     if (result.diverged)
       st = vkd_fail(err, VKD_ERR_DIVERGED, "%s: %s; lower train.lr or train.clip", params.run, result.why);
   }
   train_result_free(&result);
   vkd_device_destroy(&dev);
+  return st;
+}
+
+static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
+  struct comm *comm = NULL;
+  int rank;
+  args->silent = comm_started(&rank) && rank > 0;
+  enum vkd_status st = comm_create(&comm, err);
+  if (st == VKD_OK) st = train(args, comm, err);
+  comm_destroy(&comm);
   return st;
 }
 

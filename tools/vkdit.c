@@ -43,7 +43,7 @@ static void print_help(void) {
 
 static void print_log(void *user, enum vkd_log_level level, const char *message) {
   const struct cmd_args *args = user;
-  if (level == VKD_LOG_DEBUG && !args->verbose) return;
+  if (args->silent || (level == VKD_LOG_DEBUG && !args->verbose)) return;
   if (level == VKD_LOG_INFO && args->quiet) return;
   progress_print_line(level == VKD_LOG_WARN ? "warning: " : "", message);
 }
@@ -92,7 +92,7 @@ int main(int argc, char **argv) {
     enum vkd_status wrote = vkd_fail(&err, VKD_ERR_IO, "cannot write to standard output");
     if (!status) status = wrote;
   }
-  if (status) progress_print_line("vkdit: ", err.what[0] ? err.what : vkd_status_message(status));
+  if (status && !args.silent) progress_print_line("vkdit: ", err.what[0] ? err.what : vkd_status_message(status));
   cmd_args_free(&args);
   return vkd_status_exit_code(status);
 }

@@ -88,6 +88,10 @@ agrees 'b["peak_flops"] > 0 and b["peak_bytes"] > 0 and
         all(near(n["floor_ns"], 1e9 * max(n["flops"] / b["peak_flops"], n["bytes"] / b["peak_bytes"])) for n in b["nodes"])' \
   profile "$folder/model.yaml" --nodes --runs 1
 agrees 'b["peak_flops"] == 0 == b["peak_bytes"] and all(x["floor_ns"] == 0 for x in b["ops"])' profile "$folder/model.yaml" --plan-only
+agrees 'b["foretold"]["ranks"] == 2 and 0 < b["foretold"]["efficiency"] < 1 and
+        near(2 * (b["foretold"]["forward_seconds"] + b["foretold"]["backward_seconds"]) + b["foretold"]["update_seconds"], 1e-9 * b["ns"]) and
+        near(b["foretold"]["comm_seconds"], b["memory"]["gradients"] / 1.25e9 + 2 * 5e-6)' profile "$folder/model.yaml" --runs 1 --ranks 2 --network 10
+refused 2 "--ranks goes by" profile "$folder/model.yaml" --sample --ranks 2
 printed "furthest above their floors: " profile "$folder/model.yaml" --runs 1
 
 # A trace of the same runs: each track in order, a run's ops inside what the host waited for, medians as in the table.

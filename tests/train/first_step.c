@@ -80,7 +80,7 @@ static enum vkd_status one_step(struct vkd_device *dev, const struct trial *t, i
   struct data_batch batch = {.step = STEP, .size = BATCH, .latents = latents, .text = text, .labels = labels};
   enum vkd_status st = params_create(params, dev, t->model, kinds, err);
   if (st == VKD_OK) st = params_init(*params, 3, err);
-  if (st == VKD_OK) st = step_create(&step, &c, *params, err);
+  if (st == VKD_OK) st = step_create(&step, &c, *params, NULL, err);
   if (st == VKD_OK) st = step_submit(step, STEP, 1e-3, &batch, results, &count, err);
   if (st == VKD_OK && !count) st = step_flush(step, results, &count, err);
   CHECK(st != VKD_OK || count == 1, "one step gave %d results", count);

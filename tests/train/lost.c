@@ -152,7 +152,7 @@ static void test_memory(void) {
   enum vkd_status st = params_create(&params, dev, &model, PARAMS_FOR_TRAINING | 1u << PARAMS_GRAD_SUM, &err);
   CHECK(st == VKD_OK, "%s", err.what);
   largest = 8 << 20;
-  st = step_create(&step, &config, params, &err);
+  st = step_create(&step, &config, params, NULL, &err);
   expect(st, VKD_ERR_DEVICE_MEMORY, &err, "activations: ");
   expect(st, VKD_ERR_DEVICE_MEMORY, &err, " MiB asked for, ");
   expect(st, VKD_ERR_DEVICE_MEMORY, &err, " in heap 0 of ");

@@ -79,7 +79,7 @@ static void check(struct vkd_device *dev, const struct dit_config *small, const 
   model.compute = dtypes[precision];
   enum vkd_status st = params_create(&params, dev, &model, step_params_kinds(&c), &err);
   if (st == VKD_OK) st = params_init(params, 1, &err);
-  if (st == VKD_OK) st = step_create(&step, &c, params, &err);
+  if (st == VKD_OK) st = step_create(&step, &c, params, NULL, &err);
   if (st == VKD_OK) st = random_batch_create(&good, &model, BATCH, &err);
   if (st == VKD_OK) st = random_batch_create(&bad, &model, BATCH, &err);
   CHECK(st == VKD_OK, "%s: %s", name, err.what);

@@ -70,7 +70,7 @@ static void record_step(const struct vkd_device_caps *caps, const struct dit_con
   config.train.micro_batch = micro;
   config.train.precision = model->compute == VKD_F16 ? CONFIG_FP16 : CONFIG_FP32; // fp16 scales its loss
   enum vkd_status st = params_create(&params, dev, model, step_params_kinds(&config), &err);
-  if (st == VKD_OK) st = step_create_plan(&step, &config, params, &err);
+  if (st == VKD_OK) st = step_create_plan(&step, &config, params, NULL, &err);
   if (st == VKD_OK) st = step_parts(step, parts, &count, &err);
   CHECK(st == VKD_OK && count == (micro < 4 ? 2 : 1), "%s: %s", dit_family_name(model->family), err.what);
   for (int i = 0; i < count && st == VKD_OK; i++) record_graph(caps, parts[i].graph, dit_family_name(model->family));

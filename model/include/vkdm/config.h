@@ -55,9 +55,10 @@ struct config {
     enum config_schedule schedule;
     int64_t warmup; // steps
     double min_lr_ratio, betas[2], eps, weight_decay;
-    double clip;     // global gradient norm; 0: none
-    int max_skipped; // steps in a row whose loss or gradient is not finite, after which a run ends
-    double ema;      // decay; 0: none
+    double clip;           // global gradient norm; 0: none
+    int max_skipped;       // steps in a row whose loss or gradient is not finite, after which a run ends
+    double ema;            // decay; 0: none
+    int64_t check_weights; // steps; 0: only at the start
     enum config_precision precision;
     bool recompute;
     int64_t seed;

@@ -27,6 +27,7 @@ struct data_loader_params {
 // Pointers stay valid until the next call of data_loader_next() or data_loader_destroy().
 struct data_batch {
   uint64_t step;
+  uint32_t first;           // number of its first sample in the whole batch, of which it may be a part
   uint32_t size;            // B, samples in this batch
   const float *latents;     // [B, C, t, h, w]
   const int32_t *labels;    // [B], -1: none

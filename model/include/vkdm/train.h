@@ -5,6 +5,7 @@
 #define VKDM_TRAIN_H
 
 #include "vkd/device.h"
+#include "vkdm/comm.h"
 #include "vkdm/config.h"
 #include "vkdm/dataset.h"
 #include "vkdm/dit.h"
@@ -18,6 +19,7 @@ struct train_progress {
 struct train_params {
   struct vkd_device *device;
   const struct config *config;
+  struct comm *comm;   // NULL, or ranks that share each batch among them and all call train_run(); the first one writes
   const char *run;     // folder; created
   bool resume;         // go on from the newest checkpoint; without one, start
   bool overwrite;      // a folder that holds a run already is replaced; else it is an error
@@ -40,9 +42,13 @@ struct train_result {
   double loss;                  // mean over the last tenth of the steps
   double heldout, heldout_zero; // at the end; with v = 0
   double seconds, tokens_per_second;
-  double start_seconds;       // from the call to the first step's result: data, plans, pipelines, and that step
-  double host_share;          // of the time in later steps: spent on batches, inputs, submits and metrics; NaN: none
-  uint64_t device_bytes;      // peak
+  double start_seconds;  // from the call to the first step's result: data, plans, pipelines, and that step
+  double host_share;     // of the time in later steps: spent on batches, inputs, submits and metrics; NaN: none
+  uint64_t device_bytes; // peak
+  int ranks;
+  double comm_seconds;        // in later steps: that gradients were summed over ranks
+  double comm_hidden;         // of it: while the backward pass went on; NaN: none
+  double comm_share;          // of the time in later steps: that was waited for sums alone; NaN: none
   int64_t non_finite;         // steps whose loss or gradient was not finite, which changed nothing
   bool diverged;              // train.max_skipped of them in a row, or such a held-out loss: it stopped at `steps`
   bool stopped;               // ended by train_params.stop, at `steps`

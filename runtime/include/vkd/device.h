@@ -76,6 +76,7 @@ struct vkd_device_caps {
 
 struct vkd_device_params {
   const char *select; // number, or part of the name; NULL: $VKD_DEVICE, else discrete, integrated, software
+  uint32_t turn;      // where nothing selects one: which of the best kind's, counted around
   const struct vkd_device_caps
       *fake;             // a device that runs nothing but takes these limits: planning works, running does not
   const char *cache_dir; // NULL: $VKD_CACHE_DIR, $XDG_CACHE_HOME/vkdit, ~/.cache/vkdit; "" : no cache

@@ -79,6 +79,10 @@ void vkd_grad(struct vkd_graph *g, vkd_tensor loss, const vkd_tensor *wrt, int n
 // The same times scale [1], which the walk starts from: what of it is rounded to 16 bits is scaled before.
 void vkd_grad_scaled(struct vkd_graph *g, vkd_tensor loss, vkd_tensor scale, const vkd_tensor *wrt, int n,
                      vkd_tensor *grads);
+// The same, handed out one by one as they are complete: what `take` builds of gradient i comes before the rest of the
+// walk.
+void vkd_grad_take(struct vkd_graph *g, vkd_tensor loss, vkd_tensor scale, const vkd_tensor *wrt, int n,
+                   void (*take)(void *user, int i, vkd_tensor grad), void *user);
 
 // Float64 reference of the whole graph on the host.  values[id] (id < vkd_graph_tensor_count) points to numel doubles:
 // the caller fills the leaves' (int32 leaves as doubles; constants are filled here), every other one is computed here;
