@@ -123,7 +123,7 @@ static void foretold(FILE *out, const struct reproduce *r) {
 static void fixed(FILE *out, const struct reproduce *r) {
   const struct fit_compare *c = &r->fit->hyper.compare;
   if (!r->stage[STAGE_FIXED].outcome || !r->fit->has_hyper || !r->fit->hyper.has_compare) return;
-  const struct fit_compare_budget *b = &c->budget[c->budgets - 1];
+  const struct fit_compare_budget *b = &c->budget[0];
   bool sure =
       c->has_intervals && isfinite(b->saved_interval.low) && (b->saved_interval.low > 0 || b->saved_interval.high < 0);
   begin(out, "size recommended by runs at one fixed batch and rate, over that by the laws' own");
@@ -150,7 +150,7 @@ void reproduce_print_beside(FILE *out, const struct reproduce *r) {
   foretold(out, r);
   fprintf(out,
           "</tbody></table></div>\n<p class=\"note\">The paper's models have 0.017 to 1.07 billion parameters and see "
-          "billions of tokens of real video; these are some ten thousand times smaller, on other data. What can be "
+          "billions of tokens of real video; these are some thousand times smaller, on other data. What can be "
           "compared is the shape: signs, whether laws foretell, what choices cost. Its E (%.4f) is in another unit. "
           "Its printed N_opt laws have exponents 0.4146 and 0.4294, which do not follow from its printed L(N,T).</p>\n",
           paper->params[FIT_E]);
