@@ -13,7 +13,7 @@ model: {dim: 32, depth: 2, heads: 2, patch: [1, 2, 2]}
 data: {synthetic: true, count: 200, frames: 4, size: [16, 16], codec: pixel}
 train: {steps: 100000000, batch: 2, lr: 1e-3, schedule: constant, ema: 0.99}
 eval: {every: 20, holdout: 4}
-checkpoint: {every: 100, keep: 2}
+checkpoint: {every: 30, keep: 2} # the first one is pruned at step 90
 YAML
 
 # exec: the process that is watched is the one that trains
