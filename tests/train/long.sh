@@ -41,7 +41,11 @@ sample() {
 
 begin=$(($(date +%s%N) / 1000000))
 pause=$(awk -v s="$seconds" 'BEGIN { print s < 3600 ? s / 60 : 10 }')
-while [ $(($(date +%s%N) / 1000000 - begin)) -lt $((seconds * 1000)) ] && kill -0 $pid 2> /dev/null; do
+elapsed() { echo $((($(date +%s%N) / 1000000 - begin) / 1000)); }
+# on a slow device longer, until the thirds hold something
+first=$(steps)
+while [ "$(elapsed)" -lt "$seconds" ] || { [ $(($(steps) - first)) -lt 30 ] && [ "$(elapsed)" -lt $((seconds + 600)) ]; }; do
+  kill -0 $pid 2> /dev/null || break
   sample >> samples
   sleep "$pause"
 done
