@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <stdlib.h>
 
 #include "comm_started.h"
@@ -9,13 +10,19 @@ static const struct {
 } starters[] = {
     {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"}, {"PMI_RANK", "PMI_SIZE"}, {"PMIX_RANK", "SLURM_NTASKS"}};
 
+// 0 for what is no number.
+static int number(const char *text) {
+  long value = strtol(text, NULL, 10);
+  return value > 0 && value <= INT_MAX ? (int)value : 0;
+}
+
 int comm_started_size(int *rank) {
   *rank = 0;
   for (size_t i = 0; i < sizeof starters / sizeof starters[0]; i++) {
     const char *r = getenv(starters[i].rank), *n = getenv(starters[i].size);
     if (!r || !n) continue;
-    *rank = atoi(r);
-    return atoi(n);
+    *rank = number(r);
+    return number(n);
   }
   return 1;
 }

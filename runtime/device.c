@@ -28,7 +28,8 @@ static const char *result_name(VkResult r) {
     X(VK_ERROR_INVALID_SHADER_NV)
     X(VK_TIMEOUT)
 #undef X
-        default : return "VkResult";
+  default:
+    return "VkResult";
   }
 }
 
@@ -120,6 +121,7 @@ static bool contains(const char *text, const char *part) {
 static uint32_t take_turn(const struct vkd_device_caps *caps, uint32_t count, uint32_t first, uint32_t turn) {
   uint32_t same = 0, at = first;
   for (uint32_t i = first; i < count; i++) same += !*caps[i].unusable && caps[i].kind == caps[first].kind;
+  if (!same) return first;
   for (turn %= same; turn > 0; at++) turn -= !*caps[at + 1].unusable && caps[at + 1].kind == caps[first].kind;
   return at;
 }

@@ -1,5 +1,6 @@
 #include "slurm.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +54,8 @@ static int most_elements(void) {
   int most = MOST_ELEMENTS;
   if (!ask(argv, &text, NULL)) {
     const char *line = strstr(text, key), *value = line ? strchr(line, '=') : NULL;
-    if (value && atoi(value + 1) > 0) most = atoi(value + 1);
+    long given = value ? strtol(value + 1, NULL, 10) : 0;
+    if (given > 0 && given <= INT_MAX) most = (int)given;
   }
   free(text);
   return most;
