@@ -2,7 +2,8 @@
 # fuzz.sh [SECONDS] [TARGET...]: every fuzzer (tests/fuzz/targets/targets.def) for SECONDS (60) each, two at a time, one line each.
 # Run by `./dev fuzz`, which has built build/fuzz.  Inputs that reach something new are kept in out/fuzz/TARGET/corpus and are where the
 # next run begins; what a finding needs to be seen again is out/fuzz/TARGET/{crash,timeout,oom,leak}-*: it belongs into tests/fuzz/corpus/TARGET
-# once it is mended.  VKDIT_FUZZ_JOBS: how many at a time.  VKDIT_FUZZ_SEED: of the inputs' order, else another at every run.
+# once it is mended.  VKDIT_FUZZ_JOBS: how many at a time.  VKDIT_FUZZ_RUNS=N: not for a time but N inputs from the seeds alone, the same ones
+# every time (but for the names of temporary files), so that what is found comes from what was changed.
 # Exit status: 0 when nothing was found.
 set -euo pipefail
 
@@ -16,24 +17,37 @@ if [[ ${1:-} =~ ^[0-9]+$ ]]; then
 fi
 # Files go through memory, not to a disk.
 if [ -d /dev/shm ] && [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/vkdit-fuzz-XXXXXX")
+scratch=${TMPDIR:-/tmp}/vkdit-fuzz
+if [ -n "${VKDIT_FUZZ_RUNS:-}" ]; then # paths are part of what a fuzzer sees
+  mkdir "$scratch" || {
+    echo "fuzz: $scratch is there: another such run is going on, or one was stopped and the folder can go" >&2
+    exit 2
+  }
+else
+  scratch=$(mktemp -d "$scratch-XXXXXX")
+fi
 trap 'rm -rf "$scratch"' EXIT
 export TMPDIR=$scratch
 
 # The words of the seeds, and what tests/fuzz/dictionaries adds.
 dictionary() {
   cat "$root/tests/fuzz/dictionaries/$1" 2> /dev/null || true
-  grep -hoaE '[A-Za-z_][A-Za-z_0-9.]{2,23}' "$root/tests/fuzz/corpus/$1"/* | sort -u | head -n 400 | sed 's/.*/"&"/' || true
+  grep -hoaE '[A-Za-z_][A-Za-z_0-9.]{2,23}' "$root/tests/fuzz/corpus/$1"/* | LC_ALL=C sort -u | head -n 400 | sed 's/.*/"&"/' || true
 }
 
 # fuzz TARGET: its line; status 1 where something was found
 fuzz() {
-  local name=$1 here=$out/$1 found runs status=0
-  mkdir -p "$here/corpus"
+  local name=$1 here=$out/$1 found runs status=0 corpus=$out/$1/corpus fixed=() until=(-max_total_time="$seconds" "$root/tests/fuzz/corpus/$1")
+  if [ -n "${VKDIT_FUZZ_RUNS:-}" ]; then
+    corpus=$scratch/$name
+    fixed=(setarch -R) # addresses too
+    until=(-seed=1 -runs="$VKDIT_FUZZ_RUNS" -seed_inputs="$(printf '%s\n' "$root/tests/fuzz/corpus/$name"/* | LC_ALL=C sort | paste -sd ,)")
+  fi
+  mkdir -p "$here" "$corpus"
   dictionary "$name" > "$here/words"
   # a reader may take no more than 64 MiB at once, nor a minute (a busy machine stretches seconds)
-  UBSAN_OPTIONS=print_stacktrace=1 "$fuzzers/$name" "$here/corpus" "$root/tests/fuzz/corpus/$name" -dict="$here/words" \
-    -seed="${VKDIT_FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=60 -malloc_limit_mb=64 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 \
+  UBSAN_OPTIONS=print_stacktrace=1 VKDIT_TARGET_FOLDER=$scratch/$name.files "${fixed[@]}" "$fuzzers/$name" "$corpus" -dict="$here/words" \
+    "${until[@]}" -timeout=60 -malloc_limit_mb=64 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 \
     -artifact_prefix="$here/" > "$here/log.txt" 2>&1 || status=$?
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$here/log.txt")
   [ -n "$runs" ] || [ $status != 0 ] || status=1 # it ended for a reason that it did not tell

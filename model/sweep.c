@@ -134,7 +134,7 @@ static void print_row(FILE *out, const struct sweep_part *part, const struct swe
   if (config_get(&cell->config, "train.lr", lr, sizeof lr, NULL))
     snprintf(lr, sizeof lr, "%.17g", cell->config.train.lr);
   fprintf(out, "%" PRId64 ",%.17g,", cell->params, p->tokens);
-  if (isfinite(p->loss)) fprintf(out, "%.17g", p->loss);
+  if (p->loss > 0 && p->loss < INFINITY) fprintf(out, "%.17g", p->loss); // the laws take its logarithm
   fprintf(out, ",%.17g,%" PRId64 ",%s,%" PRId64 ",%" PRId64 ",%d,%s%s%s,%" PRId64 "\n", p->flops, r->tokens_per_step,
           lr, cell->config.train.seed, p->step, diverged, part->name ? part->name : "", part->name ? "/" : "",
           cell->name, r->params);

@@ -3,6 +3,7 @@
 #include <ftw.h>
 #include <jansson.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "damage.h"
@@ -22,7 +23,12 @@ const char *target_folder(void) {
   if (!*folder) {
     // in memory where that is possible: what readers write beside what they read goes through fsync
     if (access("/dev/shm", W_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
-    temp_folder(folder);
+    // a path of one name for the same bytes in every run of a fuzzer
+    const char *given = getenv("VKDIT_TARGET_FOLDER");
+    if (given && strlen(given) < sizeof folder && mkdir(given, 0700) == 0)
+      strcpy(folder, given);
+    else
+      temp_folder(folder);
     atexit(remove_all);
   }
   return folder;
