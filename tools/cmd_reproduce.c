@@ -58,6 +58,7 @@ static double largest_compute(const struct fit_runs *runs) {
 // What the laws foretold and what came.
 static void print_tests(const struct reproduce *r) {
   const struct stage *holdout = &r->stage[STAGE_HOLDOUT], *around = &r->stage[STAGE_AROUND];
+  struct reproduce_pair pair;
   if (isfinite(r->noise))
     printf("noise between seeds    %.2g %% of the loss, from %d runs\n", 100 * r->noise, r->noise_runs);
   for (int i = 0; i < holdout->sweep.count && holdout->outcome; i++) {
@@ -66,9 +67,9 @@ static void print_tests(const struct reproduce *r) {
            r->foretold[i].loss, c->name, c->params, sweep_cell_tokens(c), holdout->outcome[i].result.heldout,
            100 * (holdout->outcome[i].result.heldout / r->foretold[i].loss - 1));
   }
-  for (int k = 0; k < around->sweep.count / REPRODUCE_AROUND && around->outcome; k++)
+  for (int k = 0; reproduce_around(r, k, &pair); k += pair.seeds * REPRODUCE_AROUND)
     printf("batch and rate         foretold for N = %" PRId64 ": %.2f %% above the best of nine around\n",
-           around->sweep.cells[k * REPRODUCE_AROUND].params, 100 * reproduce_around_excess(r, k));
+           around->sweep.cells[k].params, 100 * pair.excess);
 }
 
 static void print_results(const struct reproduce *r, const struct fit_job_result *fit) {

@@ -112,8 +112,14 @@ void reproduce_print_foretold(FILE *out, const struct reproduce *r);
 void reproduce_print_around(FILE *out, const struct reproduce *r);
 void reproduce_print_cost(FILE *out, const struct reproduce *r);
 enum vkd_status reproduce_draw_cost(const struct reproduce *r, struct vkd_error *err); // DIR/cost.svg
-// Loss of the run at the pair foretold, over the lowest of the nine that did not diverge, less 1, for the k-th cell of
-// the stage; NaN: that run diverged.
-double reproduce_around_excess(const struct reproduce *r, int k);
+// A pair foretold and those around it, whose seeds stand side by side in the file (the grid's last axis).
+struct reproduce_pair {
+  int seeds;                     // it has seeds * REPRODUCE_AROUND runs
+  double loss[REPRODUCE_AROUND]; // means over the seeds; NaN: one diverged
+  double excess; // loss at the pair, over the lowest of the nine that did not diverge, less 1; NaN: the pair's diverged
+  double error;  // standard error of that over the seeds; NaN of one seed
+};
+// The pair whose runs begin at `first` of the stage; false: there is none.
+bool reproduce_around(const struct reproduce *r, int first, struct reproduce_pair *out);
 
 #endif

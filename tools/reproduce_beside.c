@@ -102,7 +102,8 @@ static void joint(FILE *out, const struct reproduce *r, const struct law_file *p
 }
 
 static void foretold(FILE *out, const struct reproduce *r) {
-  const struct stage *s = &r->stage[STAGE_HOLDOUT], *around = &r->stage[STAGE_AROUND];
+  const struct stage *s = &r->stage[STAGE_HOLDOUT];
+  struct reproduce_pair pair;
   double worst = 0;
   for (int i = 0; s->outcome && i < s->sweep.count; i++) // fmax would pass over NaN
     if (!(fabs(reproduce_loss(s, i) / r->foretold[i].loss - 1) <= worst))
@@ -112,11 +113,10 @@ static void foretold(FILE *out, const struct reproduce *r) {
     fprintf(out, "<td>about 0.5 %%</td><td>%.2f %% at worst</td>", 100 * worst);
     end(out, worst <= FORETOLD_WITHIN ? "held: at most 1 %" : "not held: above 1 %");
   }
-  for (int k = 0; around->outcome && k < around->sweep.count / REPRODUCE_AROUND; k++) {
-    double excess = reproduce_around_excess(r, k);
+  for (int k = 0; reproduce_around(r, k, &pair); k += pair.seeds * REPRODUCE_AROUND) {
     begin(out, "loss at the batch and rate foretold, over the best of those around");
-    fprintf(out, "<td>+%.1f %%</td><td>+%.2f %%</td>", 100 * PAPER_AROUND, 100 * excess);
-    end(out, excess <= AROUND_WITHIN ? "held: at most 0.3 %" : "not held: above 0.3 %");
+    fprintf(out, "<td>+%.1f %%</td><td>+%.2f %%</td>", 100 * PAPER_AROUND, 100 * pair.excess);
+    end(out, pair.excess <= AROUND_WITHIN ? "held: at most 0.3 %" : "not held: above 0.3 %");
   }
 }
 

@@ -80,25 +80,46 @@ void reproduce_print_foretold(FILE *out, const struct reproduce *r) {
 // ---- around --------------------------------------------------------------------------------------------------------
 enum { AROUND = REPRODUCE_AROUND, CENTRE = 4 };
 
-double reproduce_around_excess(const struct reproduce *r, int k) {
+// Whether two runs are of one pair and differ by their seed.
+static bool is_seed_of(const struct sweep_cell *a, const struct sweep_cell *b) {
+  return a->params == b->params && a->steps == b->steps && a->tokens_per_step == b->tokens_per_step &&
+         a->config.train.seed != b->config.train.seed;
+}
+
+bool reproduce_around(const struct reproduce *r, int first, struct reproduce_pair *out) {
   const struct stage *s = &r->stage[STAGE_AROUND];
-  double lowest = INFINITY, centre = reproduce_loss(s, k * AROUND + CENTRE);
-  for (int i = 0; i < AROUND; i++) lowest = fmin(lowest, reproduce_loss(s, k * AROUND + i));
-  return centre / lowest - 1;
+  if (!s->outcome || first + AROUND > s->sweep.count) return false;
+  *out = (struct reproduce_pair){.seeds = 1};
+  while (first + (out->seeds + 1) * AROUND <= s->sweep.count &&
+         is_seed_of(&s->sweep.cells[first], &s->sweep.cells[first + out->seeds * AROUND]))
+    out->seeds++;
+  int lowest = CENTRE;
+  for (int i = 0; i < AROUND; i++) {
+    for (int k = 0; k < out->seeds; k++) out->loss[i] += reproduce_loss(s, first + k * AROUND + i) / out->seeds;
+    if (out->loss[i] < out->loss[lowest]) lowest = i;
+  }
+  out->excess = out->loss[CENTRE] / out->loss[lowest] - 1;
+  double squares = 0;
+  for (int k = 0; k < out->seeds; k++) {
+    const int at = first + k * AROUND;
+    double d = reproduce_loss(s, at + CENTRE) / reproduce_loss(s, at + lowest) - 1 - out->excess;
+    squares += d * d;
+  }
+  out->error = out->seeds > 1 ? sqrt(squares / (out->seeds * (out->seeds - 1.0))) : NAN;
+  return true;
 }
 
 void reproduce_print_around(FILE *out, const struct reproduce *r) {
-  const struct stage *s = &r->stage[STAGE_AROUND];
-  for (int k = 0; k * AROUND < s->sweep.count; k++) {
-    const struct sweep_cell *c = &s->sweep.cells[k * AROUND];
+  struct reproduce_pair pair;
+  for (int k = 0; reproduce_around(r, k, &pair); k += pair.seeds * AROUND) {
+    const struct sweep_cell *c = &r->stage[STAGE_AROUND].sweep.cells[k];
     fprintf(out, "<div class=\"wide\"><table><thead><tr><th>batch, tokens</th>");
     for (int l = 0; l < 3; l++) fprintf(out, "<th>lr %.4g</th>", c[l].config.train.lr);
     fprintf(out, "</tr></thead><tbody>\n");
     for (int i = 0; i < AROUND; i++) {
-      double loss = reproduce_loss(s, k * AROUND + i);
       if (i % 3 == 0) fprintf(out, "<tr><td>%" PRId64 "</td>", c[i].tokens_per_step);
-      if (isfinite(loss))
-        fprintf(out, i == CENTRE ? "<td><b>%.5f</b></td>" : "<td>%.5f</td>", loss);
+      if (isfinite(pair.loss[i]))
+        fprintf(out, i == CENTRE ? "<td><b>%.5f</b></td>" : "<td>%.5f</td>", pair.loss[i]);
       else
         fprintf(out, "<td>diverged</td>");
       if (i % 3 == 2) fprintf(out, "</tr>\n");
@@ -106,8 +127,11 @@ void reproduce_print_around(FILE *out, const struct reproduce *r) {
     fprintf(out,
             "</tbody></table></div>\n<p class=\"note\">N = %" PRId64
             ", T = %.4g; no law has seen these runs. In bold, the "
-            "pair that was foretold: %.2f %% above the lowest of the nine.</p>\n",
-            c->params, sweep_cell_tokens(c), 100 * reproduce_around_excess(r, k));
+            "pair that was foretold: %.2f %% above the lowest of the nine",
+            c->params, sweep_cell_tokens(c), 100 * pair.excess);
+    if (pair.seeds > 1)
+      fprintf(out, ", means of %d seeds; standard error of that difference %.2f %%", pair.seeds, 100 * pair.error);
+    fprintf(out, ".</p>\n");
   }
 }
 

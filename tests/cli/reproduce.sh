@@ -8,13 +8,13 @@ for name in smoke small footage paper; do
 done
 grep -qE '^  0.26B-tokens12000000000 +256901120 ' "$folder/out" && grep -qE '^  1.07B-tokens10000000000 +1064960000 ' "$folder/out"
 note $? "the paper's largest sizes: $(cat "$folder/out")"
-# 1.023e13 FLOPs at 10 GFLOP/s take 17 minutes; sizes at the rate of the row that is nearest
+# 8.689e12 FLOPs at 10 GFLOP/s take 14.5 minutes; sizes at the rate of the row that is nearest
 cat >"$folder/rates.json" <<'X'
 {"device": "some GPU", "rows": [{"params": 80000, "tokens": 128, "gflops": 10}, {"params": 1e9, "tokens": 128, "gflops": 5000}]}
 X
 "$vkdit" reproduce small --dry-run --workers 2 --bench "$folder/rates.json" >"$folder/out" 2>&1 &&
-  grep -q '^batch and learning rate: 63 runs, 1.023e+13 FLOPs, about 17.1 min by one worker' "$folder/out" &&
-  tail -n 1 "$folder/out" | grep -q 'small: at most 135 runs, .* FLOPs; about 39.2 min at the rates measured on some GPU, 2 workers'
+  grep -q '^batch and learning rate: 63 runs, 8.689e+12 FLOPs, about 14.5 min by one worker' "$folder/out" &&
+  tail -n 1 "$folder/out" | grep -q 'small: at most 153 runs, .* FLOPs; about 22.6 min at the rates measured on some GPU, 2 workers'
 note $? "times of the plan: $(tail -n 3 "$folder/out")"
 echo '{"rows": [{"params": 1, "tokens": 0, "gflops": 1}]}' >"$folder/bad.json"
 refused 2 "row 1: params, tokens and gflops are needed" reproduce small --dry-run --bench "$folder/bad.json"
