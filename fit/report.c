@@ -234,7 +234,7 @@ static void add_head(struct fit_text *t, const struct fit_report *r) {
   fit__text_add(t, "</title>\n<style>%s%s</style></head><body><main>\n<h1>", fit_page_style, fit_plot_style);
   fit__text_escape(t, title);
   fit__text_add(t, "</h1>\n<p class=\"sub\">Fitted to %zu of the %zu rows of ",
-                r->hyper_runs ? r->hyper_runs->count : r->runs->count, r->runs->rows);
+                r->hyper_runs && !r->solution ? r->hyper_runs->count : r->runs->count, r->runs->rows);
   fit__text_escape(t, r->source ? r->source : "a runs table");
   fit__text_add(t, "</p>\n<div class=\"tiles\">\n");
   if (r->solution) joint_tiles(t, r);

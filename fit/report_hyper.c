@@ -10,9 +10,9 @@ static const char *const target_name[FIT_HYPER_TARGETS] = {"B<sub>opt</sub>", "l
 
 static void add_formula(struct fit_text *t, int target, const struct fit_hyper *h) {
   const struct fit_hyper_law *law = &h->law[target];
-  if (h->one_batch && target == FIT_HYPER_BATCH)
+  if (h->one_batch && target == FIT_HYPER_BATCH && !law->refusal)
     fit__text_add(t, "<p>All runs have a batch of %.6g tokens; which one is best, they do not say.</p>\n",
-                  h->cell[0].bowl.batch);
+                  law->param[FIT_HYPER_K]);
   else if (law->refusal)
     fit__text_add(t, "<p>%s: no law; %s.</p>\n", target_name[target], fit_hyper_refusal_text(law->refusal));
   else

@@ -68,7 +68,7 @@ static void print_tests(const struct reproduce *r) {
            100 * (holdout->outcome[i].result.heldout / r->foretold[i].loss - 1));
   }
   for (int k = 0; reproduce_around(r, k, &pair); k += pair.seeds * REPRODUCE_AROUND)
-    printf("batch and rate         foretold for N = %" PRId64 ": %.2f %% above the best of nine around\n",
+    printf("batch and rate         foretold for N = %" PRId64 ": %+.2f %% against the best of eight around\n",
            around->sweep.cells[k].params, 100 * pair.excess);
 }
 
@@ -82,11 +82,11 @@ static void print_results(const struct reproduce *r, const struct fit_job_result
   struct fit_optimum_interval interval;
   printf("L(N,T) = %.4g + %.4g N^-%.4g + %.4g T^-%.4g   fitted to %zu rows of %d runs\n\n", s->params[FIT_E],
          s->params[FIT_A], s->params[FIT_ALPHA], s->params[FIT_B], s->params[FIT_BETA], s->rows, fit->runs.clusters);
-  if (fit_optimum_at(s->params, fit->report.family, compute, &optimum, NULL)) {
+  if (fit_optimum_at(s->params, &r->family, compute, &optimum, NULL)) {
     printf("compute-optimal size   none: these runs do not determine it\n");
   } else {
     printf("compute-optimal size   %.3g parameters at %.3g FLOPs", optimum.params, compute);
-    if (fit->sample.count && !fit_optimum_interval(&fit->sample, fit->report.family, compute, &interval, NULL))
+    if (fit->sample.count && !fit_optimum_interval(&fit->sample, &r->family, compute, &interval, NULL))
       printf("   (%.0f %% interval %.3g to %.3g)", 100 * fit->sample.level, interval.params.low, interval.params.high);
     printf("\n");
   }
@@ -289,9 +289,10 @@ const struct cmd cmd_reproduce = {
     .name = "reproduce",
     .summary = "Runs the paper's pipeline, scaled down: tune, sweep, fit the law, sample, report",
     .usage = "[smoke|small|footage|paper|FILE.yaml] [key=value ...]",
-    .details = "smoke: minutes on two CPU cores; small: about an hour on two CPU cores with --workers 2; paper: the "
-               "paper's own sizes, for data-centre GPUs; footage: a short ladder on real video (data.path=FILE.vkd).\n"
-               "Started again on the same DIR it goes on where it stopped.",
+    .details =
+        "smoke: minutes on two CPU cores; small: about half an hour on two CPU cores with --workers 2; paper: the "
+        "paper's own sizes, for data-centre GPUs; footage: a short ladder on real video (data.path=FILE.vkd).\n"
+        "Started again on the same DIR it goes on where it stopped.",
     .min_pos = 0,
     .max_pos = -1,
     .opts = opts,

@@ -115,7 +115,7 @@ static void foretold(FILE *out, const struct reproduce *r) {
   }
   for (int k = 0; reproduce_around(r, k, &pair); k += pair.seeds * REPRODUCE_AROUND) {
     begin(out, "loss at the batch and rate foretold, over the best of those around");
-    fprintf(out, "<td>+%.1f %%</td><td>+%.2f %%</td>", 100 * PAPER_AROUND, 100 * pair.excess);
+    fprintf(out, "<td>+%.1f %%</td><td>%+.2f %%</td>", 100 * PAPER_AROUND, 100 * pair.excess);
     end(out, pair.excess <= AROUND_WITHIN ? "held: at most 0.3 %" : "not held: above 0.3 %");
   }
 }

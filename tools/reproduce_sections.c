@@ -93,19 +93,21 @@ bool reproduce_around(const struct reproduce *r, int first, struct reproduce_pai
   while (first + (out->seeds + 1) * AROUND <= s->sweep.count &&
          is_seed_of(&s->sweep.cells[first], &s->sweep.cells[first + out->seeds * AROUND]))
     out->seeds++;
-  int lowest = CENTRE;
+  int lowest = -1; // but the pair's own
   for (int i = 0; i < AROUND; i++) {
     for (int k = 0; k < out->seeds; k++) out->loss[i] += reproduce_loss(s, first + k * AROUND + i) / out->seeds;
-    if (out->loss[i] < out->loss[lowest]) lowest = i;
+    if (i != CENTRE && isfinite(out->loss[i]) && (lowest < 0 || out->loss[i] < out->loss[lowest])) lowest = i;
   }
-  out->excess = out->loss[CENTRE] / out->loss[lowest] - 1;
+  out->excess = lowest < 0 ? NAN : out->loss[CENTRE] / out->loss[lowest] - 1;
+  out->error = NAN;
+  if (lowest < 0 || out->seeds < 2) return true;
   double squares = 0;
   for (int k = 0; k < out->seeds; k++) {
     const int at = first + k * AROUND;
     double d = reproduce_loss(s, at + CENTRE) / reproduce_loss(s, at + lowest) - 1 - out->excess;
     squares += d * d;
   }
-  out->error = out->seeds > 1 ? sqrt(squares / (out->seeds * (out->seeds - 1.0))) : NAN;
+  out->error = sqrt(squares / (out->seeds * (out->seeds - 1.0)));
   return true;
 }
 
@@ -127,7 +129,7 @@ void reproduce_print_around(FILE *out, const struct reproduce *r) {
     fprintf(out,
             "</tbody></table></div>\n<p class=\"note\">N = %" PRId64
             ", T = %.4g; no law has seen these runs. In bold, the "
-            "pair that was foretold: %.2f %% above the lowest of the nine",
+            "pair that was foretold: %+.2f %% against the lowest of the others",
             c->params, sweep_cell_tokens(c), 100 * pair.excess);
     if (pair.seeds > 1)
       fprintf(out, ", means of %d seeds; standard error of that difference %.2f %%", pair.seeds, 100 * pair.error);
