@@ -166,7 +166,8 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
   struct vkd_device *dev = user;
   for (size_t i = 0; i < sizeof passed_over / sizeof *passed_over; i++)
     if (data->pMessageIdName && !strcmp(data->pMessageIdName, passed_over[i])) return VK_FALSE;
-  if (dev->validation_count++ == 0) snprintf(dev->validation_first, sizeof dev->validation_first, "%s", data->pMessage);
+  if (atomic_fetch_add(&dev->validation_count, 1) == 0)
+    snprintf(dev->validation_first, sizeof dev->validation_first, "%s", data->pMessage);
   vkd_log(VKD_LOG_WARN, "validation: [%s] %s", data->pMessageIdName, data->pMessage);
   return VK_FALSE;
 }

@@ -2,6 +2,7 @@
 #ifndef VKD_DEVICE_INTERNAL_H
 #define VKD_DEVICE_INTERNAL_H
 
+#include <stdatomic.h>
 #include <vulkan/vulkan.h>
 
 #include "cache.h"
@@ -43,8 +44,8 @@ struct vkd_device {
   bool compile_only, statistics;      // the driver keeps statistics of pipelines
   uint64_t import_unit;               // bytes: pages of the host are imported in multiples of it; 0: not at all
   uint64_t allocated, peak;
-  double budget_s; // of a submission, seconds; 0: none
-  uint32_t validation_count;
+  double budget_s;              // of a submission, seconds; 0: none
+  atomic_uint validation_count; // threads that create pipelines may be told at once
   char validation_first[512];
   struct vkd__note notes[VKD__NOTES]; // the last ones
   struct vkd__host_buffer *marks;     // $VKD_SYNC=full: number of the cut last started, from 1; else NULL

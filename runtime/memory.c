@@ -1,6 +1,7 @@
 // Buffers: one allocation each, with a device address, zeroed, and a pad behind the end for kernels that read ahead.
 #include "device_internal.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,10 +106,26 @@ static enum vkd_status fill_zero(struct vkd_buffer *b, uint64_t bytes, struct vk
   return st;
 }
 
+// What a driver maps for one thread may be pages that another one, with a device of its own, gave back: a driver orders
+// the two, but ThreadSanitizer does not look into it.
+static atomic_uint given_back;
+
+static VkResult map_memory(struct vkd_device *dev, VkDeviceMemory memory, void **out) {
+  VkResult r = vkMapMemory(dev->handle, memory, 0, VK_WHOLE_SIZE, 0, out);
+  (void)atomic_load_explicit(&given_back, memory_order_acquire);
+  return r;
+}
+
+static void give_back(struct vkd_device *dev, VkBuffer buffer, VkDeviceMemory memory) {
+  vkDestroyBuffer(dev->handle, buffer, NULL);
+  atomic_fetch_add_explicit(&given_back, 1, memory_order_release);
+  vkFreeMemory(dev->handle, memory, NULL);
+}
+
 enum { READABLE = VKD_MEMORY_HOST | VKD_MEMORY_COHERENT | VKD_MEMORY_CACHED };
 
 enum vkd_status vkd__buffer_map(struct vkd_buffer *b, struct vkd_error *err) {
-  VkResult r = b->map ? VK_SUCCESS : vkMapMemory(b->dev->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
+  VkResult r = b->map ? VK_SUCCESS : map_memory(b->dev, b->memory, &b->map);
   return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "mapping a buffer");
 }
 
@@ -164,10 +181,7 @@ enum vkd_status vkd__buffer_create_mapped(struct vkd_buffer **out, struct vkd_de
 void vkd_buffer_destroy(struct vkd_buffer **pb) {
   struct vkd_buffer *b = *pb;
   if (!b) return;
-  if (!b->dev->caps.fake) {
-    vkDestroyBuffer(b->dev->handle, b->handle, NULL);
-    vkFreeMemory(b->dev->handle, b->memory, NULL);
-  }
+  if (!b->dev->caps.fake) give_back(b->dev, b->handle, b->memory);
   b->dev->allocated -= b->bytes;
   free(b);
   *pb = NULL;
@@ -196,7 +210,7 @@ enum vkd_status vkd__host_buffer_create(struct vkd__host_buffer **out, struct vk
   const struct request q = staging(b->bytes, NULL);
   enum vkd_status st = allocate(dev, &q, &b->handle, &b->memory, &type, err);
   if (st == VKD_OK) {
-    VkResult r = vkMapMemory(dev->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &b->map);
+    VkResult r = map_memory(dev, b->memory, &b->map);
     if (r != VK_SUCCESS)
       st = vkd__vk_fail(err, r, "mapping a staging buffer");
     else
@@ -225,8 +239,7 @@ enum vkd_status vkd__host_buffer_import(struct vkd__host_buffer **out, struct vk
 
 void vkd__host_buffer_destroy(struct vkd_device *dev, struct vkd__host_buffer **pb) {
   if (!*pb) return;
-  vkDestroyBuffer(dev->handle, (*pb)->handle, NULL);
-  vkFreeMemory(dev->handle, (*pb)->memory, NULL);
+  give_back(dev, (*pb)->handle, (*pb)->memory);
   free((*pb)->pages);
   free(*pb);
   *pb = NULL;

@@ -128,7 +128,7 @@ static enum vkd_status submit(struct vkd_device *dev, struct vkd__queue *q, cons
   VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
                        .pNext = &values,
                        .waitSemaphoreCount = after > 0,
-                       .pWaitSemaphores = &other->timeline,
+                       .pWaitSemaphores = after ? &other->timeline : NULL,
                        .pWaitDstStageMask = &stages,
                        .commandBufferCount = count,
                        .pCommandBuffers = commands,

@@ -152,7 +152,7 @@ static void on_progress(void *user, const struct sweep_progress *p) {
   char note[256];
   bar->share[p->cell] = p->done ? 1 : (double)p->train.step / (double)p->train.steps;
   int n = snprintf(note, sizeof note, "%s step %" PRId64 "/%" PRId64, cell->name, p->train.step, p->train.steps);
-  if (isfinite(p->train.heldout)) n += snprintf(note + n, sizeof note - (size_t)n, " held out %.4f", p->train.heldout);
+  if (isfinite(p->train.heldout)) snprintf(note + n, sizeof note - (size_t)n, " held out %.4f", p->train.heldout);
   sweep_bar_show(bar, shown_work(bar), note);
 }
 

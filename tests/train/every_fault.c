@@ -1,6 +1,7 @@
 // Each call of a run that touches its folder fails in each way (tests/faults.c), in one process, which is quick: what
 // is said names a file, and going on gives the metrics and the weights of a run that nothing befell, to the bit.
 // VKD_FAULTS=N: every N-th call, with the kinds in turn; VKD_FAULTS=all: every call with every kind.
+// VKD_FAULTS_RUN=start|resume|damaged: this one of the three runs alone.
 #include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -139,9 +140,10 @@ static void inject(const char *name, const char *base, const char *kind, long at
 
 // base: the folder to start from, NULL: none.
 static void scenario(const char *name, const char *base) {
-  const char *wish = getenv("VKD_FAULTS"), *logs = getenv("VKD_FAULTS_LOGS");
+  const char *wish = getenv("VKD_FAULTS"), *logs = getenv("VKD_FAULTS_LOGS"), *only = getenv("VKD_FAULTS_RUN");
   struct vkd_error err;
   char log[PATH];
+  if (only && strcmp(only, name) != 0) return;
   snprintf(log, sizeof log, "%s/%s.log", logs ? logs : folder, name);
   unlink(log);
   start_from(base);
