@@ -7,6 +7,13 @@ unsigned step_params_kinds(const struct config *config) {
          (config->train.precision == CONFIG_FP32 ? 0 : 1u << PARAMS_COPY);
 }
 
+enum vkd_status step_params_create(struct params **out, struct vkd_device *dev, const struct config *config,
+                                   const struct dit_config *model, const struct comm *comm, struct vkd_error *err) {
+  bool parts = config->train.shard_optimizer;
+  return params_create_part(out, dev, model, step_params_kinds(config), parts ? comm_rank(comm) : 0,
+                            parts ? comm_size(comm) : 1, err);
+}
+
 // Bytes of the whole run: parameters, both programs, and the inputs once more, for the held-out loss, which computes in
 // the step's memory.  fake: nothing is allocated on it.
 static enum vkd_status run_bytes(struct vkd_device *fake, const struct config *config, const struct dit_config *model,
@@ -15,7 +22,7 @@ static enum vkd_status run_bytes(struct vkd_device *fake, const struct config *c
   struct step *step = NULL;
   struct step_part parts[STEP_PARTS];
   int count = 0;
-  enum vkd_status st = params_create(&params, fake, model, step_params_kinds(config), err);
+  enum vkd_status st = step_params_create(&params, fake, config, model, comm, err);
   if (st == VKD_OK) st = step_create_plan(&step, config, params, comm, err);
   if (st == VKD_OK) st = step_parts(step, parts, &count, err);
   *bytes = vkd_device_allocated(fake, NULL);

@@ -71,6 +71,40 @@ check "one after two: numbers" close two four
 check "four after one" ranks 4 -o one --resume
 check "four after one: numbers" close one four
 
+# The optimiser's state in parts: the same bits, in less memory.
+# same RUN REFERENCE STEP: metrics and checkpoint
+same() {
+  cmp -s "$1/metrics.jsonl" "$2/metrics.jsonl" || fail "$1: other numbers than $2"
+  for name in weights ema m v; do
+    cmp -s {"$1","$2"}/checkpoints/step-0000000"$3"/$name.safetensors || fail "$1: other $name than $2"
+  done
+}
+bytes() { sed -n 's/.*"device_bytes": \([0-9]*\).*/\1/p' "$1/summary.json"; }
+check "in parts" ranks 2 -o parts train.shard_optimizer=true
+same parts again 50
+params=$(sed -n 's/.*"params": \([0-9]*\).*/\1/p' parts/summary.json)
+# Of m, v and ema half is left: 6 bytes per parameter less, but for where parts are cut.
+saved=$(($(bytes again) - $(bytes parts)))
+check "$saved bytes less, of $params parameters" [ $((saved * 10)) -gt $((params * 54)) -a $((saved * 10)) -lt $((params * 66)) ]
+rm -rf parts/checkpoints/step-000000050
+cp -r parts alone
+check "in parts after in parts" ranks 2 -o parts --resume train.shard_optimizer=true
+same parts again 50
+check "one after parts" train -o alone --resume train.shard_optimizer=true
+check "one after parts: numbers" close alone four
+rm -rf {alone,again}/checkpoints/step-000000050
+check "parts after one" ranks 4 -o alone --resume train.shard_optimizer=true
+check "parts after one: numbers" close alone four
+check "parts after whole" ranks 2 -o again --resume train.shard_optimizer=true
+same again parts 50
+# What reads gradients and averaged weights while it goes on.
+busy=(train.steps=20 train.micro_batch=2 train.precision=bf16 eval.ema=true log.histograms=10 log.samples=10 log.sample_count=1
+  log.sample_steps=2 checkpoint.every=0)
+check "observed" ranks 2 -o observed "${busy[@]}"
+check "observed in parts" ranks 2 -o observed-parts "${busy[@]}" train.shard_optimizer=true
+same observed-parts observed 20
+check "other samples" cmp -s {observed-parts,observed}/samples/step-000000020.gif
+
 # What ranks must have in common.
 timeout 60 "${launch[@]}" -n 1 "$vkdit" train tiny.yaml -o other : -n 1 "$vkdit" train tiny.yaml -o other train.lr=2e-3 > out 2> err
 check "another configuration: status" [ $? = 2 ]
