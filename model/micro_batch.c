@@ -1,4 +1,4 @@
-// train.micro_batch: auto.
+// What a rank takes of a step: its part of the batch, arenas, and train.micro_batch: auto.
 #include "step.h"
 #include "vkd/log.h"
 
@@ -12,6 +12,17 @@ enum vkd_status step_params_create(struct params **out, struct vkd_device *dev, 
   bool parts = config->train.shard_optimizer;
   return params_create_part(out, dev, model, step_params_kinds(config), parts ? comm_rank(comm) : 0,
                             parts ? comm_size(comm) : 1, err);
+}
+
+enum vkd_status step_share_batch(struct config *config, int ranks, struct vkd_error *err) {
+  int batch = config->train.batch, micro = config->train.micro_batch;
+  config->train.batch = batch / ranks;
+  if (batch % ranks)
+    return vkd_fail(err, VKD_ERR_INPUT, "train.batch: %d samples cannot be shared evenly among %d ranks", batch, ranks);
+  if (micro > 0 && config->train.batch % micro)
+    return vkd_fail(err, VKD_ERR_INPUT, "train.micro_batch: %d does not divide the %d samples of each of %d ranks",
+                    micro, config->train.batch, ranks);
+  return VKD_OK;
 }
 
 // Bytes of the whole run: parameters, both programs, and the inputs once more, for the held-out loss, which computes in

@@ -29,6 +29,9 @@ unsigned step_params_kinds(const struct config *config);
 enum vkd_status step_params_create(struct params **out, struct vkd_device *dev, const struct config *config,
                                    const struct dit_config *model, const struct comm *comm, struct vkd_error *err);
 
+// train.batch, and what it is checked against, becomes that of one of so many ranks.
+enum vkd_status step_share_batch(struct config *config, int ranks, struct vkd_error *err);
+
 // train.micro_batch: auto becomes the largest part of the batch with which a run fits the device's memory beside what
 // is allocated, and the log says which; where none fits it is 1, and step_create() says what would help.
 enum vkd_status step_settle_micro(struct config *config, struct vkd_device *dev, const struct dit_config *model,

@@ -23,20 +23,12 @@ static enum vkd_status hash_config(const struct run *r, uint64_t *hash, struct v
 }
 
 enum vkd_status train_join(struct run *r, struct vkd_error *err) {
-  int ranks = comm_size(r->p->comm), batch = r->config.train.batch, micro = r->config.train.micro_batch;
   uint64_t hash = 0;
   r->local = r->config;
-  if (ranks == 1) return VKD_OK;
+  if (!r->p->comm) return VKD_OK;
   enum vkd_status st = hash_config(r, &hash, err);
   st = comm_agree(r->p->comm, st, hash, VKD_ERR_INPUT, "another configuration or --resume", err);
-  if (st != VKD_OK) return st;
-  r->local.train.batch = batch / ranks;
-  if (batch % ranks)
-    return vkd_fail(err, VKD_ERR_INPUT, "train.batch: %d samples cannot be shared evenly among %d ranks", batch, ranks);
-  if (micro > 0 && r->local.train.batch % micro)
-    return vkd_fail(err, VKD_ERR_INPUT, "train.micro_batch: %d does not divide the %d samples of each of %d ranks",
-                    micro, r->local.train.batch, ranks);
-  return VKD_OK;
+  return st == VKD_OK ? step_share_batch(&r->local, comm_size(r->p->comm), err) : st;
 }
 
 // Room for the largest parameter.

@@ -108,6 +108,16 @@ unset VKD_UPLOAD
 same observed-parts observed 10
 check "other samples" cmp -s {observed-parts,observed}/samples/step-000000010.gif
 
+# A profile of several ranks, told once: what they met, beside what was foretold, and memory by kind.
+profile() { timeout 120 "${launch[@]}" -n 2 "$vkdit" -q profile tiny.yaml --runs 2 --json "$@" > out 2> err; }
+number() { sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p;T;q" out; }
+check "profile: $(cat err)" profile train.shard_optimizer=true
+check "profile: $(head -c 600 out)" [ "$(grep -c '"\(measured\|foretold\)": {' out) $(grep -c '"comm_seconds": ' out)" = "2 2" ]
+less=$(($(number gradients) - $(number moments)))
+check "two moments of half the parameters: $less bytes less than their gradients" [ ${less#-} -le 8192 ]
+profile --sample
+check "ranks that sample: $(cat err)" [ "$(grep -c '^vkdit: profile: ranks share a training step' err)" = 1 ]
+
 # What ranks must have in common.
 timeout 60 "${launch[@]}" -n 1 "$vkdit" train tiny.yaml -o other : -n 1 "$vkdit" train tiny.yaml -o other train.lr=2e-3 > out 2> err
 check "another configuration: status" [ $? = 2 ]
