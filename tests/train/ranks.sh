@@ -109,7 +109,7 @@ same observed-parts observed 10
 check "other samples" cmp -s {observed-parts,observed}/samples/step-000000010.gif
 
 # A profile of several ranks, told once: what they met, beside what was foretold, and memory by kind.
-profile() { timeout 120 "${launch[@]}" -n 2 "$vkdit" -q profile tiny.yaml --runs 2 --json "$@" > out 2> err; }
+profile() { timeout 300 "${launch[@]}" -n 2 "$vkdit" -q profile tiny.yaml --runs 2 --json "$@" > out 2> err; }
 number() { sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p;T;q" out; }
 check "profile: $(cat err)" profile train.shard_optimizer=true
 check "profile: $(head -c 600 out)" [ "$(grep -c '"\(measured\|foretold\)": {' out) $(grep -c '"comm_seconds": ' out)" = "2 2" ]
