@@ -29,7 +29,9 @@ static const struct {
              {PARAMS_EMA, "ema.safetensors"},
              {PARAMS_M, "m.safetensors"},
              {PARAMS_V, "v.safetensors"}};
-enum { FILES = sizeof files / sizeof files[0] };
+_Static_assert(sizeof files / sizeof files[0] == CKPT_FILES, "a file of each kind");
+
+enum params_kind ckpt_kind(int file) { return files[file].kind; }
 
 void ckpt_state_free(struct ckpt_state *s) {
   for (uint32_t i = 0; s->class_names && i < s->class_count; i++) free(s->class_names[i]);
@@ -130,7 +132,7 @@ static enum vkd_status write_state(const char *folder, const struct ckpt_state *
   json_t *root = json_object(), *hashes = json_object(), *names = json_array();
   enum vkd_status st = VKD_OK;
   char *text = NULL;
-  for (int i = 0; i < FILES && st == VKD_OK; i++) {
+  for (int i = 0; i < CKPT_FILES && st == VKD_OK; i++) {
     st = make_path(path, folder, files[i].name, err);
     if (st == VKD_OK) st = hash_file(path, hex, err);
     if (st == VKD_OK) json_object_set_new(hashes, files[i].name, json_string(hex));
@@ -213,7 +215,7 @@ static enum vkd_status parse_state(const json_t *root, const char *folder, struc
   if (st == VKD_OK) st = read_base(json_object_get(root, "base"), s, err);
   const json_t *scale = json_object_get(root, "loss_scale");
   if (st == VKD_OK && scale) st = loss_scale_from_json(scale, &s->loss_scale, err);
-  for (int i = 0; i < FILES && st == VKD_OK; i++) {
+  for (int i = 0; i < CKPT_FILES && st == VKD_OK; i++) {
     char path[PATH_SIZE], hex[17];
     const char *want = json_string_value(json_object_get(hashes, files[i].name));
     st = make_path(path, folder, files[i].name, err);
@@ -243,7 +245,7 @@ enum vkd_status ckpt_open(const char *folder, struct ckpt_state *s, struct vkd_e
 }
 
 const char *ckpt_file(enum params_kind kind) {
-  for (int i = 0; i < FILES; i++)
+  for (int i = 0; i < CKPT_FILES; i++)
     if (files[i].kind == kind) return files[i].name;
   return NULL;
 }
@@ -318,12 +320,13 @@ static enum vkd_status make_metadata(const struct ckpt_state *s, const char *fol
 }
 
 static enum vkd_status write_files(const char *folder, const struct ckpt_state *s, const struct params *params,
-                                   struct vkd_error *err) {
+                                   struct ckpt_fetch fetch, struct vkd_error *err) {
   char path[PATH_SIZE];
   struct derive_meta meta;
   enum vkd_status st = make_metadata(s, folder, &meta, err);
-  for (int i = 0; i < FILES && st == VKD_OK; i++) {
+  for (int i = 0; i < CKPT_FILES && st == VKD_OK; i++) {
     st = make_path(path, folder, files[i].name, err);
+    if (st == VKD_OK) st = fetch.whole(fetch.user, files[i].kind, err);
     if (st == VKD_OK && params->config.lora.rank > 0)
       st = lora_save(params, files[i].kind, path, err);
     else if (st == VKD_OK)
@@ -337,7 +340,7 @@ static enum vkd_status prove(const char *folder, struct vkd_error *err) {
   char path[PATH_SIZE];
   struct ckpt_state s;
   enum vkd_status st = VKD_OK;
-  for (int i = 0; i < FILES && st == VKD_OK; i++) {
+  for (int i = 0; i < CKPT_FILES && st == VKD_OK; i++) {
     struct st_file *file = NULL;
     if ((st = make_path(path, folder, files[i].name, err)) != VKD_OK) break;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -375,7 +378,7 @@ static enum vkd_status put_in_place(const char *parent, const char *temp, const 
 }
 
 enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const struct params *params,
-                          struct vkd_error *err) {
+                          struct ckpt_fetch fetch, struct vkd_error *err) {
   char parent[PATH_SIZE], name[64], hidden[80], temp[PATH_SIZE];
   enum vkd_status st = make_path(parent, run, "checkpoints", err);
   if (st == VKD_OK) st = fileio_make_dirs(parent, err);
@@ -384,7 +387,7 @@ enum vkd_status ckpt_save(const char *run, const struct ckpt_state *s, const str
   if (st == VKD_OK) st = make_path(temp, parent, hidden, err);
   if (st != VKD_OK) return st;
   remove_partial(parent);
-  if ((st = fileio_make_dirs(temp, err)) == VKD_OK) st = write_files(temp, s, params, err);
+  if ((st = fileio_make_dirs(temp, err)) == VKD_OK) st = write_files(temp, s, params, fetch, err);
   if (st == VKD_OK) st = prove(temp, err);
   if (st == VKD_OK) st = fileio_sync_dir(temp, err);
   if (st == VKD_OK) st = put_in_place(parent, temp, name, err);

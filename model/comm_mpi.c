@@ -29,7 +29,9 @@ enum stage { IDLE, PARTS, WHOLE };
 
 struct comm_sum {
   struct comm *comm;
+  enum comm_sum_kind kind;
   enum stage stage;
+  double squares;
   float *x, *got;                                 // got [size][own part]: of all ranks
   int *counts, *begins, *got_counts, *got_begins; // [size]
   MPI_Request request;
@@ -177,11 +179,13 @@ enum vkd_status comm_share(struct comm *c, void *data, size_t bytes, struct vkd_
 }
 
 // ---- sums ----------------------------------------------------------------------------------------------------------
-enum vkd_status comm_sum_create(struct comm_sum **out, struct comm *c, size_t count, struct vkd_error *err) {
+enum vkd_status comm_sum_create(struct comm_sum **out, struct comm *c, enum comm_sum_kind kind, size_t count,
+                                struct vkd_error *err) {
   struct comm_sum *s = *out = calloc(1, sizeof *s);
   size_t size = (size_t)c->size;
   if (s) {
     s->comm = c;
+    s->kind = kind;
     s->counts = calloc(4 * size, sizeof *s->counts);
   }
   if (s && s->counts) {
@@ -189,14 +193,14 @@ enum vkd_status comm_sum_create(struct comm_sum **out, struct comm *c, size_t co
     s->got_counts = s->begins + size;
     s->got_begins = s->got_counts + size;
     for (size_t r = 0; r < size; r++) {
-      s->begins[r] = (int)(count * r / size);
-      s->counts[r] = (int)(count * (r + 1) / size) - s->begins[r];
+      s->begins[r] = (int)comm_cut(count, r, size);
+      s->counts[r] = (int)comm_cut(count, r + 1, size) - s->begins[r];
     }
     for (size_t r = 0; r < size; r++) {
       s->got_counts[r] = s->counts[c->rank];
       s->got_begins[r] = (int)r * s->counts[c->rank];
     }
-    s->got = malloc(size * (size_t)s->counts[c->rank] * sizeof *s->got + 1);
+    s->got = malloc((kind == COMM_GATHER ? 0 : size * (size_t)s->counts[c->rank]) * sizeof *s->got + 1);
   }
   if (s && s->counts && s->got) return VKD_OK;
   comm_sum_destroy(out);
@@ -213,27 +217,43 @@ void comm_sum_destroy(struct comm_sum **ps) {
 }
 
 bool comm_sum_done(const struct comm_sum *s) { return s->stage == IDLE; }
+double comm_sum_squares(const struct comm_sum *s) { return s->squares; }
+
+// Sends the own part to all.
+static enum vkd_status send_whole(struct comm_sum *s, struct vkd_error *err) {
+  struct comm *c = s->comm;
+  int code = MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, s->x, s->counts, s->begins, MPI_FLOAT, c->wholes,
+                             &s->request);
+  s->stage = WHOLE;
+  return check(c, code, "sending sums of gradients, or weights", err);
+}
+
+static enum vkd_status send_parts(struct comm_sum *s, struct vkd_error *err) {
+  struct comm *c = s->comm;
+  int code = MPI_Ialltoallv(s->x, s->counts, s->begins, MPI_FLOAT, s->got, s->got_counts, s->got_begins, MPI_FLOAT,
+                            c->parts, &s->request);
+  s->stage = PARTS;
+  return check(c, code, "sending gradients", err);
+}
 
 enum vkd_status comm_sum_begin(struct comm_sum *s, float *x, struct vkd_error *err) {
   struct comm *c = s->comm;
   s->x = x;
   s->next = NULL;
-  int code = MPI_Ialltoallv(x, s->counts, s->begins, MPI_FLOAT, s->got, s->got_counts, s->got_begins, MPI_FLOAT,
-                            c->parts, &s->request);
-  enum vkd_status st = check(c, code, "sending gradients", err);
+  enum vkd_status st = s->kind == COMM_GATHER ? send_whole(s, err) : send_parts(s, err);
   if (st != VKD_OK) return st;
-  s->stage = PARTS;
   *c->end = s;
   c->end = &s->next;
   return VKD_OK;
 }
 
 // The own part, over all ranks.
-static void add_up(const struct comm_sum *s) {
+static void add_up(struct comm_sum *s) {
   enum { BLOCK = 512 };
   const struct comm *c = s->comm;
   int n = s->counts[c->rank];
   float *x = s->x + s->begins[c->rank];
+  s->squares = 0;
   for (int at = 0; at < n; at += BLOCK) {
     double sum[BLOCK] = {0};
     int count = n - at < BLOCK ? n - at : BLOCK;
@@ -241,7 +261,10 @@ static void add_up(const struct comm_sum *s) {
       const float *got = s->got + (size_t)s->got_begins[r] + at;
       for (int i = 0; i < count; i++) sum[i] += (double)got[i];
     }
-    for (int i = 0; i < count; i++) x[at + i] = (float)sum[i];
+    for (int i = 0; i < count; i++) {
+      x[at + i] = (float)sum[i];
+      s->squares += (double)x[at + i] * (double)x[at + i];
+    }
   }
 }
 
@@ -256,12 +279,12 @@ enum vkd_status comm_progress(struct comm *c, struct vkd_error *err) {
       in_order = st == VKD_OK && done;
       if (!in_order) break;
       add_up(s);
-      int code = MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, s->x, s->counts, s->begins, MPI_FLOAT, c->wholes,
-                                 &s->request);
-      st = check(c, code, "sending sums of gradients", err);
-      s->stage = WHOLE;
+      if (s->kind == COMM_SUM_PART)
+        s->stage = IDLE;
+      else
+        st = send_whole(s, err);
     } else if (s->stage == WHOLE) {
-      st = check(c, MPI_Test(&s->request, &done, MPI_STATUS_IGNORE), "receiving sums of gradients", err);
+      st = check(c, MPI_Test(&s->request, &done, MPI_STATUS_IGNORE), "receiving sums of gradients, or weights", err);
       if (done) s->stage = IDLE;
     }
   }

@@ -99,6 +99,8 @@ const struct config_field config_fields[] = {
     REAL("train.ema", train.ema, "0.999", 0, 0.9999999, "decay of the averaged weights, which sampling uses; 0: none"),
     ENUM("train.precision", train.precision, "fp32", precisions,
          "operands of products and attention in the blocks; all else is fp32"),
+    BOOL("train.shard_optimizer", train.shard_optimizer, "false",
+         "several ranks: each keeps and updates a part of the optimiser's state, to save memory"),
     BOOL("train.recompute", train.recompute, "false", "recompute blocks in the backward pass, to save memory"),
     LONG("train.seed", train.seed, "0", 0, BIG, "of the initial weights, noise and order of the clips"),
     REAL("train.cond_drop", train.cond_drop, "0.1", 0, 1, "share of samples without label and text, for guidance"),

@@ -4,10 +4,9 @@
 
 #include "vkdm/clock.h"
 
-enum { BUCKET = 1 << 20 }; // numbers: 4 MiB, which take a network of 100 Gbit/s a third of a millisecond
-
 struct exchange {
   struct comm *comm;
+  const struct params *params;
   struct vkd_bucket *buckets;
   struct comm_sum **sums; // [count]
   uint32_t *order;        // [count]: in which they are sent; that of rank 0's device, once a step has begun
@@ -16,32 +15,29 @@ struct exchange {
   struct exchange_times times;
 };
 
-static enum vkd_status cut(struct exchange *e, const struct params *p, enum params_kind kind, struct vkd_error *err) {
-  uint64_t most = 0;
-  for (uint32_t s = 0; s < p->trainable_segments; s++) most += p->segment_bytes[s] / 4 / BUCKET + 1;
-  e->buckets = calloc(most, sizeof *e->buckets);
-  e->sums = calloc(most, sizeof *e->sums);
-  e->order = calloc(most, sizeof *e->order);
-  if (!e->buckets || !e->sums || !e->order)
-    return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for buckets of gradients");
-  for (uint32_t s = 0; s < p->trainable_segments; s++) {
-    uint64_t n = p->segment_bytes[s] / 4, parts = (n + BUCKET - 1) / BUCKET;
-    for (uint64_t k = 0; k < parts; k++) {
-      uint64_t first = n * k / parts, count = n * (k + 1) / parts - first;
-      e->buckets[e->count] = (struct vkd_bucket){p->buffers[kind][s], first * 4, count * 4};
-      enum vkd_status st = comm_sum_create(&e->sums[e->count++], e->comm, count, err);
-      if (st != VKD_OK) return st;
-    }
-  }
-  return VKD_OK;
-}
-
 enum vkd_status exchange_create(struct exchange **out, struct comm *comm, const struct params *params,
-                                enum params_kind kind, struct vkd_error *err) {
+                                enum params_kind kind, enum comm_sum_kind what, struct vkd_error *err) {
   struct exchange *e = *out = calloc(1, sizeof *e);
-  if (!e) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory to exchange gradients");
-  e->comm = comm;
-  enum vkd_status st = cut(e, params, kind, err);
+  enum vkd_status st = VKD_OK;
+  if (e) {
+    e->comm = comm;
+    e->params = params;
+    e->buckets = calloc(params->bucket_count + 1, sizeof *e->buckets);
+    e->sums = calloc(params->bucket_count + 1, sizeof *e->sums);
+    e->order = calloc(params->bucket_count + 1, sizeof *e->order);
+  }
+  if (!e || !e->buckets || !e->sums || !e->order)
+    st = vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for buckets of gradients");
+  for (uint32_t i = 0; i < params->bucket_count && st == VKD_OK; i++) {
+    const struct params_bucket *b = &params->buckets[i];
+    struct vkd_range own = {b->own * 4, b->own_count * 4};
+    e->buckets[i] = (struct vkd_bucket){.buffer = params->buffers[kind][b->segment],
+                                        .offset = b->first * 4,
+                                        .bytes = b->count * 4,
+                                        .take = what == COMM_GATHER ? own : (struct vkd_range){0},
+                                        .give = what == COMM_SUM_PART ? own : (struct vkd_range){0}};
+    st = comm_sum_create(&e->sums[e->count++], comm, what, b->count, err);
+  }
   if (st != VKD_OK) exchange_destroy(out);
   return st;
 }
@@ -49,7 +45,7 @@ enum vkd_status exchange_create(struct exchange **out, struct comm *comm, const 
 void exchange_destroy(struct exchange **pe) {
   struct exchange *e = *pe;
   if (!e) return;
-  for (uint32_t i = 0; i < e->count; i++) comm_sum_destroy(&e->sums[i]);
+  for (uint32_t i = 0; e->sums && i < e->count; i++) comm_sum_destroy(&e->sums[i]);
   free(e->sums);
   free(e->order);
   free(e->buckets);
@@ -64,6 +60,43 @@ const struct vkd_bucket *exchange_buckets(const struct exchange *e, uint32_t *co
 
 struct exchange_times exchange_times(const struct exchange *e) {
   return e ? e->times : (struct exchange_times){0};
+}
+
+double exchange_squares(const struct exchange *e) {
+  double squares = 0;
+  for (uint32_t i = 0; i < e->count; i++) squares += comm_sum_squares(e->sums[i]);
+  return squares;
+}
+
+// One bucket after the other, through x [COMM_BUCKET].
+static enum vkd_status gather(struct exchange *e, enum params_kind kind, float *x, struct vkd_error *err) {
+  const struct params *p = e->params;
+  bool parts = params_in_parts(p, kind);
+  enum vkd_status st = VKD_OK, sent = VKD_OK;
+  for (uint32_t i = 0; i < e->count && sent == VKD_OK; i++) {
+    const struct params_bucket *b = &p->buckets[i];
+    uint64_t at = parts ? b->at : b->first + b->own;
+    unsigned idle = 0;
+    if (st == VKD_OK && b->own_count)
+      st = vkd_buffer_read(p->buffers[kind][b->segment], at * 4, x + b->own, b->own_count * 4, err);
+    sent = comm_sum_begin(e->sums[i], x, err);
+    while (sent == VKD_OK && !comm_sum_done(e->sums[i])) {
+      sent = comm_progress(e->comm, err);
+      comm_pause(&idle);
+    }
+    if (st == VKD_OK && sent == VKD_OK)
+      st = vkd_buffer_write(p->buffers[PARAMS_GRAD][b->segment], b->first * 4, x, b->count * 4, err);
+  }
+  return sent == VKD_OK ? st : sent;
+}
+
+enum vkd_status exchange_gather(struct exchange *e, enum params_kind kind, struct vkd_error *err) {
+  float *x = malloc(COMM_BUCKET * sizeof *x);
+  enum vkd_status st = x ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for parts of an arena");
+  st = comm_meet(e->comm, st, NULL, 0, err);
+  if (st == VKD_OK) st = gather(e, kind, x, err);
+  free(x);
+  return st;
 }
 
 enum vkd_status exchange_run(struct exchange *e, struct vkd_program *program, enum vkd_status st,

@@ -1,10 +1,28 @@
-// train.micro_batch: auto.
+// What a rank takes of a step: its part of the batch, arenas, and train.micro_batch: auto.
 #include "step.h"
 #include "vkd/log.h"
 
 unsigned step_params_kinds(const struct config *config) {
   return PARAMS_FOR_TRAINING | (config_accumulation(config) > 1 ? 1u << PARAMS_GRAD_SUM : 0) |
          (config->train.precision == CONFIG_FP32 ? 0 : 1u << PARAMS_COPY);
+}
+
+enum vkd_status step_params_create(struct params **out, struct vkd_device *dev, const struct config *config,
+                                   const struct dit_config *model, const struct comm *comm, struct vkd_error *err) {
+  bool parts = config->train.shard_optimizer;
+  return params_create_part(out, dev, model, step_params_kinds(config), parts ? comm_rank(comm) : 0,
+                            parts ? comm_size(comm) : 1, err);
+}
+
+enum vkd_status step_share_batch(struct config *config, int ranks, struct vkd_error *err) {
+  int batch = config->train.batch, micro = config->train.micro_batch;
+  config->train.batch = batch / ranks;
+  if (batch % ranks)
+    return vkd_fail(err, VKD_ERR_INPUT, "train.batch: %d samples cannot be shared evenly among %d ranks", batch, ranks);
+  if (micro > 0 && config->train.batch % micro)
+    return vkd_fail(err, VKD_ERR_INPUT, "train.micro_batch: %d does not divide the %d samples of each of %d ranks",
+                    micro, config->train.batch, ranks);
+  return VKD_OK;
 }
 
 // Bytes of the whole run: parameters, both programs, and the inputs once more, for the held-out loss, which computes in
@@ -15,7 +33,7 @@ static enum vkd_status run_bytes(struct vkd_device *fake, const struct config *c
   struct step *step = NULL;
   struct step_part parts[STEP_PARTS];
   int count = 0;
-  enum vkd_status st = params_create(&params, fake, model, step_params_kinds(config), err);
+  enum vkd_status st = step_params_create(&params, fake, config, model, comm, err);
   if (st == VKD_OK) st = step_create_plan(&step, config, params, comm, err);
   if (st == VKD_OK) st = step_parts(step, parts, &count, err);
   *bytes = vkd_device_allocated(fake, NULL);

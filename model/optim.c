@@ -44,15 +44,23 @@ vkd_tensor optim_update(struct vkd_graph *g, const struct params *p, enum params
     static const float coef[2] = {1, 0};
     norm2 = vkd_lincomb(g, vkd_constant(g, "guard", VKD_F32, VKD_SHAPE(2), coef), (vkd_tensor[]){norm2, loss}, 2);
   }
-  for (uint32_t s = 0; s < p->trainable_segments; s++) {
-    struct vkd_adamw_tensors t = {.p = params_segment(p, g, PARAMS_WEIGHT, s),
-                                  .g = params_segment(p, g, kind, s),
-                                  .m = params_segment(p, g, PARAMS_M, s),
-                                  .v = params_segment(p, g, PARAMS_V, s),
-                                  .ema = params_segment(p, g, PARAMS_EMA, s),
-                                  .copy = params_segment(p, g, PARAMS_COPY, s)};
-    vkd_adamw(g, t, hyper, norm2, 1, 1);
+  vkd_graph_label_pop(g);
+  optim_apply(g, p, kind, hyper, norm2);
+  return norm2;
+}
+
+void optim_apply(struct vkd_graph *g, const struct params *p, enum params_kind kind, vkd_tensor hyper,
+                 vkd_tensor norm2) {
+  bool parts = p->ranks > 1;
+  vkd_graph_label_push(g, "optim");
+  for (uint32_t i = 0; i < (parts ? p->bucket_count : p->trainable_segments); i++) {
+    const enum params_kind kinds[] = {PARAMS_WEIGHT, kind, PARAMS_M, PARAMS_V, PARAMS_EMA, PARAMS_COPY};
+    vkd_tensor t[6];
+    if (parts && !p->buckets[i].own_count) continue;
+    for (int k = 0; k < 6; k++)
+      t[k] = parts ? params_own(p, g, kinds[k], &p->buckets[i]) : params_segment(p, g, kinds[k], i);
+    vkd_adamw(g, (struct vkd_adamw_tensors){.p = t[0], .g = t[1], .m = t[2], .v = t[3], .ema = t[4], .copy = t[5]},
+              hyper, norm2, 1, 1);
   }
   vkd_graph_label_pop(g);
-  return norm2;
 }

@@ -5,6 +5,7 @@
 
 #include "fill.h"
 #include "vkd/half.h"
+#include "vkdm/comm.h"
 
 enum { ALIGN = 64 };
 
@@ -37,6 +38,35 @@ static uint64_t bytes_in(const struct params *p, int kind, uint64_t fp32) {
   return kind == PARAMS_COPY ? fp32 / 4 * vkd_dtype_bytes(p->config.compute) : fp32;
 }
 
+static enum vkd_status cut(struct params *p, struct vkd_error *err) {
+  uint64_t most = 0;
+  for (uint32_t s = 0; s < p->trainable_segments; s++) most += p->segment_bytes[s] / 4 / COMM_BUCKET + 1;
+  p->buckets = calloc(most + 1, sizeof *p->buckets);
+  if (!p->buckets) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for buckets of parameters");
+  for (uint32_t s = 0; s < p->trainable_segments; s++) {
+    uint64_t n = p->segment_bytes[s] / 4, parts = (n + COMM_BUCKET - 1) / COMM_BUCKET, at = 0;
+    for (uint64_t k = 0; k < parts; k++) {
+      struct params_bucket *b = &p->buckets[p->bucket_count++];
+      uint64_t rank = (uint64_t)p->rank, ranks = (uint64_t)p->ranks;
+      *b = (struct params_bucket){.segment = s, .first = comm_cut(n, k, parts), .at = at};
+      b->count = comm_cut(n, k + 1, parts) - b->first;
+      b->own = comm_cut(b->count, rank, ranks);
+      b->own_count = comm_cut(b->count, rank + 1, ranks) - b->own;
+      at += b->own_count;
+    }
+  }
+  return VKD_OK;
+}
+
+// Bytes of segment s of a kind.
+static uint64_t segment_size(const struct params *p, int kind, uint32_t s) {
+  uint64_t own = 0;
+  if (!params_in_parts(p, kind)) return bytes_in(p, kind, p->segment_bytes[s]);
+  for (uint32_t i = 0; i < p->bucket_count; i++)
+    if (p->buckets[i].segment == s) own += p->buckets[i].own_count * 4;
+  return own > ALIGN ? own : ALIGN; // few numbers and many ranks: some have none
+}
+
 // Where row i of a kind lives: a frozen one among the weights.
 static struct vkd_buffer *buffer_of(const struct params *p, enum params_kind kind, int i) {
   return p->buffers[p->rows[i].frozen ? PARAMS_WEIGHT : kind][p->places[i].segment];
@@ -52,12 +82,19 @@ static enum vkd_status check_compute(const struct vkd_device *dev, enum vkd_dtyp
 
 enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config,
                               unsigned kinds, struct vkd_error *err) {
+  return params_create_part(out, dev, config, kinds, 0, 1, err);
+}
+
+enum vkd_status params_create_part(struct params **out, struct vkd_device *dev, const struct dit_config *config,
+                                   unsigned kinds, int rank, int ranks, struct vkd_error *err) {
   struct params *p = *out = calloc(1, sizeof *p);
   enum vkd_status st = VKD_OK;
   if (!p) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for parameters");
   p->dev = dev;
   p->config = *config;
   p->narrow = !(kinds & ~PARAMS_FOR_INFERENCE);
+  p->rank = rank;
+  p->ranks = ranks;
   if ((st = dit_config_check(config, err)) != VKD_OK) goto fail;
   if ((st = dit_params(config, &p->rows, &p->count, err)) != VKD_OK) goto fail;
   if ((st = check_compute(dev, config->compute, err)) != VKD_OK) goto fail;
@@ -69,12 +106,13 @@ enum vkd_status params_create(struct params **out, struct vkd_device *dev, const
   }
   p->trainable_segments = place(p, false, 0);
   p->segments = place(p, true, p->trainable_segments);
+  if ((st = cut(p, err)) != VKD_OK) goto fail;
   uint64_t total = 0, budget = vkd_device_get_caps(dev)->memory_budget, used = vkd_device_allocated(dev, NULL);
   int kept = 0;
   for (int k = 0; k < PARAMS_KINDS; k++) {
     if (!(kinds >> k & 1)) continue;
     kept++;
-    for (uint32_t s = 0; s < segments_of(p, k); s++) total += bytes_in(p, k, p->segment_bytes[s]);
+    for (uint32_t s = 0; s < segments_of(p, k); s++) total += segment_size(p, k, s);
   }
   if (total > budget - (used < budget ? used : budget)) {
     st = vkd_fail(err, VKD_ERR_DEVICE_MEMORY,
@@ -91,7 +129,7 @@ enum vkd_status params_create(struct params **out, struct vkd_device *dev, const
       goto fail;
     }
     for (uint32_t s = 0; s < segments_of(p, k); s++)
-      if ((st = vkd_buffer_create(&p->buffers[k][s], dev, bytes_in(p, k, p->segment_bytes[s]), err)) != VKD_OK) {
+      if ((st = vkd_buffer_create(&p->buffers[k][s], dev, segment_size(p, k, s), err)) != VKD_OK) {
         if (err)
           vkd_error_prefix(err, "%.1f M parameters (arenas: %d; %s)", (double)p->numel / 1e6, kept,
                            p->narrow ? "precision fp16 halves them, --memory-limit streams them"
@@ -116,6 +154,7 @@ enum vkd_status params_adapt(struct params **params, const struct dit_config *co
   p->dev = old->dev;
   p->config = *config;
   p->narrow = old->narrow;
+  p->ranks = 1;
   enum vkd_status st = dit_config_check(config, err);
   if (st == VKD_OK) st = dit_params(config, &p->rows, &p->count, err);
   if (st != VKD_OK) goto fail;
@@ -159,6 +198,7 @@ void params_destroy(struct params **pp) {
   free(p->rows);
   free(p->places);
   free(p->segment_bytes);
+  free(p->buckets);
   free(p);
   *pp = NULL;
 }
@@ -168,6 +208,29 @@ struct params params_base(const struct params *p) {
   base.count = dit_base_rows(&p->config);
   base.config.lora.rank = 0;
   return base;
+}
+
+struct params params_whole(const struct params *p) {
+  struct params whole = *p;
+  for (int k = 0; k < PARAMS_KINDS; k++)
+    if (params_in_parts(p, k)) whole.buffers[k] = p->buffers[PARAMS_GRAD];
+  whole.ranks = 1;
+  return whole;
+}
+
+enum vkd_status params_keep_part(struct params *p, enum params_kind kind, struct vkd_error *err) {
+  enum vkd_status st = VKD_OK;
+  if (!params_in_parts(p, kind)) return VKD_OK;
+  float *x = malloc(COMM_BUCKET * sizeof *x);
+  if (!x) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a part of an arena");
+  for (uint32_t i = 0; i < p->bucket_count && st == VKD_OK; i++) {
+    const struct params_bucket *b = &p->buckets[i];
+    if (!b->own_count) continue;
+    st = vkd_buffer_read(p->buffers[PARAMS_GRAD][b->segment], (b->first + b->own) * 4, x, b->own_count * 4, err);
+    if (st == VKD_OK) st = vkd_buffer_write(p->buffers[kind][b->segment], b->at * 4, x, b->own_count * 4, err);
+  }
+  free(x);
+  return st;
 }
 
 enum vkd_status params_init(struct params *p, uint64_t seed, struct vkd_error *err) {
@@ -232,7 +295,17 @@ vkd_tensor params_segment(const struct params *p, struct vkd_graph *g, enum para
                    VKD_SHAPE((int64_t)(p->segment_bytes[segment] / 4)), p->buffers[kind][segment], 0);
 }
 
-static enum vkd_status not_kept(struct vkd_error *err) {
+vkd_tensor params_own(const struct params *p, struct vkd_graph *g, enum params_kind kind,
+                      const struct params_bucket *b) {
+  if (!p->buffers[kind]) return (vkd_tensor){0};
+  enum vkd_dtype dtype = kind == PARAMS_COPY ? p->config.compute : VKD_F32;
+  uint64_t first = params_in_parts(p, kind) ? b->at : b->first + b->own;
+  return vkd_bound(g, "arena", dtype, VKD_SHAPE((int64_t)b->own_count), p->buffers[kind][b->segment],
+                   first * vkd_dtype_bytes(dtype));
+}
+
+static enum vkd_status not_kept(const struct params *p, struct vkd_error *err) {
+  if (p->ranks > 1) return vkd_fail(err, VKD_ERR_INTERNAL, "an arena that is kept in parts is no tensor of parameters");
   return vkd_fail(err, VKD_ERR_UNSUPPORTED, "the weights are streamed: they are neither read back nor changed");
 }
 
@@ -257,7 +330,7 @@ static enum vkd_status move_narrow(struct vkd_buffer *b, uint64_t place, enum vk
 
 enum vkd_status params_write_part(struct params *p, enum params_kind kind, int i, uint64_t first, uint64_t count,
                                   const float *src, struct vkd_error *err) {
-  if (!p->buffers[kind]) return not_kept(err);
+  if (!p->buffers[kind] || params_in_parts(p, kind)) return not_kept(p, err);
   struct vkd_buffer *b = buffer_of(p, kind, i);
   uint64_t place = p->places[i].offset;
   if (params_dtype(p, i) != VKD_F32) return move_narrow(b, place, params_dtype(p, i), first, count, src, NULL, err);
@@ -269,7 +342,7 @@ enum vkd_status params_write_part(struct params *p, enum params_kind kind, int i
 
 enum vkd_status params_read_part(const struct params *p, enum params_kind kind, int i, uint64_t first, uint64_t count,
                                  float *dst, struct vkd_error *err) {
-  if (!p->buffers[kind]) return not_kept(err);
+  if (!p->buffers[kind] || params_in_parts(p, kind)) return not_kept(p, err);
   if (params_dtype(p, i) != VKD_F32)
     return move_narrow(buffer_of(p, kind, i), p->places[i].offset, params_dtype(p, i), first, count, NULL, dst, err);
   return vkd_buffer_read(buffer_of(p, kind, i), p->places[i].offset + first * 4, dst, count * 4, err);

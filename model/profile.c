@@ -26,15 +26,45 @@ struct profile_graphs {
 
 // ---- random inputs -------------------------------------------------------------------------------------------------
 // One real step, which leaves random inputs in slot 0.
-static enum vkd_status run_step(const struct profile *p, struct vkd_error *err) {
+static enum vkd_status run_step(const struct profile *p, struct comm *comm, struct vkd_error *err) {
   struct random_batch batch;
   struct step_result results[2];
   int count;
-  enum vkd_status st = random_batch_create(&batch, &p->model, p->batch, err);
+  enum vkd_status st = comm_meet(comm, random_batch_create(&batch, &p->model, p->batch, err), NULL, 0, err);
   if (st == VKD_OK) // step 2 is one of slot 0
     st = step_submit(p->graphs->step, 2, 1e-6, &batch.data, results, &count, err);
   if (st == VKD_OK) st = step_flush(p->graphs->step, results, &count, err);
   random_batch_free(&batch);
+  return st;
+}
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double median(double *x, int n) {
+  qsort(x, (size_t)n, sizeof *x, by_value);
+  return 0.5 * (x[(n - 1) / 2] + x[n / 2]);
+}
+
+// Steps as training makes them: what the parts' own times do not show.
+static enum vkd_status time_exchange(struct profile *p, struct comm *comm, int runs, struct vkd_error *err) {
+  double *times = calloc(3 * (size_t)runs, sizeof *times), *sums = times + runs, *late = sums + runs;
+  enum vkd_status st = times ? VKD_OK : vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for %d runs", runs);
+  st = comm_meet(comm, st, NULL, 0, err);
+  for (int i = 0; i < runs && st == VKD_OK; i++) {
+    struct exchange_times before = step_exchange(p->graphs->step);
+    double begin = clock_seconds();
+    st = comm_meet(comm, run_step(p, comm, err), NULL, 0, err);
+    struct exchange_times after = step_exchange(p->graphs->step);
+    times[i] = clock_seconds() - begin;
+    sums[i] = after.sums - before.sums;
+    late[i] = after.late - before.late;
+  }
+  if (st == VKD_OK)
+    p->exchange = (struct profile_exchange){median(times, runs), median(sums, runs), median(late, runs)};
+  free(times);
   return st;
 }
 
@@ -126,14 +156,16 @@ static enum vkd_status profile_step(struct profile *p, const struct profile_para
   int count = 0;
   struct profile_graphs *g = p->graphs;
   double from = clock_seconds();
-  enum vkd_status st = params->runs > 0 ? step_create(&g->step, &g->config, g->params, NULL, err)
-                                        : step_create_plan(&g->step, &g->config, g->params, NULL, err);
+  enum vkd_status st = params->runs > 0 ? step_create(&g->step, &g->config, g->params, params->comm, err)
+                                        : step_create_plan(&g->step, &g->config, g->params, params->comm, err);
+  st = comm_meet(params->comm, st, NULL, 0, err);
   end_phase(p, "graph, plan and pipelines", &from);
-  if (st == VKD_OK && params->runs > 0) st = run_step(p, err);
+  if (st == VKD_OK && params->runs > 0) st = run_step(p, params->comm, err);
   end_phase(p, "first step", &from);
   if (st == VKD_OK) st = step_parts(g->step, parts, &count, err);
   for (int i = 0; i < count && st == VKD_OK; i++) st = add_rows(p, &parts[i], params->runs, err);
-  return st;
+  st = comm_meet(params->comm, st, NULL, 0, err);
+  return st == VKD_OK && params->comm && params->runs > 0 ? time_exchange(p, params->comm, params->runs, err) : st;
 }
 
 static enum vkd_status profile_forward(struct profile *p, const struct profile_params *params, struct vkd_error *err) {
@@ -194,19 +226,36 @@ static void fill_shares(struct profile *p, bool sample) {
   }
 }
 
-static void fill_arenas(struct profile *p, unsigned kinds) {
+static uint64_t arena_bytes(const struct params *p, enum params_kind kind) {
+  uint64_t bytes = 0;
+  for (uint32_t s = 0; p->buffers[kind] && s < p->segments; s++)
+    if (p->buffers[kind][s]) bytes += vkd_buffer_bytes(p->buffers[kind][s]);
+  return bytes;
+}
+
+static void fill_arenas(struct profile *p) {
   const struct params *params = p->graphs->params;
-  uint64_t arena = 0;                                                                     // of what is trained
-  uint64_t copy = kinds >> PARAMS_COPY & 1 ? vkd_dtype_bytes(params->config.compute) : 0; // of an element
-  p->memory.weights = 0;
-  for (uint32_t s = 0; s < params->segments; s++) {
-    p->memory.weights += params->segment_bytes[s] / 4 * (4 + copy);
-    if (s < params->trainable_segments) arena += params->segment_bytes[s];
-  }
-  p->memory.gradients = kinds >> PARAMS_GRAD & 1 ? arena : 0;
-  p->memory.gradient_sums = kinds >> PARAMS_GRAD_SUM & 1 ? arena : 0;
-  p->memory.moments = (kinds >> PARAMS_M & 1 ? arena : 0) + (kinds >> PARAMS_V & 1 ? arena : 0);
-  p->memory.ema = kinds >> PARAMS_EMA & 1 ? arena : 0;
+  p->memory.weights = arena_bytes(params, PARAMS_WEIGHT) + arena_bytes(params, PARAMS_COPY);
+  p->memory.gradients = arena_bytes(params, PARAMS_GRAD);
+  p->memory.gradient_sums = arena_bytes(params, PARAMS_GRAD_SUM);
+  p->memory.moments = arena_bytes(params, PARAMS_M) + arena_bytes(params, PARAMS_V);
+  p->memory.ema = arena_bytes(params, PARAMS_EMA);
+}
+
+// The part of the batch that is this rank's, and its arenas.
+static enum vkd_status open_params(struct profile *p, const struct profile_params *params, struct vkd_error *err) {
+  struct profile_graphs *g = p->graphs;
+  g->config = *params->config;
+  p->batch = config_micro_batch(params->config);
+  p->ranks = 1;
+  if (params->sample) return params_create(&g->params, params->device, &p->model, PARAMS_FOR_INFERENCE, err);
+  p->ranks = comm_size(params->comm);
+  p->parts = params->config->train.shard_optimizer;
+  enum vkd_status st = step_share_batch(&g->config, p->ranks, err);
+  if (st == VKD_OK) st = step_settle_micro(&g->config, params->device, &p->model, params->comm, err);
+  if (st == VKD_OK) st = step_params_create(&g->params, params->device, &g->config, &p->model, params->comm, err);
+  p->batch = g->config.train.batch;
+  return st;
 }
 
 enum vkd_status profile_peaks(struct profile *p, struct vkd_device *dev, struct vkd_error *err) {
@@ -230,18 +279,12 @@ enum vkd_status profile_create(struct profile **out, const struct profile_params
   if (st == VKD_OK && params->model) p->model = *params->model;
   if (st == VKD_OK && !params->model) st = train_model_config(params->config, params->data, &p->model, err);
   if (st != VKD_OK) goto fail;
-  unsigned kinds = PARAMS_FOR_INFERENCE;
   double from = p->begin = clock_seconds();
-  p->graphs->config = *params->config;
-  if (!params->sample) {
-    if ((st = step_settle_micro(&p->graphs->config, params->device, &p->model, NULL, err)) != VKD_OK) goto fail;
-    kinds = step_params_kinds(&p->graphs->config);
-  }
-  p->batch = params->sample ? config_micro_batch(params->config) : params->config->train.batch;
-  if ((st = params_create(&p->graphs->params, params->device, &p->model, kinds, err)) != VKD_OK) goto fail;
-  p->params = p->graphs->params->numel;
-  fill_arenas(p, kinds);
-  if (params->runs > 0 && (st = params_init(p->graphs->params, SEED, err)) != VKD_OK) goto fail;
+  if ((st = open_params(p, params, err)) != VKD_OK) goto fail;
+  struct params whole = params_whole(p->graphs->params);
+  p->params = whole.numel;
+  fill_arenas(p);
+  if (params->runs > 0 && (st = params_init(&whole, SEED, err)) != VKD_OK) goto fail;
   end_phase(p, "weights", &from);
   st = params->sample ? profile_forward(p, params, err) : profile_step(p, params, err);
   if (st != VKD_OK) goto fail;

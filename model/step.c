@@ -24,8 +24,12 @@ struct step {
   // the update alone, where several passes, of this rank or of several, make a step
   struct vkd_graph *update_graph;
   struct vkd_program *update;
-  vkd_tensor mean_loss;      // input [1]: the host has the passes' losses
-  struct exchange *exchange; // NULL: there is one rank
+  vkd_tensor mean_loss;      // input [1]: the host has the passes' losses; of several ranks their norm instead
+  struct exchange *exchange; // of gradients; NULL: there is one rank
+  // where each rank updates a part: of the weights, and then their copies again from them; else NULL
+  struct exchange *weights;
+  struct vkd_graph *copy_graph;
+  struct vkd_program *copies;
   double flops;
   int64_t pending[SLOTS]; // step in flight in each slot; 0: none
   double waited;          // seconds
@@ -113,11 +117,29 @@ static enum vkd_status build_update(struct step *s, struct vkd_error *err) {
   if (st != VKD_OK) return st;
   struct vkd_graph *g = s->update_graph;
   s->hyper = vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT));
-  s->mean_loss = vkd_input(g, "loss", VKD_F32, VKD_SHAPE(1));
-  s->norm2 = optim_update(g, s->params, summed(s), s->hyper, s->mean_loss);
-  vkd_output(g, s->norm2);
+  if (s->comm) {
+    s->norm2 = vkd_input(g, "norm2", VKD_F32, VKD_SHAPE(1));
+    optim_apply(g, s->params, summed(s), s->hyper, s->norm2);
+  } else {
+    s->mean_loss = vkd_input(g, "loss", VKD_F32, VKD_SHAPE(1));
+    s->norm2 = optim_update(g, s->params, summed(s), s->hyper, s->mean_loss);
+    vkd_output(g, s->norm2);
+  }
   for (uint32_t k = 0; s->passes > 1 && k < s->params->trainable_segments; k++)
     vkd_zero(g, params_segment(s->params, g, PARAMS_GRAD_SUM, k));
+  return vkd_graph_status(g, err);
+}
+
+// Parts of the weights that other ranks have updated came without their copies.
+static enum vkd_status build_copies(struct step *s, struct vkd_error *err) {
+  enum vkd_status st = vkd_graph_create(&s->copy_graph, err);
+  if (st != VKD_OK) return st;
+  struct vkd_graph *g = s->copy_graph;
+  vkd_graph_label_push(g, "optim");
+  for (uint32_t k = 0; k < s->params->trainable_segments; k++)
+    vkd_place(g, vkd_cast(g, params_segment(s->params, g, PARAMS_WEIGHT, k), s->params->config.compute),
+              params_segment(s->params, g, PARAMS_COPY, k));
+  vkd_graph_label_pop(g);
   return vkd_graph_status(g, err);
 }
 
@@ -175,6 +197,18 @@ static enum vkd_status explain_memory(struct step *s, struct vkd_error *err) {
   return whole.status;
 }
 
+// FLOPs of an update of all parameters, whoever makes it.
+static enum vkd_status update_flops(const struct step *s, double *flops, struct vkd_error *err) {
+  struct params whole = params_whole(s->params);
+  struct vkd_graph *g = NULL;
+  enum vkd_status st = vkd_graph_create(&g, err);
+  if (st != VKD_OK) return st;
+  optim_update(g, &whole, PARAMS_GRAD, vkd_input(g, "hyper", VKD_F32, VKD_SHAPE(VKD_HYPER_COUNT)), (vkd_tensor){0});
+  if ((st = vkd_graph_status(g, err)) == VKD_OK) *flops = vkd_graph_flops(g);
+  vkd_graph_destroy(&g);
+  return st;
+}
+
 // FLOPs of a graph without what recomputation adds: the work that the model asks for, whatever memory it has.
 static enum vkd_status model_flops(const struct vkd_graph *g, double *flops, struct vkd_error *err) {
   struct vkd_op_profile *rows = NULL;
@@ -193,8 +227,19 @@ static enum vkd_status create_programs(struct step *s, struct vkd_error *err) {
   pass.buckets = exchange_buckets(s->exchange, &pass.bucket_count);
   enum vkd_status st = vkd_program_create(&s->program, &pass, err);
   if (st == VKD_ERR_DEVICE_MEMORY) return explain_memory(s, err);
-  if (st == VKD_OK && s->update_graph)
-    st = vkd_program_create(&s->update, &(struct vkd_program_params){.device = dev, .graph = s->update_graph}, err);
+  struct vkd_program_params update = {.device = dev, .graph = s->update_graph};
+  update.buckets = exchange_buckets(s->weights, &update.bucket_count);
+  if (st == VKD_OK && s->update_graph) st = vkd_program_create(&s->update, &update, err);
+  if (st == VKD_OK && s->copy_graph)
+    st = vkd_program_create(&s->copies, &(struct vkd_program_params){.device = dev, .graph = s->copy_graph}, err);
+  return st;
+}
+
+static enum vkd_status create_exchanges(struct step *s, struct vkd_error *err) {
+  bool parts = s->params->ranks > 1;
+  enum vkd_status st =
+      exchange_create(&s->exchange, s->comm, s->params, summed(s), parts ? COMM_SUM_PART : COMM_SUM, err);
+  if (st == VKD_OK && parts) st = exchange_create(&s->weights, s->comm, s->params, PARAMS_WEIGHT, COMM_GATHER, err);
   return st;
 }
 
@@ -211,10 +256,13 @@ static enum vkd_status create(struct step **out, const struct config *config, st
   struct vkd_error why = {0};
   enum vkd_status st = build_pass(s, s->micro, params->config.recompute, false, &s->graph, &why);
   if (st == VKD_ERR_SHAPE) st = explain_memory(s, &why);
+  double flops = 0;
   if (st == VKD_OK && all_passes(s) > 1) st = build_update(s, &why);
+  if (st == VKD_OK && all_passes(s) > 1) st = update_flops(s, &flops, &why);
+  if (st == VKD_OK && params->ranks > 1 && params->buffers[PARAMS_COPY]) st = build_copies(s, &why);
   if (st == VKD_OK) st = model_flops(s->graph, &s->flops, &why);
-  s->flops = s->flops * all_passes(s) + (s->update_graph ? vkd_graph_flops(s->update_graph) : 0);
-  if (st == VKD_OK && programs && comm) st = exchange_create(&s->exchange, comm, params, summed(s), &why);
+  s->flops = s->flops * all_passes(s) + flops;
+  if (st == VKD_OK && programs && comm) st = create_exchanges(s, &why);
   if (st == VKD_OK && programs) st = create_programs(s, &why);
   if (st != VKD_OK) {
     step_destroy(out);
@@ -235,10 +283,12 @@ enum vkd_status step_create_plan(struct step **out, const struct config *config,
 
 enum vkd_status step_parts(const struct step *s, struct step_part parts[STEP_PARTS], int *count,
                            struct vkd_error *err) {
-  *count = s->update_graph ? 2 : 1;
-  for (int i = 0; i < *count; i++) {
-    struct vkd_graph *graph = i ? s->update_graph : s->graph;
-    parts[i] = (struct step_part){.graph = graph, .program = i ? s->update : s->program, .repeats = i ? 1 : s->passes};
+  struct vkd_graph *const graphs[STEP_PARTS] = {s->graph, s->update_graph, s->copy_graph};
+  struct vkd_program *const programs[STEP_PARTS] = {s->program, s->update, s->copies};
+  *count = 0;
+  for (int i = 0; i < STEP_PARTS && graphs[i]; i++, ++*count) {
+    struct vkd_graph *graph = graphs[i];
+    parts[i] = (struct step_part){.graph = graph, .program = programs[i], .repeats = i ? 1 : s->passes};
     enum vkd_status st =
         vkd_plan_query(&(struct vkd_program_params){.device = s->params->dev, .graph = graph, .slots = i ? 1 : SLOTS},
                        &parts[i].plan, err);
@@ -252,9 +302,12 @@ void step_destroy(struct step **ps) {
   if (!s) return;
   vkd_program_destroy(&s->program);
   vkd_program_destroy(&s->update);
+  vkd_program_destroy(&s->copies);
   exchange_destroy(&s->exchange);
+  exchange_destroy(&s->weights);
   vkd_graph_destroy(&s->graph);
   vkd_graph_destroy(&s->update_graph);
+  vkd_graph_destroy(&s->copy_graph);
   free(s);
   *ps = NULL;
 }
@@ -262,7 +315,8 @@ void step_destroy(struct step **ps) {
 double step_flops(const struct step *s) { return s->flops; }
 double step_waited(const struct step *s) { return s->waited; }
 struct exchange_times step_exchange(const struct step *s) {
-  return exchange_times(s->exchange);
+  struct exchange_times t = exchange_times(s->exchange), w = exchange_times(s->weights);
+  return (struct exchange_times){t.sums + w.sums, t.late + w.late};
 }
 struct vkd_program *step_program(const struct step *s) {
   return s->program;
@@ -364,6 +418,33 @@ static enum vkd_status add_loss(struct step *s, int pass, double *sum, struct vk
   return st;
 }
 
+static enum vkd_status exchange(struct step *s, struct exchange *e, struct vkd_program *program, enum vkd_status st,
+                                struct vkd_error *err) {
+  double begin = clock_seconds();
+  st = exchange_run(e, program, st, err);
+  s->waited += clock_seconds() - begin;
+  return st;
+}
+
+// *norm2: of several ranks what they found, else the device's; not finite: nothing changes.
+static enum vkd_status update(struct step *s, int64_t number, double lr, float loss, float *norm2,
+                              struct vkd_error *err) {
+  write_hyper(s->update, 0, s, number, lr);
+  *(float *)vkd_program_input(s->update, 0, s->comm ? s->norm2 : s->mean_loss) = s->comm ? *norm2 : loss;
+  enum vkd_status st =
+      s->weights ? vkd_program_submit_buckets(s->update, 0, err) : vkd_program_submit(s->update, 0, err);
+  if (s->weights) st = exchange(s, s->weights, s->update, st, err);
+  if (st == VKD_OK) st = wait_for(s, s->update, 0, err);
+  if (st == VKD_OK && s->copies) st = vkd_program_submit(s->copies, 0, err);
+  if (st == VKD_OK && s->copies) st = wait_for(s, s->copies, 0, err);
+  if (st == VKD_OK && !s->comm) *norm2 = first_float(s->update, 0, s->norm2);
+  return st;
+}
+
+enum vkd_status step_gather(struct step *s, enum params_kind kind, struct vkd_error *err) {
+  return s->weights ? exchange_gather(s->weights, kind, err) : VKD_OK;
+}
+
 static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, const struct step_draw *draw,
                                      const struct data_batch *batch, struct step_result *result,
                                      struct vkd_error *err) {
@@ -377,22 +458,14 @@ static enum vkd_status submit_passes(struct step *s, int64_t number, double lr, 
     st = s->exchange && pass + 1 == s->passes ? vkd_program_submit_buckets(s->program, slot, err)
                                               : vkd_program_submit(s->program, slot, err);
   }
-  if (s->exchange) {
-    double begin = clock_seconds();
-    st = exchange_run(s->exchange, s->program, st, err);
-    s->waited += clock_seconds() - begin;
-  }
+  if (s->exchange) st = exchange(s, s->exchange, s->program, st, err);
   for (int pass = s->passes < SLOTS ? 0 : s->passes - SLOTS; pass < s->passes && st == VKD_OK; pass++)
     st = add_loss(s, pass, &sum, err);
-  if ((st = comm_meet(s->comm, st, &sum, 1, err)) != VKD_OK) return st;
-  float loss = (float)(sum / all_passes(s));
-  write_hyper(s->update, 0, s, number, lr);
-  *(float *)vkd_program_input(s->update, 0, s->mean_loss) = loss;
-  st = vkd_program_submit(s->update, 0, err);
-  if (st == VKD_OK) st = wait_for(s, s->update, 0, err);
-  if (st != VKD_OK) return st;
-  *result = finish(s, number, loss, first_float(s->update, 0, s->norm2));
-  return VKD_OK;
+  double sums[2] = {sum, s->exchange ? exchange_squares(s->exchange) : 0};
+  if ((st = comm_meet(s->comm, st, sums, 2, err)) != VKD_OK) return st;
+  float loss = (float)(sums[0] / all_passes(s)), norm2 = isfinite(loss) ? (float)sums[1] : NAN;
+  if ((st = update(s, number, lr, loss, &norm2, err)) == VKD_OK) *result = finish(s, number, loss, norm2);
+  return st;
 }
 
 enum vkd_status step_submit(struct step *s, int64_t number, double lr, const struct data_batch *batch,
@@ -431,6 +504,7 @@ enum vkd_status step_trace(struct step *s, const struct step_result *result, con
   *trace = (struct step_trace){0};
   vkd_program_destroy(&s->program);
   vkd_program_destroy(&s->update);
+  vkd_program_destroy(&s->copies);
   vkd_graph_destroy(&s->graph);
   enum vkd_status st = build_pass(s, s->micro, s->params->config.recompute, true, &s->graph, err);
   if (st == VKD_OK)

@@ -24,8 +24,13 @@ enum vkd_status step_create(struct step **out, const struct config *config, stru
                             struct vkd_error *err);
 void step_destroy(struct step **step);
 
-// Arenas that training as configured keeps.
+// Arenas that training as configured keeps, and those arenas; comm as above.
 unsigned step_params_kinds(const struct config *config);
+enum vkd_status step_params_create(struct params **out, struct vkd_device *dev, const struct config *config,
+                                   const struct dit_config *model, const struct comm *comm, struct vkd_error *err);
+
+// train.batch, and what it is checked against, becomes that of one of so many ranks.
+enum vkd_status step_share_batch(struct config *config, int ranks, struct vkd_error *err);
 
 // train.micro_batch: auto becomes the largest part of the batch with which a run fits the device's memory beside what
 // is allocated, and the log says which; where none fits it is 1, and step_create() says what would help.
@@ -45,15 +50,16 @@ double step_flops(const struct step *step); // of one update, as the op table co
 double step_waited(const struct step *step);
 struct exchange_times step_exchange(const struct step *step); // 0 of one rank
 
-// What one update runs: a pass `repeats` times, and the update of its own where several passes make a step.
+// What one update runs: a pass `repeats` times, the update of its own where several passes make a step, and the
+// weights' copies where ranks update parts.
 struct step_part {
   const struct vkd_graph *graph;
   struct vkd_program *program; // NULL of step_create_plan()
   struct vkd_plan_info plan;
   int repeats;
 };
-enum { STEP_PARTS = 2 };
-// *count: 1 or 2
+enum { STEP_PARTS = 3 };
+// *count: 1 to 3
 enum vkd_status step_parts(const struct step *step, struct step_part parts[STEP_PARTS], int *count,
                            struct vkd_error *err);
 
@@ -69,6 +75,9 @@ enum vkd_status step_gradients(struct vkd_graph *g, const struct params *params,
 // `results` [2] takes those that are ready, *count how many.
 enum vkd_status step_submit(struct step *step, int64_t number, double lr, const struct data_batch *batch,
                             struct step_result *results, int *count, struct vkd_error *err);
+// Where ranks keep parts (params_in_parts()), or summed gradients in parts: `kind` whole, in PARAMS_GRAD of all ranks.
+// All ranks come here, between steps with nothing in flight.
+enum vkd_status step_gather(struct step *step, enum params_kind kind, struct vkd_error *err);
 // Waits for what is in flight.
 enum vkd_status step_flush(struct step *step, struct step_result *results, int *count, struct vkd_error *err);
 

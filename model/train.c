@@ -190,11 +190,12 @@ static enum vkd_status open_device(struct run *r, struct vkd_error *err) {
   struct comm *comm = r->p->comm;
   enum vkd_status st = step_settle_micro(&r->local, r->p->device, &r->model, comm, err);
   if (r->config.train.micro_batch == CONFIG_AUTO) r->config.train.micro_batch = r->local.train.micro_batch;
-  if (st == VKD_OK) st = params_create(&r->params, r->p->device, &r->model, step_params_kinds(&r->local), err);
+  if (st == VKD_OK) st = step_params_create(&r->params, r->p->device, &r->local, &r->model, comm, err);
+  if (st == VKD_OK) r->whole = params_whole(r->params);
   if (st == VKD_OK) st = step_create(&r->step, &r->local, r->params, comm, err);
   enum params_kind measured = r->config.eval.ema && r->config.train.ema > 0 ? PARAMS_EMA : PARAMS_WEIGHT;
   if (st == VKD_OK)
-    st = heldout_create(&r->heldout, &r->config, r->data, r->params, measured, comm, step_program(r->step), err);
+    st = heldout_create(&r->heldout, &r->config, r->data, &r->whole, measured, comm, step_program(r->step), err);
   return st;
 }
 
@@ -248,6 +249,7 @@ static void close_run(struct run *r) {
   dataset_close(&r->data);
   free(r->config_text);
   free(r->base);
+  free(r->from);
   fileio_unlock(&r->lock);
 }
 
@@ -289,9 +291,19 @@ static enum vkd_status flush(struct run *r, struct vkd_error *err) {
   return st == VKD_OK ? record(r, results, count, err) : st;
 }
 
+// Sampling takes the averaged weights where there are any.
+static enum params_kind averaged(const struct run *r) { return r->config.train.ema > 0 ? PARAMS_EMA : PARAMS_WEIGHT; }
+
+// What ranks keep in parts, into r->whole: all of them come here.
+static enum vkd_status fetch(void *user, enum params_kind kind, struct vkd_error *err) {
+  struct run *r = user;
+  return params_in_parts(r->params, kind) ? step_gather(r->step, kind, err) : VKD_OK;
+}
+
 static enum vkd_status measure(struct run *r, int64_t step, struct vkd_error *err) {
   struct heldout_loss h;
-  enum vkd_status st = heldout_run(r->heldout, &h, err);
+  enum vkd_status st = r->config.eval.ema ? fetch(r, averaged(r), err) : VKD_OK;
+  if (st == VKD_OK) st = heldout_run(r->heldout, &h, err);
   if (st != VKD_OK) return st;
   r->last_heldout = r->result->heldout = h.loss;
   r->result->heldout_zero = h.zero;
@@ -306,19 +318,26 @@ static enum vkd_status measure(struct run *r, int64_t step, struct vkd_error *er
 }
 
 // What sampling from the run uses, in diffusers' names.
-static enum vkd_status export_adapters(const struct run *r, struct vkd_error *err) {
+static enum vkd_status export_adapters(struct run *r, struct vkd_error *err) {
   char *path = fileio_join(r->p->run, "lora.safetensors");
   if (!path) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "no memory for a path");
-  enum vkd_status st = lora_save(r->params, r->config.train.ema > 0 ? PARAMS_EMA : PARAMS_WEIGHT, path, err);
+  enum vkd_status st = fetch(r, averaged(r), err);
+  if (st == VKD_OK) st = lora_save(&r->whole, averaged(r), path, err);
   free(path);
   return st;
 }
 
+// Of a rank that writes nothing, what the first one fetches in save().
+static enum vkd_status help_to_save(struct run *r, int64_t step, struct vkd_error *err) {
+  enum vkd_status st = VKD_OK;
+  for (int i = 0; i < CKPT_FILES && st == VKD_OK; i++) st = fetch(r, ckpt_kind(i), err);
+  if (st == VKD_OK && r->model.lora.rank > 0) st = fetch(r, averaged(r), err);
+  if (st == VKD_OK) r->saved = step;
+  return st;
+}
+
 static enum vkd_status save(struct run *r, int64_t step, struct vkd_error *err) {
-  if (!train_writes(r)) {
-    r->saved = step;
-    return VKD_OK;
-  }
+  if (!train_writes(r)) return help_to_save(r, step, err);
   const struct dataset_info *info = dataset_get_info(r->data);
   struct ckpt_state s = {.step = step,
                          .model = r->model,
@@ -333,7 +352,7 @@ static enum vkd_status save(struct run *r, int64_t step, struct vkd_error *err) 
     s.base_hash = r->base_hash;
   }
   enum vkd_status st = metrics_sync(r->metrics, err);
-  if (st == VKD_OK) st = ckpt_save(r->p->run, &s, r->params, err);
+  if (st == VKD_OK) st = ckpt_save(r->p->run, &s, &r->whole, (struct ckpt_fetch){fetch, r}, err);
   if (st == VKD_OK) r->saved = step;
   if (st == VKD_OK && r->model.lora.rank > 0) st = export_adapters(r, err);
   return st == VKD_OK ? ckpt_prune(r->p->run, r->config.checkpoint.keep, step, err) : st;
@@ -341,14 +360,23 @@ static enum vkd_status save(struct run *r, int64_t step, struct vkd_error *err) 
 
 static bool due(int64_t step, int64_t every, int64_t last) { return step == last || (every > 0 && step % every == 0); }
 
-// After a step whose result is here: what the arenas hold is its.
-static enum vkd_status observe(struct run *r, int64_t step, bool histograms, bool samples, struct vkd_error *err) {
-  if (!train_writes(r) || !(histograms || samples)) return VKD_OK;
-  struct tfevents *events = metrics_events(r->metrics);
+// After a step whose result is here, and before anything is fetched: the arena of gradients is the step's.
+static enum vkd_status histograms(struct run *r, int64_t step, struct vkd_error *err) {
   double scale = r->last.loss_scale > 0 ? r->last.loss_scale : 1;
-  if (config_accumulation(&r->local) == 1) scale *= comm_size(r->p->comm); // the arena has the sum over ranks
-  enum vkd_status st = histograms ? observe_histograms(r->params, scale, step, events, err) : VKD_OK;
-  if (st == VKD_OK && samples) st = observe_samples(&r->config, r->data, r->params, r->p->run, step, events, err);
+  bool summed = config_accumulation(&r->local) == 1; // the arena has the sum over ranks
+  if (summed) scale *= comm_size(r->p->comm);
+  enum vkd_status st = summed ? step_gather(r->step, PARAMS_GRAD, err) : VKD_OK;
+  if (st != VKD_OK || !train_writes(r)) return st;
+  struct tfevents *events = metrics_events(r->metrics);
+  st = observe_histograms(r->params, scale, step, events, err);
+  return st == VKD_OK ? tfevents_flush(events, err) : st;
+}
+
+static enum vkd_status samples(struct run *r, int64_t step, struct vkd_error *err) {
+  enum vkd_status st = fetch(r, averaged(r), err);
+  if (st != VKD_OK || !train_writes(r)) return st;
+  struct tfevents *events = metrics_events(r->metrics);
+  st = observe_samples(&r->config, r->data, &r->whole, r->p->run, step, events, err);
   return st == VKD_OK ? tfevents_flush(events, err) : st;
 }
 
@@ -392,10 +420,10 @@ static enum vkd_status loop(struct run *r, struct vkd_error *err) {
     if (stopped) return stop(r, step - 1, err);
     bool eval = due(step, r->config.eval.every, r->steps), checkpoint = due(step, r->config.checkpoint.every, r->steps);
     const int64_t every = r->config.log.histograms;
-    bool histograms = every > 0 && step % every == 0;
-    bool samples = r->config.log.samples > 0 && due(step, r->config.log.samples, r->steps);
+    bool counted = every > 0 && step % every == 0;
+    bool drawn = r->config.log.samples > 0 && due(step, r->config.log.samples, r->steps);
     // The driver may compile during the first step: it is measured alone.
-    bool drain = eval || checkpoint || histograms || samples || step == r->done + 1 || r->skips.most < 3;
+    bool drain = eval || checkpoint || counted || drawn || step == r->done + 1 || r->skips.most < 3;
     st = advance(r, step, &batch, drain, err);
     if (step == r->done + 1) {
       r->result->start_seconds = clock_seconds() - r->begin;
@@ -405,8 +433,9 @@ static enum vkd_status loop(struct run *r, struct vkd_error *err) {
       r->waited += step_waited(r->step) - waited;
     }
     st = train_check_weights(r, st, step, err);
+    if (st == VKD_OK && counted && !r->result->diverged) st = histograms(r, step, err);
     if (st == VKD_OK && eval && !r->result->diverged) st = measure(r, step, err);
-    if (st == VKD_OK && !r->result->diverged) st = observe(r, step, histograms, samples, err);
+    if (st == VKD_OK && drawn && !r->result->diverged) st = samples(r, step, err);
     // What is skipped may be so because of the weights: then the last checkpoint is the better one.
     checkpoint = checkpoint && !r->p->no_checkpoints && !r->result->diverged;
     if (st == VKD_OK && checkpoint && (!r->skips.in_row || step == r->steps)) st = save(r, step, err);

@@ -14,12 +14,13 @@ struct run {
   struct config local;  // of this rank: train.batch is its part
   struct dit_config model;
   struct dataset *data;
-  struct params *params;
+  struct params *params, whole; // whole: params_whole()
   struct step *step;
   struct heldout *heldout;
   struct data_loader *loader;
   struct metrics *metrics;
   char *config_text, *base; // base: path of what train.base named
+  char *from;               // the checkpoint that this process goes on from; NULL: none
   uint64_t base_hash;
   int64_t done, steps;
   int64_t saved; // step of the newest checkpoint; 0: none

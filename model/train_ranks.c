@@ -5,6 +5,7 @@
 
 #include "train_internal.h"
 #include "vkd/hash.h"
+#include "vkdm/ckpt.h"
 
 // Of what must be the same for all; data may lie elsewhere on another machine.
 static enum vkd_status hash_config(const struct run *r, uint64_t *hash, struct vkd_error *err) {
@@ -22,20 +23,12 @@ static enum vkd_status hash_config(const struct run *r, uint64_t *hash, struct v
 }
 
 enum vkd_status train_join(struct run *r, struct vkd_error *err) {
-  int ranks = comm_size(r->p->comm), batch = r->config.train.batch, micro = r->config.train.micro_batch;
   uint64_t hash = 0;
   r->local = r->config;
-  if (ranks == 1) return VKD_OK;
+  if (!r->p->comm) return VKD_OK;
   enum vkd_status st = hash_config(r, &hash, err);
   st = comm_agree(r->p->comm, st, hash, VKD_ERR_INPUT, "another configuration or --resume", err);
-  if (st != VKD_OK) return st;
-  r->local.train.batch = batch / ranks;
-  if (batch % ranks)
-    return vkd_fail(err, VKD_ERR_INPUT, "train.batch: %d samples cannot be shared evenly among %d ranks", batch, ranks);
-  if (micro > 0 && r->local.train.batch % micro)
-    return vkd_fail(err, VKD_ERR_INPUT, "train.micro_batch: %d does not divide the %d samples of each of %d ranks",
-                    micro, r->local.train.batch, ranks);
-  return VKD_OK;
+  return st == VKD_OK ? step_share_batch(&r->local, comm_size(r->p->comm), err) : st;
 }
 
 // Room for the largest parameter.
@@ -66,8 +59,9 @@ static enum vkd_status hash_weights(const struct run *r, uint64_t *hash, struct 
 
 // A rank that fails goes on, since the others wait for it.
 static enum vkd_status share_params(struct run *r, enum params_kind kind, float *values, struct vkd_error *err) {
-  struct params *p = r->params;
+  struct params *p = &r->whole;
   enum vkd_status st = VKD_OK, sent = VKD_OK;
+  if (r->from && params_in_parts(r->params, kind)) st = ckpt_load(r->from, p, kind, kind, err);
   for (int i = 0; i < p->count && sent == VKD_OK && p->buffers[kind]; i++) {
     if (kind != PARAMS_WEIGHT && p->rows[i].frozen) continue;
     size_t bytes = (size_t)p->rows[i].numel * sizeof(float);
@@ -75,6 +69,7 @@ static enum vkd_status share_params(struct run *r, enum params_kind kind, float 
     sent = comm_share(r->p->comm, values, bytes, err);
     if (st == VKD_OK && sent == VKD_OK && !train_writes(r)) st = params_write(p, kind, i, values, err);
   }
+  if (st == VKD_OK && sent == VKD_OK) st = params_keep_part(r->params, kind, err);
   return sent == VKD_OK ? st : sent;
 }
 
@@ -85,7 +80,6 @@ enum vkd_status train_share(struct run *r, struct vkd_error *err) {
     struct loss_scale scale;
     double last_heldout;
   } s = {r->done, r->saved, r->skips, *step_loss_scale(r->step), r->last_heldout};
-  static const enum params_kind kinds[] = {PARAMS_WEIGHT, PARAMS_EMA, PARAMS_M, PARAMS_V};
   if (!r->p->comm) return VKD_OK;
   float *values = NULL;
   enum vkd_status st = comm_meet(r->p->comm, make_room(r->params, &values, err), NULL, 0, err);
@@ -96,8 +90,8 @@ enum vkd_status train_share(struct run *r, struct vkd_error *err) {
   r->skips = s.skips;
   r->last_heldout = s.last_heldout;
   *step_loss_scale(r->step) = s.scale;
-  for (int i = 0; i < (s.done ? 4 : 2); i++) {
-    enum vkd_status sent = share_params(r, kinds[i], values, err);
+  for (int i = 0; i < (s.done ? CKPT_FILES : 2); i++) {
+    enum vkd_status sent = share_params(r, ckpt_kind(i), values, err);
     if (st == VKD_OK) st = sent;
   }
   uint64_t hash = 0;

@@ -10,9 +10,17 @@
 
 // Keys that may change between a checkpoint and what goes on from it.
 static bool may_change(const char *key) {
-  static const char *const free_keys[] = {
-      "train.steps", "train.tokens", "train.micro_batch", "train.max_skipped", "train.check_weights",
-      "data.path",   "eval.",        "checkpoint.",       "train.base",        "log."};
+  static const char *const free_keys[] = {"train.steps",
+                                          "train.tokens",
+                                          "train.micro_batch",
+                                          "train.max_skipped",
+                                          "train.check_weights",
+                                          "train.shard_optimizer",
+                                          "data.path",
+                                          "eval.",
+                                          "checkpoint.",
+                                          "train.base",
+                                          "log."};
   for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
     if (strncmp(key, free_keys[i], strlen(free_keys[i])) == 0) return true;
   return false;
@@ -44,7 +52,7 @@ static enum vkd_status check_same_config(const struct run *r, const char *path, 
 static enum vkd_status restore_base(struct run *r, const char *path, const struct ckpt_state *s, bool same_base,
                                     struct vkd_error *err) {
   if (!s->base) return VKD_OK;
-  enum vkd_status st = base_load(same_base ? s->base : r->config.train.base, r->params, &r->base_hash, &r->base, err);
+  enum vkd_status st = base_load(same_base ? s->base : r->config.train.base, &r->whole, &r->base_hash, &r->base, err);
   if (st == VKD_OK && r->base_hash != s->base_hash)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: its adapters were trained on other weights than those of %s", path, r->base);
   return st;
@@ -59,8 +67,8 @@ static enum vkd_status restore(struct run *r, const char *path, const struct ckp
   if (st == VKD_OK && s->step > r->steps)
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: already at step %" PRId64 " of %" PRId64 "; raise train.steps", path,
                   s->step, r->steps);
-  static const enum params_kind kinds[] = {PARAMS_WEIGHT, PARAMS_EMA, PARAMS_M, PARAMS_V};
-  for (int i = 0; i < 4 && st == VKD_OK; i++) st = ckpt_load(path, r->params, kinds[i], kinds[i], err);
+  for (int i = 0; i < CKPT_FILES && st == VKD_OK; i++)
+    if (!params_in_parts(r->params, ckpt_kind(i))) st = ckpt_load(path, r->params, ckpt_kind(i), ckpt_kind(i), err);
   if (st == VKD_OK && step_loss_scale(r->step)->scale > 0 && !(s->loss_scale.scale > 0))
     st = vkd_fail(err, VKD_ERR_INPUT, "%s: loss_scale is missing", path);
   if (st == VKD_OK) *step_loss_scale(r->step) = s->loss_scale;
@@ -74,14 +82,14 @@ static enum vkd_status start(struct run *r, struct vkd_error *err) {
     return vkd_fail(err, VKD_ERR_INPUT,
                     "train.lora_rank: adapters need train.base: the run, checkpoint or weight file they lie on");
   int first = *base ? dit_base_rows(&r->model) : 0; // the base gives all rows before
-  enum vkd_status st = *base ? base_load(base, r->params, &r->base_hash, &r->base, err) : VKD_OK;
-  return st == VKD_OK ? params_init_from(r->params, first, (uint64_t)r->config.train.seed, err) : st;
+  enum vkd_status st = *base ? base_load(base, &r->whole, &r->base_hash, &r->base, err) : VKD_OK;
+  return st == VKD_OK ? params_init_from(&r->whole, first, (uint64_t)r->config.train.seed, err) : st;
 }
 
 enum vkd_status train_start(struct run *r, struct vkd_error *err) {
-  char *found = NULL;
   struct ckpt_state state = {0};
-  enum vkd_status st = r->p->resume ? ckpt_find(r->p->run, &found, &state, err) : VKD_OK;
+  enum vkd_status st = r->p->resume ? ckpt_find(r->p->run, &r->from, &state, err) : VKD_OK;
+  const char *found = r->from;
   if (st == VKD_OK && found) {
     st = restore(r, found, &state, err);
     // What the last process was ended at.  A step-N.old was found beside a damaged step-N: both stay.
@@ -92,6 +100,5 @@ enum vkd_status train_start(struct run *r, struct vkd_error *err) {
     st = start(r, err);
   }
   ckpt_state_free(&state);
-  free(found);
   return st;
 }

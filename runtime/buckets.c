@@ -12,13 +12,19 @@ static bool in_place(const struct vkd_buffer *b) {
   return b->readable && b->dev->caps.kind == VKD_DEVICE_SOFTWARE && !(upload && strcmp(upload, "staging") == 0);
 }
 
+// Of a bucket's bytes, those that `part` tells of.
+static struct vkd_range range_of(const struct vkd_bucket *b, struct vkd_range part) {
+  return part.bytes ? part : (struct vkd_range){.bytes = b->bytes};
+}
+
 static enum vkd_status record_give(struct vkd_program *p, struct vkd__bucket *b, struct vkd_error *err) {
   const struct vkd__queue *queue = vkd__upload_queue(p->dev);
   enum vkd_status st = vkd__command_begin(p->dev, queue, &b->give, 0, err);
   if (st != VKD_OK) return st;
   // Between queues semaphores keep it apart from what touched the bucket.
   if (queue == &p->dev->compute) vkd__barrier(b->give, VKD__SHADERS | VKD__COPIES, VK_ACCESS_TRANSFER_WRITE_BIT);
-  VkBufferCopy copy = {.dstOffset = b->range.offset, .size = b->range.bytes};
+  struct vkd_range part = range_of(&b->range, b->range.give);
+  VkBufferCopy copy = {.srcOffset = part.offset, .dstOffset = b->range.offset + part.offset, .size = part.bytes};
   vkCmdCopyBuffer(b->give, b->host->handle, b->range.buffer->handle, 1, &copy);
   VkResult r = vkEndCommandBuffer(b->give);
   return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "recording a bucket");
@@ -72,7 +78,8 @@ static enum vkd_status record_take(struct vkd_program *p, uint32_t piece, struct
       vkd__barrier(*cmd, VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
                    VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_HOST_READ_BIT);
     }
-    VkBufferCopy copy = {.srcOffset = b->range.offset, .size = b->range.bytes};
+    struct vkd_range part = range_of(&b->range, b->range.take);
+    VkBufferCopy copy = {.srcOffset = b->range.offset + part.offset, .dstOffset = part.offset, .size = part.bytes};
     if (b->host) vkCmdCopyBuffer(*cmd, b->range.buffer->handle, b->host->handle, 1, &copy);
   }
   if (!*cmd) return VKD_OK;

@@ -1,5 +1,6 @@
 // vkdit profile: what a step of a configuration costs, op by op, and where its memory goes.
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "model_file.h"
 #include "profile_ranks.h"
 #include "profile_trace.h"
+#include "ranks.h"
 #include "vkdm/fileio.h"
 #include "vkdm/profile.h"
 #include "vkdm/shapes.h"
@@ -39,7 +41,8 @@ static const struct cmd_opt opts[] = {
      .metavar = "K",
      .min = 2,
      .max = 1000000,
-     .help = "also foretell a step whose batch K ranks share, from the times measured here (docs/scale-out.md)"},
+     .help = "also foretell a step whose batch K ranks share, from the times measured here (docs/scale-out.md); under "
+             "mpirun it is measured too"},
     {.name = "network",
      .kind = CMD_REAL,
      .metavar = "GBIT",
@@ -217,17 +220,15 @@ static void print_shares(const struct profile *p, const struct line *total) {
   printf("counted / formula = %.4f\n", total->flops / p->formula);
 }
 
-static void print_ranks(const struct profile *p, const struct profile_network *n) {
-  struct profile_ranks r = profile_ranks_foretell(p, n);
-  printf("%d ranks, foretold: forward %.3f ms, backward %.3f, update %.3f; sums of gradients %.3f ms, %.0f %% of it "
+static void print_ranks(const char *how, int ranks, struct profile_ranks r) {
+  printf("%d ranks, %s: forward %.3f ms, backward %.3f, update %.3f; sums of gradients %.3f ms, %.0f %% of it "
          "beside the backward pass; a step %.3f ms, parallel efficiency %.2f\n",
-         n->ranks, 1e3 * r.forward, 1e3 * r.backward, 1e3 * r.update, 1e3 * r.sums, 100 * r.hidden, 1e3 * r.step,
-         r.efficiency);
+         ranks, how, 1e3 * r.forward, 1e3 * r.backward, 1e3 * r.update, 1e3 * r.sums, 100 * fmax(r.hidden, 0),
+         1e3 * r.step, r.efficiency);
 }
 
-static json_t *ranks_json(const struct profile *p, const struct profile_network *n) {
-  struct profile_ranks r = profile_ranks_foretell(p, n);
-  return json_pack("{s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "ranks", n->ranks, "forward_seconds", r.forward,
+static json_t *ranks_json(int ranks, struct profile_ranks r) {
+  return json_pack("{s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "ranks", ranks, "forward_seconds", r.forward,
                    "backward_seconds", r.backward, "update_seconds", r.update, "comm_seconds", r.sums, "comm_hidden",
                    r.hidden, "step_seconds", r.step, "efficiency", r.efficiency);
 }
@@ -251,7 +252,8 @@ static enum vkd_status print_text(const struct profile *p, bool sample, bool nod
          si(p->formula / tokens, b), sample ? " / 3" : "");
   if (total.ns > 0)
     printf("%.3f ms, %.2f GFLOP/s, %.0f tokens/s\n", total.ns / 1e6, total.flops / total.ns, tokens / (total.ns / 1e9));
-  if (n->ranks) print_ranks(p, n);
+  if (p->exchange.step > 0) print_ranks("measured", p->ranks, profile_ranks_measured(p));
+  if (n->ranks) print_ranks("foretold", n->ranks, profile_ranks_foretell(p, n));
   return total.ns > 0 ? print_floors(p, err) : VKD_OK;
 }
 
@@ -311,7 +313,9 @@ static enum vkd_status print_json(const struct profile *p, bool sample, bool nod
                 (json_int_t)(dit_tokens(&p->model) * p->batch), "flops", flops, "formula", p->formula, "ns", ns,
                 "peak_flops", p->peak_flops, "peak_bytes", p->peak_bytes, "memory", memory, "parts", shares,
                 nodes ? "nodes" : "ops", lines_json(lines, count));
-  if (root && n->ranks) json_object_set_new(root, "foretold", ranks_json(p, n));
+  if (root && n->ranks) json_object_set_new(root, "foretold", ranks_json(n->ranks, profile_ranks_foretell(p, n)));
+  if (root && p->exchange.step > 0)
+    json_object_set_new(root, "measured", ranks_json(p->ranks, profile_ranks_measured(p)));
   char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
   if (text) puts(text);
   free(text);
@@ -374,7 +378,8 @@ static enum vkd_status open_subject(const struct cmd_args *args, struct subject 
   return st == VKD_OK ? shapes_open(&s->config, &s->data, &s->info, err) : st;
 }
 
-static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
+// Of several ranks: what the first one says.
+static enum vkd_status profile(struct cmd_args *args, struct comm *comm, struct vkd_error *err) {
   bool sample = cmd_has(args, "sample"), plan_only = cmd_has(args, "plan-only"), nodes = cmd_has(args, "nodes");
   if (sample && cmd_has(args, "train"))
     return vkd_fail(err, VKD_ERR_USAGE, "profile: give --train or --sample, not both");
@@ -388,37 +393,49 @@ static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
                                     .latency = cmd_real(args, "latency") * 1e-6};
   if (network.ranks && (plan_only || sample))
     return vkd_fail(err, VKD_ERR_USAGE, "profile: --ranks goes by the times of a training step that is measured");
+  if (comm && sample)
+    return vkd_fail(err, VKD_ERR_USAGE, "profile: ranks share a training step; start one process for --sample");
+  if (comm && network.ranks && network.ranks != comm_size(comm))
+    return vkd_fail(err, VKD_ERR_USAGE, "profile: --ranks %d among %d ranks; leave it out, or start one process",
+                    network.ranks, comm_size(comm));
+  if (comm && !plan_only) network.ranks = comm_size(comm);
   struct vkd_device *dev = NULL;
-  struct profile *profile = NULL;
+  struct profile *p = NULL;
   struct subject *subject = calloc(1, sizeof *subject);
-  if (!subject) return vkd_fail(err, VKD_ERR_HOST_MEMORY, "profile: out of memory");
-  enum vkd_status st = open_subject(args, subject, err);
-  struct vkd_device_params wanted = {.select = cmd_string(args, "device"), .fake = plan_only ? &plan_caps : NULL};
+  enum vkd_status st =
+      subject ? open_subject(args, subject, err) : vkd_fail(err, VKD_ERR_HOST_MEMORY, "profile: out of memory");
+  struct vkd_device_params wanted = {.select = cmd_string(args, "device"),
+                                     .fake = plan_only ? &plan_caps : NULL,
+                                     .turn = (uint32_t)comm_local_rank(comm)};
   if (st == VKD_OK) st = vkd_device_create(&dev, &wanted, err);
-  if (st != VKD_OK) goto done;
+  if ((st = comm_meet(comm, st, NULL, 0, err)) != VKD_OK) goto done;
   const struct vkd_device_caps *caps = vkd_device_get_caps(dev);
   int runs = plan_only ? 0 : (int)cmd_int(args, "runs");
   struct profile_params params = {.device = dev,
                                   .config = &subject->config,
+                                  .comm = comm,
                                   .data = &subject->info,
                                   .model = subject->file ? &subject->model : NULL,
                                   .sample = sample,
                                   .runs = runs};
-  if ((st = profile_create(&profile, &params, err)) != VKD_OK) goto done;
-  if (runs > 0 && (st = profile_peaks(profile, dev, err)) != VKD_OK) goto done;
-  if (cmd_has(args, "trace")) st = profile_trace_write(profile, caps->name, cmd_string(args, "trace"), err);
+  st = comm_meet(comm, profile_create(&p, &params, err), NULL, 0, err);
+  if (st != VKD_OK || comm_rank(comm) > 0) goto done;
+  if (runs > 0 && (st = profile_peaks(p, dev, err)) != VKD_OK) goto done;
+  if (cmd_has(args, "trace")) st = profile_trace_write(p, caps->name, cmd_string(args, "trace"), err);
   if (st == VKD_OK && cmd_has(args, "roofline"))
-    st = draw_roofline(profile, sample, nodes, caps->name, cmd_string(args, "roofline"), err);
+    st = draw_roofline(p, sample, nodes, caps->name, cmd_string(args, "roofline"), err);
   if (st != VKD_OK) goto done;
-  st = cmd_has(args, "json") ? print_json(profile, sample, nodes, &network, caps->name, err)
-                             : print_text(profile, sample, nodes, &network, caps->name, err);
+  st = cmd_has(args, "json") ? print_json(p, sample, nodes, &network, caps->name, err)
+                             : print_text(p, sample, nodes, &network, caps->name, err);
 done:
-  profile_destroy(&profile);
+  profile_destroy(&p);
   vkd_device_destroy(&dev);
-  dataset_close(&subject->data);
+  if (subject) dataset_close(&subject->data);
   free(subject);
-  return st;
+  return comm_meet(comm, st, NULL, 0, err);
 }
+
+static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) { return ranks_run(args, profile, err); }
 
 const struct cmd cmd_profile = {
     .name = "profile",

@@ -5,6 +5,7 @@
 #include "cmd.h"
 #include "config_arg.h"
 #include "progress.h"
+#include "ranks.h"
 #include "stop.h"
 #include "vkdm/train.h"
 
@@ -98,15 +99,7 @@ static enum vkd_status train(struct cmd_args *args, struct comm *comm, struct vk
   return st;
 }
 
-static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) {
-  struct comm *comm = NULL;
-  int rank;
-  args->silent = comm_started(&rank) && rank > 0;
-  enum vkd_status st = comm_create(&comm, err);
-  if (st == VKD_OK) st = train(args, comm, err);
-  comm_destroy(&comm);
-  return st;
-}
+static enum vkd_status run(struct cmd_args *args, struct vkd_error *err) { return ranks_run(args, train, err); }
 
 const struct cmd cmd_train = {
     .name = "train",

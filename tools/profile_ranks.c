@@ -3,22 +3,53 @@
 #include <math.h>
 #include <string.h>
 
-#define BUCKET 4194304.0 // bytes, as model/exchange.c cuts gradients
+// Seconds of a step as profiled: the batch's share of p->ranks, and the update of all parameters.
+struct parts {
+  double forward, backward, update;
+};
 
-struct profile_ranks profile_ranks_foretell(const struct profile *p, const struct profile_network *n) {
-  double forward = 0, backward = 0, update = 0;
+static struct parts parts_of(const struct profile *p) {
+  struct parts t = {0};
   for (uint32_t i = 0; i < p->count; i++) {
     const struct profile_row *row = &p->rows[i];
     bool grad = strncmp(row->label, "grad/", 5) == 0 || strncmp(row->label, "recompute/", 10) == 0;
-    *(strncmp(row->label, "optim", 5) == 0 ? &update : grad ? &backward : &forward) += 1e-9 * row->ns * row->repeats;
+    *(strncmp(row->label, "optim", 5) == 0 ? &t.update
+      : grad                               ? &t.backward
+                                           : &t.forward) += 1e-9 * row->ns * row->repeats;
   }
-  double bytes = (double)p->memory.gradients, share = 2 * (1 - 1.0 / n->ranks), last = fmin(bytes, BUCKET);
-  struct profile_ranks r = {.forward = forward / n->ranks, .backward = backward / n->ranks, .update = update};
-  r.sums = share * bytes / n->bandwidth + 2 * ceil(bytes / BUCKET) * n->latency;
+  if (p->parts) t.update *= p->ranks;
+  return t;
+}
+
+static double alone(const struct profile *p, const struct parts *t) {
+  return p->ranks * (t->forward + t->backward) + t->update;
+}
+
+struct profile_ranks profile_ranks_foretell(const struct profile *p, const struct profile_network *n) {
+  const double bucket = COMM_BUCKET * sizeof(float);
+  struct parts t = parts_of(p);
+  double bytes = (double)p->memory.gradients, share = 2 * (1 - 1.0 / n->ranks), last = fmin(bytes, bucket);
+  double scale = (double)p->ranks / n->ranks;
+  struct profile_ranks r = {.forward = t.forward * scale, .backward = t.backward * scale};
+  r.update = p->parts ? t.update / n->ranks : t.update;
+  r.sums = share * bytes / n->bandwidth + 2 * ceil(bytes / bucket) * n->latency;
   double tail = share * last / n->bandwidth + 2 * n->latency;
   double late = fmax(r.sums - r.backward, tail);
+  if (p->parts) late = fmax(r.sums / 2 - r.backward, tail / 2) + r.sums / 2; // weights come after the update
   r.step = r.forward + r.backward + late + r.update;
   r.hidden = 1 - late / r.sums;
-  r.efficiency = (forward + backward + update) / (n->ranks * r.step);
+  r.efficiency = alone(p, &t) / (n->ranks * r.step);
   return r;
+}
+
+struct profile_ranks profile_ranks_measured(const struct profile *p) {
+  struct parts t = parts_of(p);
+  const struct profile_exchange *e = &p->exchange;
+  return (struct profile_ranks){.forward = t.forward,
+                                .backward = t.backward,
+                                .update = p->parts ? t.update / p->ranks : t.update,
+                                .sums = e->sums,
+                                .step = e->step,
+                                .hidden = 1 - e->late / e->sums,
+                                .efficiency = alone(p, &t) / (p->ranks * e->step)};
 }

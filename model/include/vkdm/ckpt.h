@@ -25,11 +25,21 @@ struct ckpt_state {
 
 void ckpt_state_free(struct ckpt_state *state);
 
+// The kinds of which a checkpoint has a file each, in the order in which they are written: weights, EMA, moments.
+enum { CKPT_FILES = 4 };
+enum params_kind ckpt_kind(int file);
+
+// What fetch.whole() makes of a kind is read from params before the next one is fetched (params_whole()).
+struct ckpt_fetch {
+  enum vkd_status (*whole)(void *user, enum params_kind kind, struct vkd_error *err);
+  void *user;
+};
+
 // A checkpoint of the same step is replaced; at every moment one of the two is there. What was written is read back
 // before it takes its name.
 // Errors: VKD_ERR_IO; the folder is then as it was.
 enum vkd_status ckpt_save(const char *run, const struct ckpt_state *state, const struct params *params,
-                          struct vkd_error *err);
+                          struct ckpt_fetch fetch, struct vkd_error *err);
 
 // Removes what killed runs were writing, and all up to `step`, one known to be whole under its own name, but the newest
 // `keep` (0: keeps all); what an earlier save of that step left goes in any case.  Later ones, damaged else training

@@ -39,12 +39,31 @@ enum vkd_status comm_agree(struct comm *comm, enum vkd_status st, uint64_t hash,
 // Rank 0's bytes become everybody's.
 enum vkd_status comm_share(struct comm *comm, void *data, size_t bytes, struct vkd_error *err);
 
+// Numbers are sent in buckets of this many at most, 4 MiB, which take a network of 100 Gbit/s a third of a millisecond.
+enum { COMM_BUCKET = 1 << 20 };
+
+// Where part k begins of n numbers that are cut into `parts`: at multiples of 4 KiB, so that kernels treat a number
+// alike wherever what they are given begins.
+static inline uint64_t comm_cut(uint64_t n, uint64_t k, uint64_t parts) {
+  const uint64_t piece = 1024;
+  uint64_t at = (n + piece - 1) / piece * k / parts * piece;
+  return at < n ? at : n;
+}
+
 // A sum over ranks of x [count], in float64 and the order of ranks whatever the size of messages, rounded once: the
-// same bits on all.  Made once, begun again and again; several at a time are begun in the same order on all ranks, and
-// go on while comm_progress() is called.  count < 2^31
+// same bits on all.  Made once, begun again and again; several at a time are of one kind, are begun in the same order
+// on all ranks, and go on while comm_progress() is called.  count < 2^31
 struct comm_sum;
-enum vkd_status comm_sum_create(struct comm_sum **out, struct comm *comm, size_t count, struct vkd_error *err);
+enum comm_sum_kind {
+  COMM_SUM,
+  COMM_SUM_PART, // each rank gets its part of the sum alone, as comm_cut() cuts x
+  COMM_GATHER    // no sum: every rank's part as that rank has it
+};
+enum vkd_status comm_sum_create(struct comm_sum **out, struct comm *comm, enum comm_sum_kind kind, size_t count,
+                                struct vkd_error *err);
 void comm_sum_destroy(struct comm_sum **sum); // NULL inside is fine
+// Of the last sum's squares, over this rank's part.
+double comm_sum_squares(const struct comm_sum *sum);
 // x is not touched until comm_sum_done().
 enum vkd_status comm_sum_begin(struct comm_sum *sum, float *x, struct vkd_error *err);
 bool comm_sum_done(const struct comm_sum *sum);

@@ -60,7 +60,7 @@ struct config {
     double ema;            // decay; 0: none
     int64_t check_weights; // steps; 0: only at the start
     enum config_precision precision;
-    bool recompute;
+    bool recompute, shard_optimizer;
     int64_t seed;
     double cond_drop;
     char base[CONFIG_TEXT_MAX]; // run, checkpoint or weight file to start from

@@ -23,5 +23,8 @@ vkd_tensor optim_norm2(struct vkd_graph *g, const struct params *params, enum pa
 // none), is not finite, nothing changes, and what is returned is not finite.
 vkd_tensor optim_update(struct vkd_graph *g, const struct params *params, enum params_kind kind, vkd_tensor hyper,
                         vkd_tensor loss);
+// The same by a norm2 [1] that is known; where moments are kept in parts, of this rank's part.
+void optim_apply(struct vkd_graph *g, const struct params *params, enum params_kind kind, vkd_tensor hyper,
+                 vkd_tensor norm2);
 
 #endif

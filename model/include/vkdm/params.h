@@ -30,6 +30,13 @@ struct params_reader {
   void *user;
 };
 
+// Numbers [first, first + count) of a trainable segment, which ranks exchange at once.  Its part `own` [own_count],
+// from first + own on, is this rank's, and lies at number `at` of arenas that are kept in parts.
+struct params_bucket {
+  uint32_t segment;
+  uint64_t first, count, own, own_count, at;
+};
+
 struct params {
   struct vkd_device *dev;
   struct dit_config config;
@@ -45,6 +52,9 @@ struct params {
     uint64_t offset;
   } * places;                                // [count], offset in bytes
   struct vkd_buffer **buffers[PARAMS_KINDS]; // [segments, or trainable_segments]; NULL: kind not kept
+  int rank, ranks;                           // whose part of moments and EMA this is; ranks 1: all of them
+  struct params_bucket *buckets;             // [bucket_count], in the order of the arenas
+  uint32_t bucket_count;
   // Of params that keep nothing on the device (kinds 0): where a denoiser streams the weights from.  NULL: none
   const struct params_reader *reader;
 };
@@ -52,6 +62,11 @@ struct params {
 // Whether a kind has a value of its own, or the weights' where frozen, for row `index`.
 static inline bool params_has(const struct params *p, enum params_kind kind, int index) {
   return !p->rows[index].frozen || kind == PARAMS_WEIGHT || kind == PARAMS_EMA;
+}
+
+// Whether the ranks of a run keep a part of a kind each.
+static inline bool params_in_parts(const struct params *p, enum params_kind kind) {
+  return p->ranks > 1 && (kind == PARAMS_M || kind == PARAMS_V || kind == PARAMS_EMA);
 }
 
 // How row `index` is stored.
@@ -63,6 +78,9 @@ static inline enum vkd_dtype params_dtype(const struct params *p, int index) {
 // config->compute.
 enum vkd_status params_create(struct params **out, struct vkd_device *dev, const struct dit_config *config,
                               unsigned kinds, struct vkd_error *err);
+// Of moments and EMA only what rank `rank` of `ranks` updates.
+enum vkd_status params_create_part(struct params **out, struct vkd_device *dev, const struct dit_config *config,
+                                   unsigned kinds, int rank, int ranks, struct vkd_error *err);
 void params_destroy(struct params **params); // NULL inside is fine
 
 // Initial weights from the seed; EMA starts as their copy where it is kept.  The second: of rows `first` and later.
@@ -71,6 +89,12 @@ enum vkd_status params_init_from(struct params *params, int first, uint64_t seed
 
 // The model's own parameters, without adapters: a view that owns nothing, for the functions below but params_destroy().
 struct params params_base(const struct params *params);
+
+// A view that owns nothing, in which the kinds that are kept in parts are whole, all of them in PARAMS_GRAD: one at a
+// time, as the last that wrote there left it.  What reads and writes parameters one by one takes this view.
+struct params params_whole(const struct params *params);
+// The part of this rank becomes what the view has.  Nothing where `kind` is not kept in parts.
+enum vkd_status params_keep_part(struct params *params, enum params_kind kind, struct vkd_error *err);
 
 // Makes room for the adapters that config->lora tells of, beside a model that has none and is for inference only.  The
 // weights stay where they are; what was bound to *params must be gone.
@@ -83,6 +107,9 @@ void params_tensors(const struct params *params, struct vkd_graph *g, enum param
 void params_bind_copies(const struct params *params, struct vkd_graph *g, const vkd_tensor *weights);
 // Empty where the kind is not kept.
 vkd_tensor params_segment(const struct params *params, struct vkd_graph *g, enum params_kind kind, uint32_t segment);
+// This rank's part of a bucket [own_count]; likewise.
+vkd_tensor params_own(const struct params *params, struct vkd_graph *g, enum params_kind kind,
+                      const struct params_bucket *bucket);
 
 // A whole tensor, or elements [first, first + count) of it; rounded to nearest even, or widened, where stored in 16
 // bits.

@@ -4,6 +4,7 @@
 #define VKDM_PROFILE_H
 
 #include "vkd/device.h"
+#include "vkdm/comm.h"
 #include "vkdm/config.h"
 #include "vkdm/dataset.h"
 #include "vkdm/dit.h"
@@ -11,6 +12,7 @@
 struct profile_params {
   struct vkd_device *device; // a fake one with runs = 0: counts and memory only
   const struct config *config;
+  struct comm *comm; // NULL, or ranks that share the batch of a training step, and all profile their parts of it
   const struct dataset_info *data; // shapes only; the numbers are random
   const struct dit_config *model;  // NULL: as train_model_config() makes it of config and data
   bool sample;                     // a forward pass over a micro-batch of latents in place of a training step
@@ -54,6 +56,12 @@ struct profile_memory {
   uint64_t activations_raw; // without reuse of storage
 };
 
+// Of whole steps of several ranks, medians in seconds.
+struct profile_exchange {
+  double step;
+  double sums, late; // struct exchange_times
+};
+
 // Parts of the model: every op belongs to exactly one, so counted adds up to the step and formula to C_token * tokens.
 // name, title, what the formula leaves out or counts otherwise
 #define PROFILE_SHARE_MAP(X)                                                                                           \
@@ -83,8 +91,11 @@ struct profile_share {
 struct profile {
   struct dit_config model;
   int64_t params;
-  int batch;      // samples per step or pass
-  double formula; // FLOPs of a step as the paper counts
+  int batch;                        // samples per step or pass, of this rank
+  int ranks;                        // that share the step
+  bool parts;                       // train.shard_optimizer: where there are several, the update is of a part
+  struct profile_exchange exchange; // zeros of one rank, and where nothing ran
+  double formula;                   // FLOPs of a step as the paper counts
   struct profile_row *rows;
   uint32_t count;
   struct profile_memory memory;

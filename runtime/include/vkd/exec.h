@@ -9,6 +9,10 @@
 struct vkd_bucket {
   struct vkd_buffer *buffer;
   uint64_t offset, bytes; // multiples of 4
+  // What of it is taken, and what is given back, from `offset` on; bytes 0: all of it.
+  struct vkd_range {
+    uint64_t offset, bytes;
+  } take, give;
 };
 
 struct vkd_program_params {
