@@ -25,7 +25,7 @@ train() { "$vkdit" train tiny.yaml "$@" > out 2> err; }
 ranks() {
   local k=$1
   shift
-  timeout 120 "${launch[@]}" -n "$k" "$vkdit" train tiny.yaml "$@" > out 2> err
+  timeout 600 "${launch[@]}" -n "$k" "$vkdit" train tiny.yaml "$@" > out 2> err
 }
 started() { "${launch[@]}" -n 2 "$vkdit" -q train tiny.yaml "$@" > out 2> err & }
 # rank_of PID N: process of mpirun's N-th rank
@@ -119,7 +119,7 @@ profile --sample
 check "ranks that sample: $(cat err)" [ "$(grep -c '^vkdit: profile: ranks share a training step' err)" = 1 ]
 
 # What ranks must have in common.
-timeout 60 "${launch[@]}" -n 1 "$vkdit" train tiny.yaml -o other : -n 1 "$vkdit" train tiny.yaml -o other train.lr=2e-3 > out 2> err
+timeout 300 "${launch[@]}" -n 1 "$vkdit" train tiny.yaml -o other : -n 1 "$vkdit" train tiny.yaml -o other train.lr=2e-3 > out 2> err
 check "another configuration: status" [ $? = 2 ]
 check "another configuration: $(cat err)" [ "$(grep -c '^vkdit: rank 1 of 2 has another configuration' err)" = 1 ]
 ranks 3 -o other
