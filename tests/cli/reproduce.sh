@@ -54,7 +54,7 @@ status=$?
 skip_without_device "$folder/stderr"
 note $status "micro pipeline: $(cat "$folder/out" "$folder/stderr")"
 for words in "compute-optimal size" "error of the law" "held-out loss" "noise between seeds" "foretold               0" \
-  "above the best of nine around" "report: $folder/a/report.html"; do
+  "against the best of eight around" "report: $folder/a/report.html"; do
   grep -qF "$words" "$folder/out"
   note $? "no '$words' in: $(cat "$folder/out")"
 done
