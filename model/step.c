@@ -437,7 +437,7 @@ static enum vkd_status update(struct step *s, int64_t number, double lr, float l
   if (st == VKD_OK) st = wait_for(s, s->update, 0, err);
   if (st == VKD_OK && s->copies) st = vkd_program_submit(s->copies, 0, err);
   if (st == VKD_OK && s->copies) st = wait_for(s, s->copies, 0, err);
-  if (st == VKD_OK && !s->comm) *norm2 = first_float(s->update, 0, s->norm2);
+  if (st == VKD_OK && !s->comm) *norm2 = (float)first_float(s->update, 0, s->norm2);
   return st;
 }
 

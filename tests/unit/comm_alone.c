@@ -1,5 +1,5 @@
 // A build without MPI refuses to be one of several ranks, whatever started it, and else trains alone.
-#include "../../model/comm_alone.c"
+#include "../../model/comm_alone.c" // NOLINT(bugprone-suspicious-include): a build with MPI leaves it out
 
 #include <stdlib.h>
 #include <string.h>
