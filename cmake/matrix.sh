@@ -80,7 +80,7 @@ selftest() {
 training_tests() {
   cmake -S "$root" -B "$build" -DVKD_TEST_LAUNCHER="$1" > /dev/null
   if [ "$fast" = no ]; then
-    ctest --test-dir "$build" -L '^train$' --parallel "$jobs" --output-on-failure --no-tests=error
+    ctest --test-dir "$build" -L '^train$' --timeout 1800 --parallel "$jobs" --output-on-failure --no-tests=error
   else
     ctest --test-dir "$build" -R "$fast_tests" --output-on-failure --no-tests=error
   fi

@@ -53,7 +53,8 @@ in_root() {
 write_use() {
   cat << 'X'
 set -eu
-quiet() { "$@" > /tmp/log 2>&1 || { cat /tmp/log; echo "package: FAILED: $*"; exit 1; }; }
+cd "$(mktemp -d)"
+quiet() { "$@" > log 2>&1 || { cat log; echo "package: FAILED: $*"; exit 1; }; }
 get="apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io"
 quiet $get update
 quiet $get install /packages/vkdit_*.deb
@@ -65,19 +66,18 @@ awk 'BEGIN {
     n = 0.02 * 2.5 ^ i; t = 2 ^ j
     printf "%.17g,%.17g,%.17g\n", n * 1e9, t * 1e9, 0.0373 * t ^ -0.2917 + 0.0082 * n ^ -0.3188 + 0.4856
   }
-}' > /tmp/runs.csv
-vkdit fit /tmp/runs.csv -o /tmp/law --bootstrap 0 | grep "0.4856 + 0.0082"
+}' > runs.csv
+vkdit fit runs.csv -o law --bootstrap 0 | grep "0.4856 + 0.0082"
 status=0
-vkdit devices > /tmp/log 2>&1 || status=$?
-echo "without a driver: status $status, $(tail -n 1 /tmp/log)"
+vkdit devices > log 2>&1 || status=$?
+echo "without a driver: status $status, $(tail -n 1 log)"
 quiet $get install mesa-vulkan-drivers
 vkdit devices | head -n 3
-quiet vkdit train tiny-video -o /tmp/run data.synthetic=true data.count=16 train.steps=3 train.warmup=0 train.batch=2 eval.holdout=2 \
+quiet vkdit train tiny-video -o run data.synthetic=true data.count=16 train.steps=3 train.warmup=0 train.batch=2 eval.holdout=2 \
   data.frames=4 data.size=16,16 model.depth=1 model.dim=32 model.heads=2
-quiet vkdit sample /tmp/run -o /tmp/out.gif --count 1 --steps 2
-test -s /tmp/out.gif
+quiet vkdit sample run -o out.gif --count 1 --steps 2
+test -s out.gif
 quiet $get install gcc libc6-dev cmake make pkg-config /packages/libvkdit-dev_*.deb
-cd /tmp
 example=/usr/share/doc/libvkdit-dev/examples/train_line
 test -e $example/main.c || { mkdir example && dpkg-deb -x /packages/libvkdit-dev_*.deb example && example=example$example; } # images leave out documentation
 quiet cmake -S $example -B built

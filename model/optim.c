@@ -55,9 +55,9 @@ void optim_apply(struct vkd_graph *g, const struct params *p, enum params_kind k
   vkd_graph_label_push(g, "optim");
   for (uint32_t i = 0; i < (parts ? p->bucket_count : p->trainable_segments); i++) {
     const enum params_kind kinds[] = {PARAMS_WEIGHT, kind, PARAMS_M, PARAMS_V, PARAMS_EMA, PARAMS_COPY};
-    vkd_tensor t[6];
+    vkd_tensor t[6] = {0};
     if (parts && !p->buckets[i].own_count) continue;
-    for (int k = 0; k < 6; k++)
+    for (int k = 0; k < (parts ? 5 : 6); k++) // copies of parts are made once the weights of all are there
       t[k] = parts ? params_own(p, g, kinds[k], &p->buckets[i]) : params_segment(p, g, kinds[k], i);
     vkd_adamw(g, (struct vkd_adamw_tensors){.p = t[0], .g = t[1], .m = t[2], .v = t[3], .ema = t[4], .copy = t[5]},
               hyper, norm2, 1, 1);

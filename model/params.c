@@ -298,10 +298,8 @@ vkd_tensor params_segment(const struct params *p, struct vkd_graph *g, enum para
 vkd_tensor params_own(const struct params *p, struct vkd_graph *g, enum params_kind kind,
                       const struct params_bucket *b) {
   if (!p->buffers[kind]) return (vkd_tensor){0};
-  enum vkd_dtype dtype = kind == PARAMS_COPY ? p->config.compute : VKD_F32;
   uint64_t first = params_in_parts(p, kind) ? b->at : b->first + b->own;
-  return vkd_bound(g, "arena", dtype, VKD_SHAPE((int64_t)b->own_count), p->buffers[kind][b->segment],
-                   first * vkd_dtype_bytes(dtype));
+  return vkd_bound(g, "arena", VKD_F32, VKD_SHAPE((int64_t)b->own_count), p->buffers[kind][b->segment], first * 4);
 }
 
 static enum vkd_status not_kept(const struct params *p, struct vkd_error *err) {

@@ -24,7 +24,7 @@ struct step {
   // the update alone, where several passes, of this rank or of several, make a step
   struct vkd_graph *update_graph;
   struct vkd_program *update;
-  vkd_tensor mean_loss;      // input [1]: the host has the passes' losses; of several ranks their norm instead
+  vkd_tensor mean_loss;      // input [1]: the host has the passes' losses; several ranks put in norm2
   struct exchange *exchange; // of gradients; NULL: there is one rank
   // where each rank updates a part: of the weights, and then their copies again from them; else NULL
   struct exchange *weights;

@@ -1,6 +1,5 @@
 // vkdit profile: what a step of a configuration costs, op by op, and where its memory goes.
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,8 +222,8 @@ static void print_shares(const struct profile *p, const struct line *total) {
 static void print_ranks(const char *how, int ranks, struct profile_ranks r) {
   printf("%d ranks, %s: forward %.3f ms, backward %.3f, update %.3f; sums of gradients %.3f ms, %.0f %% of it "
          "beside the backward pass; a step %.3f ms, parallel efficiency %.2f\n",
-         ranks, how, 1e3 * r.forward, 1e3 * r.backward, 1e3 * r.update, 1e3 * r.sums, 100 * fmax(r.hidden, 0),
-         1e3 * r.step, r.efficiency);
+         ranks, how, 1e3 * r.forward, 1e3 * r.backward, 1e3 * r.update, 1e3 * r.sums, 100 * r.hidden, 1e3 * r.step,
+         r.efficiency);
 }
 
 static json_t *ranks_json(int ranks, struct profile_ranks r) {

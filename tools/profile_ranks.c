@@ -21,6 +21,9 @@ static struct parts parts_of(const struct profile *p) {
   return t;
 }
 
+// On a busy machine ranks may wait longer than bytes are under way.
+static double hidden(double sums, double late) { return sums > 0 ? fmax(1 - late / sums, 0) : 0; }
+
 static double alone(const struct profile *p, const struct parts *t) {
   return p->ranks * (t->forward + t->backward) + t->update;
 }
@@ -37,7 +40,7 @@ struct profile_ranks profile_ranks_foretell(const struct profile *p, const struc
   double late = fmax(r.sums - r.backward, tail);
   if (p->parts) late = fmax(r.sums / 2 - r.backward, tail / 2) + r.sums / 2; // weights come after the update
   r.step = r.forward + r.backward + late + r.update;
-  r.hidden = 1 - late / r.sums;
+  r.hidden = hidden(r.sums, late);
   r.efficiency = alone(p, &t) / (n->ranks * r.step);
   return r;
 }
@@ -50,6 +53,6 @@ struct profile_ranks profile_ranks_measured(const struct profile *p) {
                                 .update = p->parts ? t.update / p->ranks : t.update,
                                 .sums = e->sums,
                                 .step = e->step,
-                                .hidden = 1 - e->late / e->sums,
+                                .hidden = hidden(e->sums, e->late),
                                 .efficiency = alone(p, &t) / (p->ranks * e->step)};
 }

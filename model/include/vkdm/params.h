@@ -107,7 +107,7 @@ void params_tensors(const struct params *params, struct vkd_graph *g, enum param
 void params_bind_copies(const struct params *params, struct vkd_graph *g, const vkd_tensor *weights);
 // Empty where the kind is not kept.
 vkd_tensor params_segment(const struct params *params, struct vkd_graph *g, enum params_kind kind, uint32_t segment);
-// This rank's part of a bucket [own_count]; likewise.
+// This rank's part of a bucket [own_count], of a kind that is fp32; likewise.
 vkd_tensor params_own(const struct params *params, struct vkd_graph *g, enum params_kind kind,
                       const struct params_bucket *bucket);
 
