@@ -289,10 +289,9 @@ const struct cmd cmd_reproduce = {
     .name = "reproduce",
     .summary = "Runs the paper's pipeline, scaled down: tune, sweep, fit the law, sample, report",
     .usage = "[smoke|small|footage|paper|FILE.yaml] [key=value ...]",
-    .details =
-        "smoke: minutes on two CPU cores; small: about half an hour on two CPU cores with --workers 2; paper: the "
-        "paper's own sizes, for data-centre GPUs; footage: a short ladder on real video (data.path=FILE.vkd).\n"
-        "Started again on the same DIR it goes on where it stopped.",
+    .details = "smoke: minutes on two CPU cores; small: 35 minutes on two idle CPU cores with --workers 2; paper: the "
+               "paper's own sizes, for data-centre GPUs; footage: a short ladder on real video (data.path=FILE.vkd).\n"
+               "Started again on the same DIR it goes on where it stopped.",
     .min_pos = 0,
     .max_pos = -1,
     .opts = opts,

@@ -116,9 +116,8 @@ enum vkd_status reproduce_draw_cost(const struct reproduce *r, struct vkd_error 
 struct reproduce_pair {
   int seeds;                     // it has seeds * REPRODUCE_AROUND runs
   double loss[REPRODUCE_AROUND]; // means over the seeds; NaN: one diverged
-  double
-      excess;   // loss at the pair over the lowest of the others that did not diverge, less 1; NaN: the pair's diverged
-  double error; // standard error of that over the seeds; NaN of one seed
+  double excess; // of its loss over the lowest of the others that did not diverge, relative; NaN: it diverged
+  double error;  // standard error of that over the seeds; NaN of one seed
 };
 // The pair whose runs begin at `first` of the stage; false: there is none.
 bool reproduce_around(const struct reproduce *r, int first, struct reproduce_pair *out);
