@@ -99,19 +99,21 @@ check "parts after one: numbers" close alone four
 check "parts after whole" ranks 2 -o again --resume train.shard_optimizer=true
 same again parts 50
 # What reads gradients and averaged weights while it goes on.
-busy=(train.steps=10 train.micro_batch=2 train.precision=bf16 eval.every=5 eval.ema=true log.histograms=5 log.samples=10
+precision=bf16
+busy=(train.steps=10 train.micro_batch=2 eval.every=5 eval.ema=true log.histograms=5 log.samples=10
   log.sample_count=1 log.sample_steps=2)
-ranks 2 -o observed "${busy[@]}"
+observe() { ranks 2 -o "$@" "${busy[@]}" train.precision=$precision; }
+observe observed
 status=$?
-if grep -q "lacks 16-bit storage" err; then # in 32 bits then
+if grep -q "lacks 16-bit storage" err; then
   rm -rf observed
-  busy+=(train.precision=fp32)
-  ranks 2 -o observed "${busy[@]}"
+  precision=fp32
+  observe observed
   status=$?
 fi
 check "observed: $(cat err)" [ $status = 0 ]
 export VKD_UPLOAD=staging # as on a card
-check "observed in parts" ranks 2 -o observed-parts "${busy[@]}" train.shard_optimizer=true
+check "observed in parts" observe observed-parts train.shard_optimizer=true
 unset VKD_UPLOAD
 same observed-parts observed 10
 check "other samples" cmp -s {observed-parts,observed}/samples/step-000000010.gif
