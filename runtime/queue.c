@@ -86,8 +86,8 @@ enum vkd_status vkd__command_begin(struct vkd_device *dev, const struct vkd__que
   return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "a command buffer");
 }
 
-// Under the validation layer they go with their pool: its GPU-assisted part still looks at one whose work was waited for
-// (https://github.com/KhronosGroup/Vulkan-ValidationLayers/issues/12956).
+// Under the validation layer they go with their pool: its GPU-assisted part still looks at one whose work was waited
+// for (https://github.com/KhronosGroup/Vulkan-ValidationLayers/issues/12956).
 void vkd__command_free(struct vkd_device *dev, const struct vkd__queue *q, VkCommandBuffer *command) {
   if (*command && !dev->messenger) vkFreeCommandBuffers(dev->handle, q->pool, 1, command);
   *command = VK_NULL_HANDLE;
