@@ -19,8 +19,8 @@ vec4 score(uint row, uint i, uint first) {
 // Probabilities of this lane's keys of a row, and how much its earlier sums shrink
 void soften(uint row, uint part, uint first, inout float top, inout float total) {
   vec4 most = vec4(top);
-  [[dont_unroll]] for (uint i = 0; i < 2 * CHUNKS; i++) most = max(most, score(row, i, first));
-  float next = max(max(most.x, most.y), max(most.z, most.w)), shrink = exp(top - next);
+  [[dont_unroll]] for (uint i = 0; i < 2 * CHUNKS; i++) most = larger(most, score(row, i, first));
+  float next = larger(larger(most.x, most.y), larger(most.z, most.w)), shrink = exp(top - next);
   top = next;
   total *= shrink;
   [[dont_unroll]] for (uint i = part; i < CHUNKS; i += PER_ROW) {

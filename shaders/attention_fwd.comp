@@ -29,7 +29,7 @@ void main() {
       [[unroll]] for (uint u = 0; u < BLOCK; u++) s[u] = dot_add(q[i], SHARED(k, load4, u, i), s[u]);
     }
     float next = top; // rows beyond m repeat the last one, which changes no maximum
-    [[unroll]] for (uint u = 0; u < BLOCK; u++) next = max(next, s[u]);
+    [[unroll]] for (uint u = 0; u < BLOCK; u++) next = larger(next, s[u]);
     float shrink = exp(top - next);
     top = next;
     total *= shrink;

@@ -22,12 +22,12 @@ void main() {
     scores(A_AT, C_AT, s);
     [[unroll]] for (uint j = 0; j < NEAR; j++) {
       if (first + c + 8 * j >= p.m) s[j] = vec4(-3.4e38);
-      next = max(next, s[j]);
+      next = larger(next, s[j]);
     }
     tile[MAX_AT + c * W_PITCH + r] = next;
     barrier();
     [[dont_unroll]] for (uint i = 0; i < 8; i += 4) { // all 8 at once take long to compile on a CPU
-      [[unroll]] for (uint j = i; j < i + 4; j++) next = max(next, tile[MAX_AT + j * W_PITCH + r]);
+      [[unroll]] for (uint j = i; j < i + 4; j++) next = larger(next, tile[MAX_AT + j * W_PITCH + r]);
     }
     vec4 shrink = exp(top - next);
     top = next;

@@ -63,4 +63,8 @@ void store4(Addr r, uint base, uint i, vec4 x) {
   }
 }
 
+// The larger of a maximum so far and a score. A score of NaN leaves it as it is, where what max() makes of NaN is the driver's choice.
+float larger(float most, float x) { return x > most ? x : most; }
+vec4 larger(vec4 most, vec4 x) { return mix(most, x, greaterThan(x, most)); }
+
 float dot_add(vec4 a, vec4 b, float sum) { return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum)))); }
