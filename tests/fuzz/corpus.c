@@ -10,7 +10,7 @@ static const struct {
   const char *name;
   bool (*run)(const uint8_t *data, size_t size);
 } targets[] = {
-#define TARGET(name) {#name, target_##name},
+#define TARGET(name, inputs) {#name, target_##name},
 #include "targets/targets.def"
 #undef TARGET
 };

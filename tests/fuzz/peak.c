@@ -149,7 +149,7 @@ int main(void) {
     const char *name;
     reader read;
   } targets[] = {
-#define TARGET(name) {#name, target_##name},
+#define TARGET(name, inputs) {#name, target_##name},
 #include "targets/targets.def"
 #undef TARGET
   };

@@ -13,7 +13,7 @@
 #include "vkd/status.h"
 
 // Gives whether the reader took the bytes for a file of its kind.
-#define TARGET(name) bool target_##name(const uint8_t *data, size_t size);
+#define TARGET(name, inputs) bool target_##name(const uint8_t *data, size_t size);
 #include "targets.def"
 #undef TARGET
 
