@@ -1,4 +1,5 @@
 // What all attention kernels share.  q, k and v are floats or 16-bit (half.glsl), read by load4; the rest are floats, read by load4f.
+#extension GL_EXT_spirv_intrinsics : require
 #include "half.glsl"
 #include "push_attention.h"
 layout(push_constant, std430) uniform Push { attention_push p; };
@@ -63,8 +64,8 @@ void store4(Addr r, uint base, uint i, vec4 x) {
   }
 }
 
-// The larger of a maximum so far and a score. A score of NaN leaves it as it is, where what max() makes of NaN is the driver's choice.
-float larger(float most, float x) { return x > most ? x : most; }
-vec4 larger(vec4 most, vec4 x) { return mix(most, x, greaterThan(x, most)); }
+// SPIR-V's NMax: the larger of a maximum so far and a score, or the one that is a number. What becomes of NaN in max() is the driver's choice.
+spirv_instruction(set = "GLSL.std.450", id = 80) float larger(float most, float x);
+spirv_instruction(set = "GLSL.std.450", id = 80) vec4 larger(vec4 most, vec4 x);
 
 float dot_add(vec4 a, vec4 b, float sum) { return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum)))); }
