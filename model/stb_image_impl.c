@@ -1,8 +1,10 @@
-// stb_image, compiled once, with an allocator that keeps to a limit.  Its own warnings are not ours.
+// stb_image, compiled once, with an allocator that keeps to a limit and gives zeros: of a damaged file it may return what it never wrote.  Its own
+// warnings are not ours.
 #include "stb_image_memory.h"
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 // Before each block, its size.
 union block {
@@ -31,6 +33,7 @@ void *stb_image_realloc(void *p, size_t size) {
   }
   union block *block = realloc(old, sizeof *block + size);
   if (!block) return NULL;
+  if (size > before) memset((char *)(block + 1) + before, 0, size - before);
   block->size = size;
   memory.used = memory.used - before + size;
   return block + 1;
