@@ -18,7 +18,7 @@ static struct vkd_range range_of(const struct vkd_bucket *b, struct vkd_range pa
 }
 
 static enum vkd_status record_give(struct vkd_program *p, struct vkd__bucket *b, struct vkd_error *err) {
-  const struct vkd__queue *queue = vkd__upload_queue(p->dev);
+  struct vkd__queue *queue = vkd__upload_queue(p->dev);
   enum vkd_status st = vkd__command_begin(p->dev, queue, &b->give, 0, err);
   if (st != VKD_OK) return st;
   // Between queues semaphores keep it apart from what touched the bucket.

@@ -21,6 +21,8 @@ struct vkd__queue {
   VkCommandPool pool;
   VkSemaphore timeline;        // counts submits
   uint64_t submitted, awaited; // awaited: what is known to be done
+  VkCommandBuffer *spare;      // given back, to be begun again
+  uint32_t spare_count, spare_room;
 };
 
 // A submission of a program, by its ticket.
@@ -161,9 +163,11 @@ enum vkd_status vkd__wait(struct vkd_device *dev, struct vkd__queue *queue, uint
 // The same for `seconds` at most.
 enum vkd_status vkd__wait_for(struct vkd_device *dev, struct vkd__queue *queue, uint64_t ticket, double seconds,
                               bool *done, struct vkd_error *err);
-enum vkd_status vkd__command_begin(struct vkd_device *dev, const struct vkd__queue *queue, VkCommandBuffer *out,
+// *out: one to record, to be given back whatever follows; NULL where it fails.
+enum vkd_status vkd__command_begin(struct vkd_device *dev, struct vkd__queue *queue, VkCommandBuffer *out,
                                    VkCommandBufferUsageFlags usage, struct vkd_error *err);
-void vkd__command_free(struct vkd_device *dev, const struct vkd__queue *queue, VkCommandBuffer *command);
+// Gives it back once its work is done; *command becomes NULL, which it may be already.
+void vkd__command_free(struct vkd_device *dev, struct vkd__queue *queue, VkCommandBuffer *command);
 // `before`, of all commands before it, is done and visible to `after` of all that follow; the stages are those that do
 // such accesses: SHADER (of compute), TRANSFER and HOST.
 void vkd__barrier(VkCommandBuffer command, VkAccessFlags before, VkAccessFlags after);

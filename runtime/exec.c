@@ -168,7 +168,7 @@ static struct vkd_region *region_of(const struct vkd_program *p, int slot) {
 
 // Command buffers of one slot: inputs up, outputs down.
 static enum vkd_status record_upload(struct vkd_program *p, int s, struct vkd_error *err) {
-  const struct vkd__queue *queue = vkd__upload_queue(p->dev);
+  struct vkd__queue *queue = vkd__upload_queue(p->dev);
   VkCommandBuffer *cmd = &p->slots[s].upload;
   enum vkd_status st = vkd__command_begin(p->dev, queue, cmd, 0, err);
   if (st != VKD_OK) return st;

@@ -41,7 +41,9 @@ bool vkd__queues_find(const struct vkd_device_caps *caps, struct vkd__queue_choi
 
 static enum vkd_status open_queue(struct vkd_device *dev, struct vkd__queue *q, uint32_t index, struct vkd_error *err) {
   vkGetDeviceQueue(dev->handle, q->family, index, &q->handle);
-  VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = q->family};
+  VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                  .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                  .queueFamilyIndex = q->family};
   VkResult r = vkCreateCommandPool(dev->handle, &pool, NULL, &q->pool);
   if (r != VK_SUCCESS) return vkd__vk_fail(err, r, "a command pool");
   VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
@@ -63,6 +65,7 @@ void vkd__queues_close(struct vkd_device *dev) {
   for (int i = 0; i < 2; i++) {
     vkDestroySemaphore(dev->handle, queues[i]->timeline, NULL);
     vkDestroyCommandPool(dev->handle, queues[i]->pool, NULL);
+    free(queues[i]->spare);
   }
 }
 
@@ -70,26 +73,42 @@ struct vkd__queue *vkd__upload_queue(struct vkd_device *dev) {
   return dev->uploads.handle ? &dev->uploads : &dev->compute;
 }
 
-enum vkd_status vkd__command_begin(struct vkd_device *dev, const struct vkd__queue *q, VkCommandBuffer *out,
+enum vkd_status vkd__command_begin(struct vkd_device *dev, struct vkd__queue *q, VkCommandBuffer *out,
                                    VkCommandBufferUsageFlags usage, struct vkd_error *err) {
   VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                       .commandPool = q->pool,
                                       .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                       .commandBufferCount = 1};
-  VkResult r = vkAllocateCommandBuffers(dev->handle, &info, out);
-  if (r != VK_SUCCESS) {
-    *out = VK_NULL_HANDLE;
-    return vkd__vk_fail(err, r, "a command buffer");
-  }
+  VkResult r = VK_SUCCESS;
+  *out = VK_NULL_HANDLE;
+  if (q->spare_count)
+    *out = q->spare[--q->spare_count];
+  else
+    r = vkAllocateCommandBuffers(dev->handle, &info, out);
   VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = usage};
-  r = vkBeginCommandBuffer(*out, &begin);
-  return r == VK_SUCCESS ? VKD_OK : vkd__vk_fail(err, r, "a command buffer");
+  if (r == VK_SUCCESS) r = vkBeginCommandBuffer(*out, &begin);
+  if (r == VK_SUCCESS) return VKD_OK;
+  vkd__command_free(dev, q, out);
+  return vkd__vk_fail(err, r, "a command buffer");
 }
 
-// Under the validation layer they go with their pool: its GPU-assisted part still looks at one whose work was waited
-// for (https://github.com/KhronosGroup/Vulkan-ValidationLayers/issues/12956).
-void vkd__command_free(struct vkd_device *dev, const struct vkd__queue *q, VkCommandBuffer *command) {
-  if (*command && !dev->messenger) vkFreeCommandBuffers(dev->handle, q->pool, 1, command);
+static bool keep(struct vkd__queue *q, VkCommandBuffer command) {
+  if (q->spare_count == q->spare_room) {
+    uint32_t room = 2 * q->spare_room + 8;
+    VkCommandBuffer *more = realloc(q->spare, room * sizeof(VkCommandBuffer));
+    if (!more) return false;
+    q->spare = more;
+    q->spare_room = room;
+  }
+  q->spare[q->spare_count++] = command;
+  return true;
+}
+
+// Used again rather than freed: a copy needs no new one, and the validation layer's GPU-assisted part still looks at one
+// whose work was waited for (https://github.com/KhronosGroup/Vulkan-ValidationLayers/issues/12956).
+void vkd__command_free(struct vkd_device *dev, struct vkd__queue *q, VkCommandBuffer *command) {
+  if (*command && (vkResetCommandBuffer(*command, 0) != VK_SUCCESS || !keep(q, *command)))
+    vkFreeCommandBuffers(dev->handle, q->pool, 1, command);
   *command = VK_NULL_HANDLE;
 }
 

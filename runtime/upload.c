@@ -14,7 +14,7 @@ struct vkd_upload {
 };
 
 static enum vkd_status record_copy(struct vkd_upload *u, struct vkd_error *err) {
-  const struct vkd__queue *queue = vkd__upload_queue(u->dev);
+  struct vkd__queue *queue = vkd__upload_queue(u->dev);
   bool apart = queue != &u->dev->compute; // then semaphores keep copies and programs apart
   enum vkd_status st = vkd__command_begin(u->dev, queue, &u->copy, 0, err);
   if (st != VKD_OK) return st;
