@@ -1,5 +1,5 @@
-// stb_image, compiled once, with an allocator that keeps to a limit and gives zeros: of a damaged file it may return what it never wrote.  Its own
-// warnings are not ours.
+// stb_image, compiled once, with an allocator that keeps to a limit and gives zeros: of a damaged file it may return what
+// it never wrote.  Its own warnings are not ours.
 #include "stb_image_memory.h"
 
 #include <stdint.h>

@@ -10,7 +10,7 @@
 void stb_image_limit(size_t bytes);
 bool stb_image_limit_hit(void); // since then
 
-void *stb_image_realloc(void *p, size_t size); // p may be NULL
+void *stb_image_realloc(void *p, size_t size); // p may be NULL; what is new is zero
 void stb_image_release(void *p);
 
 #endif

@@ -1,4 +1,5 @@
-// Damaged images are refused, or become the same pixels whatever was in memory before: every seed of the fuzzer, cut and with changed bytes.
+// Damaged images are refused, or become the same pixels whatever was in memory before: every seed of the fuzzer, cut and
+// with changed bytes.
 #include <dirent.h>
 #include <malloc.h>
 #include <stdlib.h>
